@@ -1,0 +1,67 @@
+"""Thread counts, and the one way the kernels are run on several threads.
+
+Kernels are single-threaded and release the GIL; a pool that lives for one call runs them over
+blocks. Blocks do not depend on the number of threads, so neither do results.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import TypeVar
+
+from .errors import InputError
+
+Block = TypeVar("Block")
+
+
+def available_threads() -> int:
+    """Number of cores this process may use (its affinity, not the machine's count)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def resolve_threads(n_threads: int | None) -> int:
+    """Turn the ``n_threads`` argument of a public function into a count; None means all cores."""
+    if n_threads is None:
+        return available_threads()
+    if isinstance(n_threads, bool) or not hasattr(n_threads, "__index__"):
+        raise InputError(f"n_threads must be a positive integer or None, not {n_threads!r}")
+    if int(n_threads) < 1:
+        raise InputError(f"n_threads must be at least 1, or None for all cores; got {n_threads}")
+    return int(n_threads)
+
+
+def row_blocks(n_rows: int, block: int) -> list[tuple[int, int]]:
+    """Split ``range(n_rows)`` into ``(start, stop)`` blocks of at most ``block`` rows."""
+    return [(start, min(start + block, n_rows)) for start in range(0, n_rows, block)]
+
+
+def run_blocks(
+    work: Callable[[Block], object],
+    blocks: Iterable[Block],
+    n_threads: int,
+    done: Callable[[Block], object] | None = None,
+) -> None:
+    """Call ``work`` on every block, on up to ``n_threads`` threads, and wait for all of them.
+
+    ``done`` is called from the calling thread as blocks finish, for progress. The first exception
+    cancels what has not started and is raised once the running blocks have ended.
+    """
+    todo = list(blocks)
+    if n_threads == 1 or len(todo) <= 1:
+        for block in todo:
+            work(block)
+            if done is not None:
+                done(block)
+        return
+    with ThreadPoolExecutor(min(n_threads, len(todo)), "shapley_core") as pool:
+        futures = {pool.submit(work, block): block for block in todo}
+        try:
+            for future in as_completed(futures):
+                future.result()
+                if done is not None:
+                    done(futures[future])
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
