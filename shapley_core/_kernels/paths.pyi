@@ -10,4 +10,5 @@ def describe(
     parent: NDArray[np.int64],
     previous: NDArray[np.int64],
     distinct: NDArray[np.int64],
+    slot: NDArray[np.int64],
 ) -> None: ...

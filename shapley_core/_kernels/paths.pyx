@@ -13,6 +13,7 @@ def describe(
     int64_t[::1] parent,
     int64_t[::1] previous,
     int64_t[::1] distinct,
+    int64_t[::1] slot,
 ):
     """Walk every tree depth first, left before right.
 
@@ -21,6 +22,7 @@ def describe(
     previous  : the nearest node above whose incoming edge tests the
                 same feature as this node's incoming edge; -1 where there is none
     distinct  : number of distinct features tested on the way to the node
+    slot      : number of the incoming edge's feature among those; -1 at roots
     """
     cdef const Nodes* nodes = &forest.nodes
     cdef int64_t n_nodes = forest.n_nodes
@@ -58,11 +60,13 @@ def describe(
                 if up == -1:
                     previous[node] = -1
                     distinct[node] = 0
+                    slot[node] = -1
                 else:
                     level = depth[node]
                     path[level] = node
                     previous[node] = last[nodes.feature[up]]
                     distinct[node] = distinct[up] + (previous[node] == -1)
+                    slot[node] = distinct[up] if previous[node] == -1 else slot[previous[node]]
                     last[nodes.feature[up]] = node
                 order[visited] = node
                 visited += 1

@@ -268,6 +268,17 @@ class TreeEnsemble:
             rounded[rounded == missing] = np.nan
         return np.ascontiguousarray(rounded, dtype=np.float64)
 
+    def sum_leaves(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum the leaves, without the base, of rows prepared by `columns`.
+
+        Returns
+        -------
+        float64 (n_rows, n_outputs)
+        """
+        sums = np.zeros((columns.shape[1], self.n_outputs))
+        forest.predict(self.kernel, columns, sums)
+        return sums
+
     @property
     def block_rows(self) -> int:
         """Rows handled at a time, so that a block of input stays within tens of megabytes."""
@@ -288,11 +299,10 @@ class TreeEnsemble:
         """
         rows = self._check_rows(X)
         out = np.empty((len(rows), self.n_outputs))
-        out[:] = self.base
 
         def work(block: tuple[int, int]) -> None:
             start, stop = block
-            forest.predict(self.kernel, self.columns(rows[start:stop]), out[start:stop])
+            out[start:stop] = self.base + self.sum_leaves(self.columns(rows[start:stop]))
 
         run_blocks(work, row_blocks(len(rows), self.block_rows), resolve_threads(n_threads))
         return out[:, 0] if self.n_outputs == 1 else out

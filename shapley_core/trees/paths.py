@@ -25,6 +25,7 @@ class Paths:
     parent : the node above, -1 at roots
     previous : the nearest edge above that tests the same feature, -1 where there is none
     distinct : number of distinct features tested on the way to the node
+    slot : number of the edge's feature among those, -1 at roots
     """
 
     ensemble: TreeEnsemble
@@ -32,11 +33,12 @@ class Paths:
     parent: NDArray[np.int64]
     previous: NDArray[np.int64]
     distinct: NDArray[np.int64]
+    slot: NDArray[np.int64]
 
     @classmethod
     def of(cls, ensemble: TreeEnsemble) -> "Paths":
         """Walk the ensemble."""
-        arrays = [np.empty(ensemble.n_nodes, np.int64) for _ in range(4)]
+        arrays = [np.empty(ensemble.n_nodes, np.int64) for _ in range(5)]
         kernel.describe(ensemble.kernel, ensemble.n_features, *arrays)
         return cls(ensemble, *arrays)
 
