@@ -1,0 +1,439 @@
+"""Tables of rows to explain: arrays, data frames and sparse matrices, read block by block.
+
+Whatever the user holds stays as it is; `Table.block` gives a few thousand rows at a time as a
+dense numeric array, so that a frame or a sparse matrix is never copied as a whole. Optional
+libraries are not imported here before the user has handed over one of their objects.
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import InputError
+
+# Reads rows start .. stop - 1 of one column as numbers, missing values as NaN.
+Reader = Callable[[int, int], NDArray[Any]]
+
+WANTED = (
+    "wanted a table of rows by features: a 2-D numeric numpy array, a pandas, polars or pyarrow "
+    "table, or a scipy CSR, CSC or COO matrix"
+)
+NUMERIC_KINDS = "fiub"
+
+
+class Table:
+    """Rows to explain, ready to be read in blocks; made by `as_table`.
+
+    Parameters
+    ----------
+    source : object
+        The user's own object.
+    n_rows : int
+    feature_names : tuple of str, or None
+        The model's names, else those of the frame's columns.
+    read : callable of (start, stop)
+        Returns those rows as a numeric array (stop - start, n_features).
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        n_rows: int,
+        feature_names: tuple[str, ...] | None,
+        read: Callable[[int, int], NDArray[Any]],
+    ) -> None:
+        self.source = source
+        self.n_rows = n_rows
+        self.feature_names = feature_names
+        self._read = read
+
+    def __len__(self) -> int:
+        return self.n_rows
+
+    def block(self, start: int, stop: int) -> NDArray[Any]:
+        """Return rows ``start .. stop - 1`` as a numeric array (stop - start, n_features).
+
+        Numeric numpy arrays are sliced without a copy, in their own type. Frames and sparse
+        matrices become float64, missing values NaN; integers beyond 2^53 are rounded to the
+        nearest float64. Safe to call from several threads.
+
+        Raises
+        ------
+        InputError
+            If a label is not among the model's categories and the model has no place for it.
+        """
+        if not 0 <= start <= stop <= self.n_rows:
+            raise IndexError(f"rows {start}:{stop} of a table of {self.n_rows} rows")
+        return self._read(start, stop)
+
+
+def as_table(
+    X: Any,
+    *,
+    n_features: int,
+    feature_names: Sequence[str] | None = None,
+    categories: Mapping[int, Sequence[Any]] | None = None,
+    unseen_category: Literal["error", "missing"] = "error",
+    sparse_absent: Literal["missing", "zero"] = "zero",
+    what: str = "X",
+) -> Table:
+    """Check a user's table against what a model wants, and make it readable in blocks.
+
+    Columns of a frame are found by name where the model has names, in any order; otherwise by
+    position. A categorical or text column is translated by its labels where the model holds
+    labels for that feature; labels match as Python values do (1 is 1.0, but not "1").
+    A pandas categorical that the model has no labels for gives its codes.
+
+    Parameters
+    ----------
+    X : array, frame or sparse matrix (n_rows, n_features)
+    n_features : int
+        Number of features of the model.
+    feature_names : sequence of str, optional
+        The model's names.
+    categories : mapping of feature number to labels in code order, optional
+    unseen_category : "error" or "missing"
+        What a label outside of ``categories`` is.
+    sparse_absent : "missing" or "zero"
+        What an entry absent from a sparse matrix is; stored zeros are zeros.
+    what : str
+        How messages call the table.
+
+    Raises
+    ------
+    InputError
+        If the table does not fit the model or holds something other than numbers, categories
+        and missing values.
+    """
+    names = None if feature_names is None else tuple(feature_names)
+    if is_sparse(X):
+        return _sparse_table(X, n_features, names, sparse_absent == "missing", what)
+    labels = {} if categories is None else categories
+    library = type(X).__module__.partition(".")[0]
+    if library in ("xgboost", "lightgbm"):
+        raise InputError(
+            f"{what} is a {library} {type(X).__name__}, whose rows cannot be read back; "
+            "pass the array or frame that it was made from"
+        )
+    if is_pandas(X):
+        columns = [str(name) for name in X.columns]
+
+        def column(position: int, feature: int) -> Reader:
+            array = X.iloc[:, position].array
+            name = columns[position]
+            return _pandas_column(array, name, labels.get(feature), unseen_category, what)
+
+    elif _is_frame(X):
+        frame = _narwhals_frame(X, what)
+        columns = frame.columns
+
+        def column(position: int, feature: int) -> Reader:
+            series = frame[:, position]
+            return _narwhals_column(series, labels.get(feature), unseen_category, what)
+
+    else:
+        return _dense_table(X, n_features, names, what)
+    return _frame_table(X, columns, column, n_features, names, what)
+
+
+def is_pandas(X: Any) -> bool:
+    """Tell whether ``X`` is a pandas DataFrame, without importing pandas."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(X, pandas.DataFrame)
+
+
+def is_sparse(X: Any) -> bool:
+    """Tell whether ``X`` is a scipy sparse matrix or array, without importing scipy."""
+    sparse = sys.modules.get("scipy.sparse")
+    return sparse is not None and bool(sparse.issparse(X))
+
+
+def take_rows(source: Any, rows: slice | NDArray[np.int64]) -> Any:
+    """Return some rows of a user's table, as a table of the same kind."""
+    if is_pandas(source):
+        return source.iloc[rows]
+    if isinstance(source, np.ndarray) or not _is_frame(source):
+        if is_sparse(source):
+            return source.tocsr()[rows]
+        return (source if isinstance(source, np.ndarray) else np.asarray(source))[rows]
+    if isinstance(rows, slice):
+        rows = np.arange(*rows.indices(len(source)))
+    return source.take(rows) if hasattr(source, "take") else source[rows]
+
+
+def _is_frame(X: Any) -> bool:
+    return any(
+        hasattr(X, protocol)
+        for protocol in ("__narwhals_dataframe__", "__narwhals_lazyframe__", "__dataframe__")
+    ) or type(X).__module__.partition(".")[0] in ("polars", "pyarrow", "narwhals")
+
+
+# Arrays
+
+
+def _dense_table(X: Any, n_features: int, names: tuple[str, ...] | None, what: str) -> Table:
+    if X is None or isinstance(X, (str, bytes, dict, set)):
+        raise InputError(f"{what} is a {type(X).__name__}; {WANTED}")
+    try:
+        array: NDArray[Any] = X if isinstance(X, np.ma.MaskedArray) else np.asarray(X)
+    except ValueError as error:
+        raise InputError(
+            f"{what} cannot be made an array ({error}); its rows must have equal lengths"
+        ) from error
+    if array.dtype.names is not None:
+        raise InputError(
+            f"{what} is a structured array with fields {list(array.dtype.names)}; convert it with "
+            "numpy.lib.recfunctions.structured_to_unstructured, or to a data frame"
+        )
+    if array.dtype.kind not in NUMERIC_KINDS:
+        advice = {
+            "O": "convert it with .astype(float), None becoming NaN",
+            "c": "complex numbers cannot be features",
+        }.get(array.dtype.kind, "pass a data frame for text and categories, numbers otherwise")
+        raise InputError(f"{what} has dtype {array.dtype}, not numbers; {advice}")
+    _check_shape(array.shape, n_features, what)
+
+    def read(start: int, stop: int) -> NDArray[Any]:
+        rows = array[start:stop]
+        if isinstance(rows, np.ma.MaskedArray):
+            return np.where(rows.mask, np.nan, rows.data)
+        if rows.dtype.itemsize > 8 or not rows.dtype.isnative:
+            return np.asarray(rows.astype(np.float64))
+        return rows
+
+    return Table(X, len(array), names, read)
+
+
+def _check_shape(shape: tuple[int, ...], n_features: int, what: str) -> None:
+    if len(shape) == 1:
+        raise InputError(
+            f"{what} has shape {shape}; wanted (n_rows, {n_features}): a single row becomes a "
+            f"table by {what}.reshape(1, -1), or {what}.to_frame().T if it is a pandas Series"
+        )
+    if len(shape) != 2:
+        raise InputError(f"{what} has shape {shape}; wanted (n_rows, {n_features})")
+    if shape[1] != n_features:
+        raise InputError(
+            f"{what} has {shape[1]} columns (shape {shape}); "
+            f"the model has {n_features} features, each wants one column"
+        )
+
+
+def _sparse_table(
+    X: Any, n_features: int, names: tuple[str, ...] | None, absent_is_missing: bool, what: str
+) -> Table:
+    if X.format not in ("csr", "csc", "coo"):
+        raise InputError(f"{what} is a sparse {X.format} matrix; convert it with .tocsr()")
+    if X.dtype.kind not in NUMERIC_KINDS:
+        raise InputError(f"{what} has dtype {X.dtype}, not numbers; convert it with .astype(float)")
+    _check_shape(X.shape, n_features, what)
+    csr = X.tocsr()
+    if not csr.has_canonical_format:
+        # Entries given twice mean their sum; the user's matrix is left as it is.
+        csr = csr.copy() if csr is X else csr
+        csr.sum_duplicates()
+    offsets, features, values = csr.indptr, csr.indices, csr.data
+
+    def read(start: int, stop: int) -> NDArray[np.float64]:
+        rows = np.full((stop - start, n_features), np.nan if absent_is_missing else 0.0)
+        which = np.repeat(np.arange(stop - start), np.diff(offsets[start : stop + 1]))
+        stored = slice(int(offsets[start]), int(offsets[stop]))
+        rows[which, features[stored]] = values[stored]
+        return rows
+
+    return Table(X, X.shape[0], names, read)
+
+
+# Frames
+
+
+def _frame_table(
+    X: Any,
+    columns: Sequence[str],
+    column: Callable[[int, int], Reader],
+    n_features: int,
+    names: tuple[str, ...] | None,
+    what: str,
+) -> Table:
+    n_rows = len(X)
+    repeated = sorted({name for name in columns if columns.count(name) > 1})
+    if repeated:
+        raise InputError(f"{what} has more than one column named {_listed(repeated)}")
+    if names is None:
+        _check_shape((n_rows, len(columns)), n_features, what)
+        order: Sequence[int] = range(n_features)
+    else:
+        order = _align(columns, names, what)
+    readers = [column(position, feature) for feature, position in enumerate(order)]
+
+    def read(start: int, stop: int) -> NDArray[np.float64]:
+        # Features by rows: what the kernels want in the end, so the transpose costs nothing.
+        rows = np.empty((n_features, stop - start))
+        for feature, reader in enumerate(readers):
+            rows[feature] = reader(start, stop)
+        return rows.T
+
+    return Table(X, n_rows, tuple(columns) if names is None else names, read)
+
+
+def _align(columns: Sequence[str], names: Sequence[str], what: str) -> list[int]:
+    """Find the column of each of the model's names."""
+    position = {name: number for number, name in enumerate(columns)}
+    # LightGBM stores names with every blank replaced.
+    for number, name in enumerate(columns):
+        position.setdefault(name.replace(" ", "_"), number)
+    missing = [name for name in names if name not in position]
+    order = [position[name] for name in names if name in position]
+    unexpected = [name for number, name in enumerate(columns) if number not in set(order)]
+    if missing or unexpected or len(set(order)) != len(order):
+        told = [f"lacks {_listed(missing)}"] if missing else []
+        told += [f"has {_listed(unexpected)}, which the model does not know"] if unexpected else []
+        told = told or ["has columns that stand for the same feature"]
+        raise InputError(
+            f"the columns of {what} are not the model's {len(names)} features: {what} "
+            + " and ".join(told)
+        )
+    return order
+
+
+def _listed(names: Sequence[str], at_most: int = 5) -> str:
+    shown = ", ".join(repr(name) for name in names[:at_most])
+    return shown if len(names) <= at_most else f"{shown} and {len(names) - at_most} more"
+
+
+def _pandas_column(
+    array: Any, name: str, labels: Sequence[Any] | None, unseen: str, what: str
+) -> Reader:
+    dtype = array.dtype
+    kind = getattr(dtype, "kind", "O")
+    if dtype.name == "category":
+        codes = array.codes
+        if labels is None:
+            return lambda start, stop: _codes(codes[start:stop])
+        # One more entry, so that code -1 finds the missing value.
+        translate = _Translation(labels, unseen, name, what)
+        known = np.append(translate.lookup(array.categories), np.nan)
+
+        def read_codes(start: int, stop: int) -> NDArray[np.float64]:
+            found = known[codes[start:stop]]
+            return translate.settle(found, lambda row: array[start + row])
+
+        return read_codes
+    is_text = dtype.name in ("object", "str") or "string" in dtype.name
+    if is_text and labels is not None:
+        translate = _Translation(labels, unseen, name, what)
+        return lambda start, stop: translate(array[start:stop])
+    _refuse_unless_numbers(kind in NUMERIC_KINDS and not is_text, name, dtype, labels, what)
+    if dtype.name.startswith("Sparse"):
+        return lambda start, stop: np.asarray(array[start:stop], np.float64)
+    if isinstance(dtype, np.dtype):
+        plain = np.asarray(array)
+        return lambda start, stop: plain[start:stop]
+    return lambda start, stop: array[start:stop].to_numpy(np.float64, na_value=np.nan)
+
+
+def _codes(codes: NDArray[Any]) -> NDArray[np.float64]:
+    return np.where(codes < 0, np.nan, codes)
+
+
+def _narwhals_frame(X: Any, what: str) -> Any:
+    try:
+        import narwhals
+    except ImportError as error:
+        raise InputError(
+            f"{what} is a {type(X).__module__.partition('.')[0]} {type(X).__name__}; to read it, "
+            "install narwhals: pip install 'shapley_core[tables]'"
+        ) from error
+    try:
+        frame = narwhals.from_native(X)
+    except Exception as error:
+        # narwhals has exceptions of its own for repeated columns and foreign objects.
+        raise InputError(f"{what} cannot be read as a table: {error}; {WANTED}") from error
+    if not isinstance(frame, narwhals.DataFrame):
+        raise InputError(f"{what} is a lazy frame; call .collect() first")
+    return frame
+
+
+def _narwhals_column(series: Any, labels: Sequence[Any] | None, unseen: str, what: str) -> Reader:
+    import narwhals
+
+    name, dtype = series.name, series.dtype
+    if dtype in (narwhals.Categorical, narwhals.Enum, narwhals.String):
+        if labels is None and dtype != narwhals.String:
+            raise InputError(
+                f"column {name!r} of {what} is categorical, but the model has no labels for it; "
+                "give the codes as numbers"
+            )
+        if labels is not None:
+            translate = _Translation(labels, unseen, name, what)
+            return lambda start, stop: translate(series[start:stop].to_list())
+    if series.null_count() == len(series):
+        return lambda start, stop: np.full(stop - start, np.nan)
+    numbers = dtype.is_numeric() or dtype == narwhals.Boolean
+    _refuse_unless_numbers(numbers, name, dtype, labels, what)
+
+    # pyarrow refuses to cast integers beyond 2^53, but gives them as they are.
+    castable = not dtype.is_integer()
+
+    def read(start: int, stop: int) -> NDArray[Any]:
+        part = series[start:stop]
+        return np.asarray((part.cast(narwhals.Float64) if castable else part).to_numpy())
+
+    return read
+
+
+def _refuse_unless_numbers(
+    numbers: bool, name: str, dtype: Any, labels: Sequence[Any] | None, what: str
+) -> None:
+    if not numbers:
+        raise InputError(
+            f"column {name!r} of {what} has dtype {dtype}, and the model has no labels to "
+            "translate it by; convert it to numbers as in training"
+        )
+    if labels is not None:
+        # Codes or labels? Where labels are numbers, either guess can be silently wrong.
+        raise InputError(
+            f"column {name!r} of {what} has dtype {dtype}, but the model knows this feature by "
+            f"its labels ({_listed(list(labels), 3)}); make it categorical (in pandas "
+            ".astype('category')), or pass a numpy array that holds the codes"
+        )
+
+
+class _Translation:
+    """Labels of one column to the model's codes; -1 stands for an unseen one until `settle`."""
+
+    def __init__(self, labels: Sequence[Any], unseen: str, name: str, what: str) -> None:
+        self.code = {label: float(code) for code, label in enumerate(labels)}
+        self.labels = labels
+        self.unseen = unseen
+        self.name = name
+        self.what = what
+
+    def lookup(self, labels: Any) -> NDArray[np.float64]:
+        code = self.code
+        return np.array([np.nan if _is_missing(a) else code.get(a, -1.0) for a in labels], float)
+
+    def settle(
+        self, found: NDArray[np.float64], label_of: Callable[[int], Any]
+    ) -> NDArray[np.float64]:
+        unseen = found == -1.0
+        if unseen.any():
+            if self.unseen == "error":
+                raise InputError(
+                    f"column {self.name!r} of {self.what} holds {label_of(int(unseen.argmax()))!r},"
+                    f" which is not among the model's {len(self.labels)} categories "
+                    f"({_listed(list(self.labels))})"
+                )
+            found[unseen] = np.nan
+        return found
+
+    def __call__(self, labels: Any) -> NDArray[np.float64]:
+        return self.settle(self.lookup(labels), lambda row: labels[row])
+
+
+def _is_missing(label: Any) -> bool:
+    # None, NaN and NaT; pandas.NA is equal to nothing in a boolean context, so it goes by name.
+    return label is None or type(label).__name__ == "NAType" or label != label
