@@ -1,7 +1,7 @@
 """What the explaining kernels need to know of each root-to-leaf path, found once per model."""
 
 from libc.stdint cimport int64_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 
 from .forest cimport LEAF, Forest, Nodes
 
@@ -27,7 +27,8 @@ def describe(
     cdef const Nodes* nodes = &forest.nodes
     cdef int64_t n_nodes = forest.n_nodes
     cdef int64_t tree, node, up, top, visited, level, i
-    cdef int64_t* last = <int64_t*>malloc(n_features * sizeof(int64_t))
+    # Of each feature, one more than its last edge on the path: 0 is none, so that calloc will do.
+    cdef int64_t* last = <int64_t*>calloc(n_features, sizeof(int64_t))
     cdef int64_t* stack = <int64_t*>malloc(n_nodes * sizeof(int64_t))
     cdef int64_t* path = <int64_t*>malloc((n_nodes + 1) * sizeof(int64_t))
     cdef int64_t* depth = <int64_t*>malloc(n_nodes * sizeof(int64_t))
@@ -39,8 +40,6 @@ def describe(
         free(depth)
         raise MemoryError(f"no memory for the paths of {n_nodes} nodes")
     with nogil:
-        for i in range(n_features):
-            last[i] = -1
         visited = 0
         for tree in range(nodes.n_trees):
             node = nodes.tree_offsets[tree]
@@ -55,7 +54,7 @@ def describe(
                 up = parent[node]
                 # Leave the edges of the subtree that is finished.
                 while level > 0 and level >= depth[node]:
-                    last[nodes.feature[parent[path[level]]]] = previous[path[level]]
+                    last[nodes.feature[parent[path[level]]]] = previous[path[level]] + 1
                     level -= 1
                 if up == -1:
                     previous[node] = -1
@@ -64,10 +63,10 @@ def describe(
                 else:
                     level = depth[node]
                     path[level] = node
-                    previous[node] = last[nodes.feature[up]]
+                    previous[node] = last[nodes.feature[up]] - 1
                     distinct[node] = distinct[up] + (previous[node] == -1)
                     slot[node] = distinct[up] if previous[node] == -1 else slot[previous[node]]
-                    last[nodes.feature[up]] = node
+                    last[nodes.feature[up]] = node + 1
                 order[visited] = node
                 visited += 1
                 if nodes.feature[node] != LEAF:
@@ -77,7 +76,7 @@ def describe(
                         depth[stack[top]] = depth[node] + 1
                         top += 1
             while level > 0:
-                last[nodes.feature[parent[path[level]]]] = previous[path[level]]
+                last[nodes.feature[parent[path[level]]]] = previous[path[level]] + 1
                 level -= 1
         free(last)
         free(stack)
