@@ -121,8 +121,8 @@ class Explanation:
             if len(key) != 2:
                 raise IndexError(f"wanted e[row] or e[row, output], not {len(key)} indices")
             return self.output(key[1])[key[0]]
-        if hasattr(key, "__index__") and not isinstance(key, (bool, np.bool_)):
-            return self._row(as_int(key))
+        if isinstance(key, (int, np.integer)) and not isinstance(key, bool):
+            return self._row(int(key))
         rows = key if isinstance(key, slice) else self._row_numbers(key)
         return self._like(
             self.values[rows], self.base_values[rows], take_rows(self.data, rows), self.output_names
@@ -251,7 +251,8 @@ class Explanation:
         members = np.array([interactions[i] for i in at], np.int64).reshape(len(at), order)
         share = self.values[:, at] / factorial(order)
         for axes in permutations(range(order)):
-            out[(slice(None), *(members[:, axis] for axis in axes))] = share
+            place: tuple[Any, ...] = (slice(None), *(members[:, axis] for axis in axes))
+            out[place] = share
         if order == 2:
             left = self.to_array(1)
             if not indices.adds_up(self.index):
@@ -275,7 +276,7 @@ class Explanation:
 
     def columns(self) -> list[NDArray[np.float64]]:
         """Return the columns of `to_frame`, each (n_rows,), without a copy."""
-        values = self.values.reshape(self.n_rows, -1, self.n_outputs)
+        values = self.values.reshape(self.n_rows, self.values.shape[1], self.n_outputs)
         base = self.base_values.reshape(self.n_rows, self.n_outputs)
         return [
             column for k in range(self.n_outputs) for column in (*values[:, :, k].T, base[:, k])

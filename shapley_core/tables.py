@@ -164,6 +164,37 @@ def take_rows(source: Any, rows: slice | NDArray[np.int64]) -> Any:
     return source.take(rows) if hasattr(source, "take") else source[rows]
 
 
+def feature_values(source: Any, feature_names: Sequence[str] | None) -> NDArray[Any]:
+    """Return a user's table as one dense array (n_rows, n_features) to look at, labels kept.
+
+    Columns stand in the order of ``feature_names``. Numbers give float64, anything else objects.
+    """
+    if is_sparse(source):
+        return np.asarray(source.toarray())
+    if not is_pandas(source) and not _is_frame(source):
+        return np.asarray(source)
+    columns = [str(name) for name in source.columns] if is_pandas(source) else None
+    if columns is None:
+        import narwhals
+
+        frame = narwhals.from_native(source, eager_only=True)
+        columns = frame.columns
+    order = list(range(len(columns)))
+    if feature_names is not None:
+        order = _align(columns, feature_names, "data")
+    if is_pandas(source):
+        parts = [source.iloc[:, at].to_numpy(dtype=object, na_value=np.nan) for at in order]
+    else:
+        parts = [np.array(frame[:, at].to_list(), dtype=object) for at in order]
+    values = np.empty((len(source), len(parts)), dtype=object)
+    for feature, part in enumerate(parts):
+        values[:, feature] = part
+    try:
+        return np.where(values == None, np.nan, values).astype(np.float64)  # noqa: E711
+    except (TypeError, ValueError):
+        return values
+
+
 def _is_frame(X: Any) -> bool:
     return any(
         hasattr(X, protocol)

@@ -183,7 +183,7 @@ def test_data_of_every_kind_is_cut_along(data):
 def test_to_array_2(index, n_outputs):
     e = pairs(index, n_outputs)
     dense = e.to_array(2)
-    assert dense.shape == (6, 3, 3) + e.values.shape[2:]
+    assert dense.shape == (6, 3, 3, *e.values.shape[2:])
     np.testing.assert_array_equal(dense, dense.swapaxes(1, 2))
     for column, (i, j) in enumerate(PAIRS[3:], start=3):
         np.testing.assert_array_equal(dense[:, i, j], e.values[:, column] / 2)
@@ -281,9 +281,8 @@ def test_to_frame_of_pairs_and_outputs():
 
 
 def test_mean_abs():
-    e = several(
-        values=np.tile(RNG.normal(size=(6, 3, 2)), (2000, 1, 1)), base_values=np.zeros((12000, 2))
-    )
+    values = np.tile(RNG.normal(size=(6, 3, 2)), (2000, 1, 1))
+    e = several(values=values, base_values=np.zeros((12000, 2)))
     np.testing.assert_allclose(e.mean_abs(), np.abs(e.values).mean(axis=0))
     np.testing.assert_array_equal(single()[:0].mean_abs(), np.zeros(3))
 
