@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,7 +94,7 @@ class CoverShares:
         share, weight = ratio.copy(), ratio.copy()
         by_level = np.argsort(ensemble.depth, kind="stable")
         starts = np.cumsum(np.bincount(ensemble.depth))
-        for begin, end in zip(starts[:-1], starts[1:], strict=True):
+        for begin, end in pairwise(starts):
             nodes = by_level[begin:end]
             weight[nodes] *= weight[parent[nodes]]
             again = nodes[paths.previous[nodes] >= 0]
