@@ -158,7 +158,9 @@ def _load(path: Path, ensemble: TreeEnsemble, drop: Sequence[str]) -> Any:
 def _info(options: argparse.Namespace) -> None:
     ensemble = read_model(options.model)
     names = ensemble.feature_names
-    labelled = [names[f] if names else str(f) for f in sorted(ensemble.categories)]
+    labelled = [
+        names[f] if names else str(f) for f, known in sorted(ensemble.categories.items()) if known
+    ]
     lines = {
         "library": ensemble.library,
         "objective": ensemble.objective,

@@ -110,9 +110,9 @@ def _labels(names: Sequence[str], ensemble: TreeEnsemble) -> dict[str, Sequence[
         return {
             names[feature]: labels
             for feature, labels in ensemble.categories.items()
-            if feature < len(names)
+            if feature < len(names) and labels
         }
-    by_name = {features[feature]: labels for feature, labels in ensemble.categories.items()}
+    by_name = {features[at]: labels for at, labels in ensemble.categories.items() if labels}
     stored = {name: name if name in features else name.replace(" ", "_") for name in names}
     return {name: by_name[stored[name]] for name in names if stored[name] in by_name}
 

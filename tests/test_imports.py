@@ -212,7 +212,7 @@ ORDERS = ["shapley xgboost lightgbm", "lightgbm xgboost shapley"]
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_beside_xgboost_and_lightgbm_in_both_orders(order):
-    # Each brings its own OpenMP; all three must still run, on threads, after either order of import.
+    # Each brings its own OpenMP; all must still run, on threads, after either order of import.
     in_a_fresh_process(f"""
 import numpy as np
 X = np.random.default_rng(0).normal(size=(2000, 4))

@@ -361,6 +361,14 @@ def test_numbers_are_not_taken_for_labels_or_codes(frame):
     np.testing.assert_array_equal(whole(codes), [[1], [0]])
 
 
+def test_labels_that_the_model_lost():
+    X = pd.DataFrame({"a": [1.5], "b": pd.Categorical(["x"])})
+    with pytest.raises(InputError, match="column 'b' of X is categorical, but the model does not"):
+        as_table(X, n_features=2, categories={0: (), 1: ()})
+    table = as_table(X[["a"]], n_features=1, categories={0: ()})
+    np.testing.assert_array_equal(whole(table), [[1.5]])
+
+
 # --- use
 
 
