@@ -135,7 +135,7 @@ def _refuse_unless_numbers(
             f"column {name!r} of {what} has dtype {dtype}, and the model has no labels to "
             "translate it by; convert it to numbers as in training"
         )
-    if labels:
+    if labels is not None:
         # Codes or labels? Where labels are numbers, either guess can be silently wrong.
         raise InputError(
             f"column {name!r} of {what} has dtype {dtype}, but the model knows this feature by "
@@ -148,11 +148,6 @@ class _Translation:
     """Labels of one column to the model's codes; -1 stands for an unseen one until `settle`."""
 
     def __init__(self, labels: Sequence[Any], unseen: str, name: str, what: str) -> None:
-        if not labels:
-            raise InputError(
-                f"column {name!r} of {what} is categorical, but the model does not say which labels "
-                "its categories have; pass a numpy array that holds the codes"
-            )
         self.code = {label: float(code) for code, label in enumerate(labels)}
         self.labels = labels
         self.unseen = unseen

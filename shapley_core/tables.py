@@ -100,6 +100,7 @@ def as_table(
     feature_names : sequence of str, optional
         The model's names.
     categories : mapping of feature number to labels in code order, optional
+        No labels at all for some feature: the model lost track of them, and frames are refused.
     unseen_category : "error" or "missing"
         What a label outside of ``categories`` is.
     sparse_absent : "missing" or "zero"
@@ -141,7 +142,7 @@ def as_table(
 
     else:
         return _dense_table(X, n_features, names, what)
-    return _frame_table(X, columns, column, n_features, names, what)
+    return _frame_table(X, columns, column, labels, n_features, names, what)
 
 
 def is_pandas(X: Any) -> bool:
@@ -290,10 +291,16 @@ def _frame_table(
     X: Any,
     columns: Sequence[str],
     column: Callable[[int, int], Reader],
+    labels: Mapping[int, Sequence[Any]],
     n_features: int,
     names: tuple[str, ...] | None,
     what: str,
 ) -> Table:
+    if any(len(known) == 0 for known in labels.values()):
+        raise InputError(
+            f"{what} is a frame, but the model does not say which of its features the labels of "
+            "its categories belong to; pass a numpy array that holds the codes"
+        )
     n_rows = len(X)
     repeated = sorted({name for name in columns if columns.count(name) > 1})
     if repeated:
