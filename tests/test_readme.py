@@ -28,7 +28,7 @@ def test_python_of_the_readme(tmp_path, monkeypatch):
 
 
 def test_set_up_is_two_lines():
-    lines = [line.strip() for line in README.read_text().splitlines() if "pip install" in line]
+    lines = [line for line in README.read_text().splitlines() if "pip install" in line]
     assert lines == [
         "pip install '.[tables]' && python -m shapley_core demo",
         "pip install '.[test]' && python -m pytest",
