@@ -13,15 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
-
-# Reads rows start .. stop - 1 of one column as numbers, missing values as NaN.
-Reader = Callable[[int, int], NDArray[Any]]
+from .frames import (
+    NUMERIC_KINDS,
+    Reader,
+    align,
+    listed,
+    narwhals_column,
+    narwhals_frame,
+    pandas_column,
+)
 
 WANTED = (
     "wanted a table of rows by features: a 2-D numeric numpy array, a pandas, polars or pyarrow "
     "table, or a scipy CSR, CSC or COO matrix"
 )
-NUMERIC_KINDS = "fiub"
 
 
 class Table:
@@ -95,6 +100,7 @@ def as_table(
     feature_names : sequence of str, optional
         The model's names.
     categories : mapping of feature number to labels in code order, optional
+        No labels at all for some feature: the model lost track of them, and frames are refused.
     unseen_category : "error" or "missing"
         What a label outside of ``categories`` is.
     sparse_absent : "missing" or "zero"
@@ -124,19 +130,19 @@ def as_table(
         def column(position: int, feature: int) -> Reader:
             array = X.iloc[:, position].array
             name = columns[position]
-            return _pandas_column(array, name, labels.get(feature), unseen_category, what)
+            return pandas_column(array, name, labels.get(feature), unseen_category, what)
 
     elif _is_frame(X):
-        frame = _narwhals_frame(X, what)
+        frame = narwhals_frame(X, what)
         columns = frame.columns
 
         def column(position: int, feature: int) -> Reader:
             series = frame[:, position]
-            return _narwhals_column(series, labels.get(feature), unseen_category, what)
+            return narwhals_column(series, labels.get(feature), unseen_category, what)
 
     else:
         return _dense_table(X, n_features, names, what)
-    return _frame_table(X, columns, column, n_features, names, what)
+    return _frame_table(X, columns, column, labels, n_features, names, what)
 
 
 def is_pandas(X: Any) -> bool:
@@ -162,6 +168,37 @@ def take_rows(source: Any, rows: slice | NDArray[np.int64]) -> Any:
     if isinstance(rows, slice):
         rows = np.arange(*rows.indices(len(source)))
     return source.take(rows) if hasattr(source, "take") else source[rows]
+
+
+def feature_values(source: Any, feature_names: Sequence[str] | None) -> NDArray[Any]:
+    """Return a user's table as one dense array (n_rows, n_features) to look at, labels kept.
+
+    Columns stand in the order of ``feature_names``. Numbers give float64, anything else objects.
+    """
+    if is_sparse(source):
+        return np.asarray(source.toarray())
+    if not is_pandas(source) and not _is_frame(source):
+        return np.asarray(source)
+    columns = [str(name) for name in source.columns] if is_pandas(source) else None
+    if columns is None:
+        import narwhals
+
+        frame = narwhals.from_native(source, eager_only=True)
+        columns = frame.columns
+    order = list(range(len(columns)))
+    if feature_names is not None:
+        order = align(columns, feature_names, "data")
+    if is_pandas(source):
+        parts = [source.iloc[:, at].to_numpy(dtype=object, na_value=np.nan) for at in order]
+    else:
+        parts = [np.array(frame[:, at].to_list(), dtype=object) for at in order]
+    values = np.empty((len(source), len(parts)), dtype=object)
+    for feature, part in enumerate(parts):
+        values[:, feature] = part
+    try:
+        return np.where(values == None, np.nan, values).astype(np.float64)  # noqa: E711
+    except (TypeError, ValueError):
+        return values
 
 
 def _is_frame(X: Any) -> bool:
@@ -254,19 +291,25 @@ def _frame_table(
     X: Any,
     columns: Sequence[str],
     column: Callable[[int, int], Reader],
+    labels: Mapping[int, Sequence[Any]],
     n_features: int,
     names: tuple[str, ...] | None,
     what: str,
 ) -> Table:
+    if any(len(known) == 0 for known in labels.values()):
+        raise InputError(
+            f"{what} is a frame, but the model does not say which of its features the labels of "
+            "its categories belong to; pass a numpy array that holds the codes"
+        )
     n_rows = len(X)
     repeated = sorted({name for name in columns if columns.count(name) > 1})
     if repeated:
-        raise InputError(f"{what} has more than one column named {_listed(repeated)}")
+        raise InputError(f"{what} has more than one column named {listed(repeated)}")
     if names is None:
         _check_shape((n_rows, len(columns)), n_features, what)
         order: Sequence[int] = range(n_features)
     else:
-        order = _align(columns, names, what)
+        order = align(columns, names, what)
     readers = [column(position, feature) for feature, position in enumerate(order)]
 
     def read(start: int, stop: int) -> NDArray[np.float64]:
@@ -277,163 +320,3 @@ def _frame_table(
         return rows.T
 
     return Table(X, n_rows, tuple(columns) if names is None else names, read)
-
-
-def _align(columns: Sequence[str], names: Sequence[str], what: str) -> list[int]:
-    """Find the column of each of the model's names."""
-    position = {name: number for number, name in enumerate(columns)}
-    # LightGBM stores names with every blank replaced.
-    for number, name in enumerate(columns):
-        position.setdefault(name.replace(" ", "_"), number)
-    missing = [name for name in names if name not in position]
-    order = [position[name] for name in names if name in position]
-    unexpected = [name for number, name in enumerate(columns) if number not in set(order)]
-    if missing or unexpected or len(set(order)) != len(order):
-        told = [f"lacks {_listed(missing)}"] if missing else []
-        told += [f"has {_listed(unexpected)}, which the model does not know"] if unexpected else []
-        told = told or ["has columns that stand for the same feature"]
-        raise InputError(
-            f"the columns of {what} are not the model's {len(names)} features: {what} "
-            + " and ".join(told)
-        )
-    return order
-
-
-def _listed(names: Sequence[str], at_most: int = 5) -> str:
-    shown = ", ".join(repr(name) for name in names[:at_most])
-    return shown if len(names) <= at_most else f"{shown} and {len(names) - at_most} more"
-
-
-def _pandas_column(
-    array: Any, name: str, labels: Sequence[Any] | None, unseen: str, what: str
-) -> Reader:
-    dtype = array.dtype
-    kind = getattr(dtype, "kind", "O")
-    if dtype.name == "category":
-        codes = array.codes
-        if labels is None:
-            return lambda start, stop: _codes(codes[start:stop])
-        # One more entry, so that code -1 finds the missing value.
-        translate = _Translation(labels, unseen, name, what)
-        known = np.append(translate.lookup(array.categories), np.nan)
-
-        def read_codes(start: int, stop: int) -> NDArray[np.float64]:
-            found = known[codes[start:stop]]
-            return translate.settle(found, lambda row: array[start + row])
-
-        return read_codes
-    is_text = dtype.name in ("object", "str") or "string" in dtype.name
-    if is_text and labels is not None:
-        translate = _Translation(labels, unseen, name, what)
-        return lambda start, stop: translate(array[start:stop])
-    _refuse_unless_numbers(kind in NUMERIC_KINDS and not is_text, name, dtype, labels, what)
-    if dtype.name.startswith("Sparse"):
-        return lambda start, stop: np.asarray(array[start:stop], np.float64)
-    if isinstance(dtype, np.dtype):
-        plain = np.asarray(array)
-        return lambda start, stop: plain[start:stop]
-    return lambda start, stop: array[start:stop].to_numpy(np.float64, na_value=np.nan)
-
-
-def _codes(codes: NDArray[Any]) -> NDArray[np.float64]:
-    return np.where(codes < 0, np.nan, codes)
-
-
-def _narwhals_frame(X: Any, what: str) -> Any:
-    try:
-        import narwhals
-    except ImportError as error:
-        raise InputError(
-            f"{what} is a {type(X).__module__.partition('.')[0]} {type(X).__name__}; to read it, "
-            "install narwhals: pip install 'shapley_core[tables]'"
-        ) from error
-    try:
-        frame = narwhals.from_native(X)
-    except Exception as error:
-        # narwhals has exceptions of its own for repeated columns and foreign objects.
-        raise InputError(f"{what} cannot be read as a table: {error}; {WANTED}") from error
-    if not isinstance(frame, narwhals.DataFrame):
-        raise InputError(f"{what} is a lazy frame; call .collect() first")
-    return frame
-
-
-def _narwhals_column(series: Any, labels: Sequence[Any] | None, unseen: str, what: str) -> Reader:
-    import narwhals
-
-    name, dtype = series.name, series.dtype
-    if dtype in (narwhals.Categorical, narwhals.Enum, narwhals.String):
-        if labels is None and dtype != narwhals.String:
-            raise InputError(
-                f"column {name!r} of {what} is categorical, but the model has no labels for it; "
-                "give the codes as numbers"
-            )
-        if labels is not None:
-            translate = _Translation(labels, unseen, name, what)
-            return lambda start, stop: translate(series[start:stop].to_list())
-    if series.null_count() == len(series):
-        return lambda start, stop: np.full(stop - start, np.nan)
-    numbers = dtype.is_numeric() or dtype == narwhals.Boolean
-    _refuse_unless_numbers(numbers, name, dtype, labels, what)
-
-    # pyarrow refuses to cast integers beyond 2^53, but gives them as they are.
-    castable = not dtype.is_integer()
-
-    def read(start: int, stop: int) -> NDArray[Any]:
-        part = series[start:stop]
-        return np.asarray((part.cast(narwhals.Float64) if castable else part).to_numpy())
-
-    return read
-
-
-def _refuse_unless_numbers(
-    numbers: bool, name: str, dtype: Any, labels: Sequence[Any] | None, what: str
-) -> None:
-    if not numbers:
-        raise InputError(
-            f"column {name!r} of {what} has dtype {dtype}, and the model has no labels to "
-            "translate it by; convert it to numbers as in training"
-        )
-    if labels is not None:
-        # Codes or labels? Where labels are numbers, either guess can be silently wrong.
-        raise InputError(
-            f"column {name!r} of {what} has dtype {dtype}, but the model knows this feature by "
-            f"its labels ({_listed(list(labels), 3)}); make it categorical (in pandas "
-            ".astype('category')), or pass a numpy array that holds the codes"
-        )
-
-
-class _Translation:
-    """Labels of one column to the model's codes; -1 stands for an unseen one until `settle`."""
-
-    def __init__(self, labels: Sequence[Any], unseen: str, name: str, what: str) -> None:
-        self.code = {label: float(code) for code, label in enumerate(labels)}
-        self.labels = labels
-        self.unseen = unseen
-        self.name = name
-        self.what = what
-
-    def lookup(self, labels: Any) -> NDArray[np.float64]:
-        code = self.code
-        return np.array([np.nan if _is_missing(a) else code.get(a, -1.0) for a in labels], float)
-
-    def settle(
-        self, found: NDArray[np.float64], label_of: Callable[[int], Any]
-    ) -> NDArray[np.float64]:
-        unseen = found == -1.0
-        if unseen.any():
-            if self.unseen == "error":
-                raise InputError(
-                    f"column {self.name!r} of {self.what} holds {label_of(int(unseen.argmax()))!r},"
-                    f" which is not among the model's {len(self.labels)} categories "
-                    f"({_listed(list(self.labels))})"
-                )
-            found[unseen] = np.nan
-        return found
-
-    def __call__(self, labels: Any) -> NDArray[np.float64]:
-        return self.settle(self.lookup(labels), lambda row: labels[row])
-
-
-def _is_missing(label: Any) -> bool:
-    # None, NaN and NaT; pandas.NA is equal to nothing in a boolean context, so it goes by name.
-    return label is None or type(label).__name__ == "NAType" or label != label

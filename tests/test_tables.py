@@ -361,6 +361,14 @@ def test_numbers_are_not_taken_for_labels_or_codes(frame):
     np.testing.assert_array_equal(whole(codes), [[1], [0]])
 
 
+def test_labels_that_the_model_lost(frame):
+    # Any column may be one of numbers that stand for codes, or for labels.
+    with pytest.raises(InputError, match="X is a frame, but the model does not say which"):
+        as_table(frame({"a": [1.5], "b": [1]}), n_features=2, categories={0: (), 1: ()})
+    codes = as_table(np.array([[1.5, 1]]), n_features=2, categories={0: (), 1: ()})
+    np.testing.assert_array_equal(whole(codes), [[1.5, 1]])
+
+
 # --- use
 
 
