@@ -30,7 +30,7 @@ from shapley_core.game import CallableGame, TableGame
 from shapley_core.reference import INDICES
 from shapley_core.reference.indices import beta_shapley, weighted_banzhaf_interaction
 
-few = settings(max_examples=12, deadline=None)
+few = settings(max_examples=6, deadline=None)
 TOLERANCE = 1e-11  # on worths of at most 9, and at most 6 players
 
 
