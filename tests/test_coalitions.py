@@ -60,6 +60,16 @@ def test_ranks(n, data):
     ]
 
 
+@given(n=st.integers(1, 10), data=st.data())
+def test_positions_by_size(n, data):
+    order = data.draw(st.integers(0, n))
+    got = sets.positions_by_size(n, order)
+    assert len(got) == order + 1
+    for size, positions in enumerate(got):
+        wanted = sets.interaction_positions(sets.interactions_of_size(n, size))
+        np.testing.assert_array_equal(positions, wanted)
+
+
 def listed(n, order):
     return [S for size in range(1, order + 1) for S in combinations(range(n), size)]
 
