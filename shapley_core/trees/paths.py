@@ -139,6 +139,6 @@ class Quadrature:
         return cls(
             rule.astype(np.int64),
             np.concatenate([[0], np.cumsum(sizes)]),
-            np.concatenate([(x + 1) / 2 for x, _ in rules]),
-            np.concatenate([w / 2 for _, w in rules]),
+            np.concatenate([np.empty(0), *((x + 1) / 2 for x, _ in rules)]),
+            np.concatenate([np.empty(0), *(w / 2 for _, w in rules)]),
         )
