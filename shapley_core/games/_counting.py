@@ -15,7 +15,7 @@ from ..errors import MemoryLimitError
 
 # Counts of up to 62 players fit an int64, sums and differences included; beyond, Python integers.
 _INT64_PLAYERS = 62
-_MAX_CELLS = 2**28
+_MAX_CELLS = 2**26
 
 Counts = npt.NDArray[np.int64] | npt.NDArray[np.object_]
 
@@ -44,14 +44,15 @@ def count_absentees(
     if math.prod(shape) > _MAX_CELLS:
         raise MemoryLimitError(
             f"counting coalitions by size and weight takes a table of {math.prod(shape):.3g} cells "
-            f"(at most {_MAX_CELLS}): divide the weights by a common factor, or for up to 25 "
-            "players use shapley_core.exact"
+            f"(at most {_MAX_CELLS}): give integers without a common factor, rounded to fewer "
+            "digits where that is right, or for up to 30 players use shapley_core.exact"
         )
     counts = np.zeros(shape, dtype=object if wide else np.int64)
     counts[(0,) * len(shape)] = 1
-    for weight in weights:
+    for n_before, weight in enumerate(weights):
+        filled = counts[: n_before + 2]  # no larger set can have been met
         target, source = _shifts(counts, weight)
-        counts[1:][target] += counts[:-1][source]
+        filled[1:][target] += filled[:-1][source]
     return counts
 
 

@@ -233,8 +233,9 @@ def _nearest_to_zero(
     allocation = particular
     while True:
         gaps = np.where(free, _totals(allocation, n) - wanted, np.inf)
+        gaps[working] = np.inf
         worst = np.argpartition(gaps, min(_CUTS, len(gaps) - 1))[:_CUTS]
-        worst = np.setdiff1d(worst[gaps[worst] < -1e-12], working)
+        worst = worst[gaps[worst] < -1e-12]
         if len(worst) == 0:
             return allocation
         working = np.concatenate([working, worst])

@@ -230,16 +230,18 @@ def _walk(game: Game, nodes: _Nodes, weights: _Weights) -> tuple[Table, float]:
         table = _average_table(game, contexts, shares, blocks, ends)
         if ends is None:
             baseline = float(table[0])
-        joins = weights(len(blocks))
         subsets = sets.all_coalitions(len(blocks))
+        # The largest subset joins nobody, and its weight is not asked for.
+        joins = np.append(weights(len(blocks)), 0.0)[subsets.sum(axis=1)]
         for at, child in enumerate(nodes.inner[node]):
-            absent = ~subsets[:, at]
-            share = joins[subsets[absent].sum(axis=1)]
+            # Axis 1 tells whether the child is out or in.
+            out_in = table.reshape(-1, 2, 1 << at)
+            share = joins.reshape(out_in.shape)[:, 0].ravel()
             if child < 0:
-                values[nodes.members[node][at]] = share @ (table[~absent] - table[absent])
+                values[nodes.members[node][at]] = share @ (out_in[:, 1] - out_in[:, 0]).ravel()
                 continue
-            ends = np.array([share @ table[absent], share @ table[~absent]])
-            beside = (_union(subsets[absent], blocks), share)
+            ends = np.array([share @ out_in[:, 0].ravel(), share @ out_in[:, 1].ravel()])
+            beside = (_union(subsets[~subsets[:, at]], blocks), share)
             todo.append((child, (contexts, shares), beside, ends))
     return values, baseline
 
@@ -254,16 +256,18 @@ def _average_table(
     """The game among the blocks: ``sum_c shares[c] v(contexts[c] + blocks in S)`` for each S."""
     subsets = sets.all_coalitions(len(blocks))
     table = np.zeros(len(subsets))
-    inner = slice(0, len(subsets))
+    first, last = 0, len(subsets)
     if ends is not None:
         table[[0, -1]] = ends
-        inner = slice(1, len(subsets) - 1)
-    joined = _union(subsets[inner], blocks)
-    step = max(1, _BLOCK // max(1, len(joined)))
-    for start in range(0, len(contexts), step):
-        some = contexts[start : start + step, None] | joined[None]
-        worths = game(some.reshape(-1, some.shape[2])).reshape(some.shape[:2])
-        table[inner] += shares[start : start + step] @ worths
+        first, last = 1, last - 1
+    step = max(1, _BLOCK // len(subsets))
+    for low in range(first, last, _BLOCK):
+        part = slice(low, min(low + _BLOCK, last))
+        joined = _union(subsets[part], blocks)
+        for start in range(0, len(contexts), step):
+            some = contexts[start : start + step, None] | joined[None]
+            worths = game(some.reshape(-1, some.shape[2])).reshape(some.shape[:2])
+            table[part] += shares[start : start + step] @ worths
     return table
 
 
