@@ -6,7 +6,7 @@ position of its worth in the table of a game. An interaction is a sorted tuple o
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, combinations, islice
+from itertools import chain, combinations, islice, pairwise
 from math import comb
 from operator import index as as_int
 from typing import Any, overload
@@ -90,13 +90,19 @@ def describe(players: Iterable[int], names: Sequence[str] | None = None) -> str:
     return "{" + ", ".join(str(i) if names is None else names[i] for i in players) + "}"
 
 
+def check_integer(value: Any, what: str) -> int:
+    """An integer argument as an int, or a TypeError; bools are none."""
+    if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):
+        raise TypeError(f"{what} must be an integer, not {type(value).__name__}")
+    return int(as_int(value))
+
+
 def check_n_players(n_players: Any) -> int:
     """A number of players as an int, or an error."""
-    if isinstance(n_players, bool) or not hasattr(n_players, "__index__"):
-        raise TypeError(f"n_players must be an integer, not {type(n_players).__name__}")
-    if as_int(n_players) < 1:
-        raise InputError(f"n_players must be at least 1, not {n_players}")
-    return as_int(n_players)
+    checked = check_integer(n_players, "n_players")
+    if checked < 1:
+        raise InputError(f"n_players must be at least 1, not {checked}")
+    return checked
 
 
 def check_names(names: Iterable[Any] | None, n_players: int) -> tuple[str, ...] | None:
@@ -197,7 +203,7 @@ class InteractionSet(Sequence[Interaction]):
         blocks: dict[int, NDArray[np.int32] | None] = {}
         for size in sorted({len(one) for one in given}):
             rows = [given[at] for at in order if len(given[at]) == size]
-            double = next((a for a, b in zip(rows, rows[1:], strict=False) if a == b), None)
+            double = next((a for a, b in pairwise(rows) if a == b), None)
             if double is not None:
                 raise InputError(f"interaction {double} is given twice")
             full = len(rows) == comb(n_players, size)

@@ -1,5 +1,6 @@
 """Games: worths in a table, or behind a function that is asked for many coalitions at once."""
 
+import os
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,6 +12,8 @@ from .errors import InputError, MemoryLimitError
 
 # A table of 2**MAX_TABLE_PLAYERS worths is 8 GiB.
 MAX_TABLE_PLAYERS = 30
+
+_ADVICE = "Use an estimator, or a game whose structure gives the values (shapley_core.games)"
 
 Worth = Callable[[NDArray[np.bool_]], Any]
 
@@ -77,7 +80,7 @@ class TableGame:
                 "worths must be finite"
             )
         self._values: NDArray[np.float64] = table
-        self._n_players = length.bit_length() - 1
+        self._n_players = int(length).bit_length() - 1
         self._player_names = sets.check_names(player_names, self._n_players)
 
     @property
@@ -154,15 +157,13 @@ class CallableGame:
     ) -> None:
         if not callable(worth):
             raise TypeError(f"worth must be a function of coalitions, not {type(worth).__name__}")
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer):
-            raise TypeError(f"batch_size must be an integer, not {type(batch_size).__name__}")
-        if batch_size < 1:
+        self.batch_size = sets.check_integer(batch_size, "batch_size")
+        if self.batch_size < 1:
             raise InputError(f"batch_size must be at least 1, not {batch_size}")
         self._worth = worth
         self._n_players = sets.check_n_players(n_players)
         self._player_names = sets.check_names(player_names, self._n_players)
         self._cache: dict[bytes, float] | None = {} if cache else None
-        self.batch_size = int(batch_size)
         self.n_evaluations = 0
 
     @property
@@ -246,14 +247,26 @@ class CallableGame:
         return f"CallableGame({self._n_players} players, {self.n_evaluations} evaluations so far)"
 
 
+def check_memory(count: int, what: str, advice: str) -> None:
+    """Raise a MemoryLimitError if ``count`` bytes are more than the machine has."""
+    try:
+        limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        limit = 8 << MAX_TABLE_PLAYERS
+    if count > limit:
+        raise MemoryLimitError(
+            f"{what} takes {human_bytes(count)}; this machine has {human_bytes(limit)}. {advice}"
+        )
+
+
 def check_table_size(n_players: int) -> None:
     """Raise a MemoryLimitError if a table for that many players is out of the question."""
     if n_players > MAX_TABLE_PLAYERS:
         raise MemoryLimitError(
             f"a table of {n_players} players holds 2**{n_players} worths, "
-            f"{human_bytes(8 << n_players)}; the most is {MAX_TABLE_PLAYERS} players. Use an "
-            "estimator, or a game whose structure gives the values (shapley_core.games)"
+            f"{human_bytes(8 << n_players)}; the most is {MAX_TABLE_PLAYERS} players. {_ADVICE}"
         )
+    check_memory(8 << n_players, f"a table of {n_players} players", _ADVICE)
 
 
 def human_bytes(count: int) -> str:

@@ -67,10 +67,10 @@ class InteractionValues:
     ) -> None:
         self._n_players = sets.check_n_players(n_players)
         self._index = str(index)
-        self._order = as_int(order)
+        self._order = sets.check_integer(order, "order")
         self._baseline = float(baseline)
         self._player_names = sets.check_names(player_names, self._n_players)
-        self._n_evaluations = None if n_evaluations is None else as_int(n_evaluations)
+        self._n_evaluations = None if n_evaluations is None else int(n_evaluations)
         self._is_exact = bool(is_exact)
         at: NDArray[np.int64] | None = None
         if isinstance(interactions, InteractionSet):
@@ -210,7 +210,7 @@ class InteractionValues:
         order : int, optional
             Number of axes; by default the order of the index.
         """
-        order = self._order if order is None else as_int(order)
+        order = self._order if order is None else sets.check_integer(order, "order")
         if not 1 <= order <= max(1, self._order):
             raise InputError(f"these values are of order {self._order}: no array of order {order}")
         if self._n_players**order > 1 << 31:
@@ -235,7 +235,7 @@ class InteractionValues:
 
     def top(self, n: int = 10) -> list[tuple[Interaction, float]]:
         """The ``n`` interactions of largest absolute value, largest first, with their values."""
-        n = min(max(as_int(n), 0), len(self))
+        n = min(max(sets.check_integer(n, "n"), 0), len(self))
         size = np.abs(self._values)
         # A partition first: there may be many millions.
         few = np.argpartition(-size, n - 1)[:n] if 0 < n < len(self) else np.arange(n)
@@ -309,9 +309,7 @@ class InteractionValues:
                 return f"{what} {mine!r} and {its!r}"
         return None if self._set == other._set else "different interactions"
 
-    def _combined(self, other: Any, sign: float) -> "InteractionValues":
-        if not isinstance(other, InteractionValues):
-            return NotImplemented
+    def _combined(self, other: "InteractionValues", sign: float) -> "InteractionValues":
         reason = self._same_kind(other)
         if reason is not None:
             raise InputError(f"values can be added only when they are of one kind; got {reason}")
@@ -352,10 +350,14 @@ class InteractionValues:
         )
 
     def __add__(self, other: Any) -> "InteractionValues":
-        return self._combined(other, 1.0)
+        return (
+            self._combined(other, 1.0) if isinstance(other, InteractionValues) else NotImplemented
+        )
 
     def __sub__(self, other: Any) -> "InteractionValues":
-        return self._combined(other, -1.0)
+        return (
+            self._combined(other, -1.0) if isinstance(other, InteractionValues) else NotImplemented
+        )
 
     def __mul__(self, factor: Any) -> "InteractionValues":
         if isinstance(factor, bool) or not isinstance(factor, int | float | np.number):
