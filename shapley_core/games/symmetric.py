@@ -83,9 +83,7 @@ class Glove(TypedGame):
         If a number is negative, or both are 0.
     """
 
-    def __init__(
-        self, left: int, right: int, player_names: Iterable[Any] | None = None
-    ) -> None:
+    def __init__(self, left: int, right: int, player_names: Iterable[Any] | None = None) -> None:
         for what, count in (("left", left), ("right", right)):
             if isinstance(count, bool) or not hasattr(count, "__index__"):
                 raise TypeError(f"{what} must be an integer, not {type(count).__name__}")
@@ -109,7 +107,7 @@ class Glove(TypedGame):
     def _worths(self, coalitions: NDArray[np.bool_]) -> NDArray[np.float64]:
         left = coalitions[:, : self._left].sum(axis=1)
         right = coalitions[:, self._left :].sum(axis=1)
-        return np.minimum(left, right).astype(np.float64)
+        return np.asarray(np.minimum(left, right), dtype=np.float64)
 
     def _present_sums(self, size: int) -> Iterator[tuple[tuple[Any, ...], list[list[Any]]]]:
         for key in self._combinations(size):

@@ -46,9 +46,7 @@ class WeightedVoting(TypedGame):
     0.23333333333333334
     """
 
-    def __init__(
-        self, weights: Any, quota: Any, player_names: Iterable[Any] | None = None
-    ) -> None:
+    def __init__(self, weights: Any, quota: Any, player_names: Iterable[Any] | None = None) -> None:
         criteria, quotas = _criteria(weights, quota)
         super().__init__(list(zip(*criteria, strict=True)), player_names)
         self._criteria = criteria
@@ -67,8 +65,8 @@ class WeightedVoting(TypedGame):
     def _worths(self, coalitions: NDArray[np.bool_]) -> NDArray[np.float64]:
         # Sums of integers below 2**53 (checked) are exact in float64, where products are fast.
         totals = coalitions.astype(np.float64) @ np.array(self._criteria, dtype=np.float64).T
-        wins: NDArray[np.bool_] = (totals >= np.array(self._quotas, dtype=np.float64)).all(axis=1)
-        return wins.astype(np.float64)
+        reached = totals >= np.array(self._quotas, dtype=np.float64)
+        return np.asarray(reached.all(axis=1), dtype=np.float64)
 
     def _present_sums(self, size: int) -> Iterator[tuple[tuple[Any, ...], list[list[Any]]]]:
         n = self._n_players

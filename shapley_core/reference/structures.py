@@ -7,6 +7,7 @@ limit: these are the oracles of the tests.
 
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from functools import cache
 from itertools import combinations, permutations, product
 from typing import Any
 
@@ -76,24 +77,27 @@ def least_core_epsilon(worths: Sequence[Any]) -> Fraction:
     1979, section 2, for the least core).
     """
     n = _n_players(worths)
-    base = Fraction(worths[0])
-    proper = range(1, 2**n - 1)
-    best: Fraction | None = None
-    for support in combinations(proper, n):
+    gains = [Fraction(worth) - Fraction(worths[0]) for worth in worths]
+    return max(
+        sum((weight * gains[s] for s, weight in weights.items()), -m * gains[-1])
+        for weights, m in _balanced_weights(n)
+    )
+
+
+@cache
+def _balanced_weights(n: int) -> list[tuple[dict[int, Fraction], Fraction]]:
+    """The extreme points of the balanced weights of total 1, by coalition, and their m."""
+    found = []
+    for support in combinations(range(1, 2**n - 1), n):
         # Unknowns: the weights and m; equations: one per player, and the total.
-        rows = [[Fraction(s >> i & 1) for s in support] + [Fraction(-1), Fraction(0)] for i in range(n)]
+        rows = [
+            [*(Fraction(s >> i & 1) for s in support), Fraction(-1), Fraction(0)] for i in range(n)
+        ]
         rows.append([Fraction(1)] * n + [Fraction(0), Fraction(1)])
         solution = _solve(rows)
-        if solution is None or min(solution[:n]) < 0:
-            continue
-        value = sum(
-            (weight * (Fraction(worths[s]) - base) for weight, s in zip(solution, support, strict=False)),
-            -solution[n] * (Fraction(worths[-1]) - base),
-        )
-        best = value if best is None else max(best, value)
-    if best is None:
-        raise ArithmeticError("the balanced weights have an extreme point, the singletons'")
-    return best
+        if solution is not None and min(solution) >= 0:
+            found.append((dict(zip(support, solution[:n], strict=True)), solution[n]))
+    return found
 
 
 def _tree_orders(tree: Tree) -> Iterator[tuple[int, ...]]:
@@ -105,9 +109,7 @@ def _tree_orders(tree: Tree) -> Iterator[tuple[int, ...]]:
             yield tuple(player for part in parts for player in part)
 
 
-def _average_over(
-    worths: Sequence[Any], orders: Iterable[tuple[int, ...]]
-) -> list[Fraction]:
+def _average_over(worths: Sequence[Any], orders: Iterable[tuple[int, ...]]) -> list[Fraction]:
     values = [Fraction(0)] * _n_players(worths)
     count = 0
     for order in orders:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..coalitions import InteractionSet, all_coalitions
+from ..coalitions import InteractionSet
 from ..errors import InputError, MemoryLimitError
 from ..game import Game, as_table
 from ..result import InteractionValues
@@ -141,7 +141,7 @@ def _least_core(worths: Vector, n: int, egalitarian: bool) -> tuple[Vector, floa
         fixed = np.concatenate([fixed, tight])
         totals = np.concatenate([totals, worths[tight] + surplus])
         if np.linalg.matrix_rank(_rows(fixed, n)) == n:
-            return np.linalg.lstsq(_rows(fixed, n), totals)[0], surplus
+            return _least_squares(_rows(fixed, n), totals), surplus
         further, allocation, tight = _most_surplus(worths, n, fixed, totals)
         if further > surplus + _TOLERANCE:
             return _nearest_to_zero(worths, n, fixed, totals, surplus), surplus
@@ -179,7 +179,7 @@ def _most_surplus(
             method="highs-ds",
             options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
         )
-        if found.status != 0:
+        if found.status != 0 or found.x is None:
             raise InputError(f"the linear program of the least core failed: {found.message}")
         allocation, surplus = found.x[:n], float(found.x[n])
         gaps = np.where(free, _totals(allocation, n) - worths, np.inf)
@@ -214,7 +214,7 @@ def _polished(
     )
     wanted = np.concatenate([worths[tight], totals])
     start = np.append(allocation, (_rows(tight, n) @ allocation - worths[tight]).mean())
-    start += np.linalg.lstsq(system, wanted - system @ start)[0]
+    start += _least_squares(system, wanted - system @ start)
     return float(start[n]), start[:n], tight
 
 
@@ -223,7 +223,7 @@ def _nearest_to_zero(
 ) -> Vector:
     """The least-squares allocation with the fixed totals and at least ``surplus`` elsewhere."""
     rows = _rows(fixed, n)
-    particular = np.linalg.lstsq(rows, totals)[0]  # the nearest to zero of the affine hull
+    particular = _least_squares(rows, totals)  # the nearest to zero of the affine hull
     _, sizes, right = np.linalg.svd(rows)
     directions = right[int((sizes > 1e-9).sum()) :]
     free = ~_spanned(fixed, n)
@@ -256,6 +256,12 @@ def _least_distance(rows: Vector, least: Vector) -> Vector:
     if residual[-1] > -1e-14:
         raise InputError("the least core's inequalities contradict each other within rounding")
     shortest: Vector = -residual[:-1] / residual[-1]
+    return shortest
+
+
+def _least_squares(rows: Vector, wanted: Vector) -> Vector:
+    """The shortest of the ``x`` for which ``rows @ x`` is nearest to what is wanted."""
+    shortest: Vector = np.linalg.lstsq(rows, wanted)[0]
     return shortest
 
 

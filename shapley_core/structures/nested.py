@@ -8,6 +8,7 @@ contexts, and only those small games are ever tabulated.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from math import comb
 from typing import Any, TypeAlias
 
@@ -147,7 +148,7 @@ class _Nodes:
         self._build(tree)
         held = sorted(player for child in self.members[0] for player in child)
         if held != list(range(n_players)):
-            double = next((a for a, b in zip(held, held[1:], strict=False) if a == b), None)
+            double = next((a for a, b in pairwise(held) if a == b), None)
             missing = sorted(set(range(n_players)) - set(held))
             extra = sorted(set(held) - set(range(n_players)))
             fault = (

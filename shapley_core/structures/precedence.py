@@ -69,8 +69,8 @@ def asymmetric_shapley(game: Game, precedence: Iterable[tuple[int, int]]) -> Int
         # Every order takes one step of each size, so the steps of a size share all of them.
         values += np.bincount(level.player, orders * gains, minlength=n) / orders.sum()
         reached = len(levels[size + 1].words)
-        up = np.bincount(level.target, up[level.source], minlength=reached)
-        up /= up.max()
+        counts = np.bincount(level.target, up[level.source], minlength=reached)
+        up = counts / counts.max()
     return InteractionValues(
         values,
         InteractionSet.complete(n, 1),
@@ -112,8 +112,8 @@ def _ideals(before: NDArray[np.bool_]) -> list[_Level]:
         if len(source) == 0:
             stuck = np.flatnonzero(~members[0]).tolist()
             raise InputError(
-                f"the precedence has a cycle among the players {sets.describe(stuck)}; remove one "
-                "of its pairs"
+                f"the precedence has a cycle; no order can place the players "
+                f"{sets.describe(stuck)}: remove one of its pairs"
             )
         grown = words[source] | bits[player]
         if grown.shape[1] == 1:
