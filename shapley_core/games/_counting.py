@@ -61,7 +61,7 @@ def remove_player(counts: Counts, weight: tuple[int, ...]) -> Counts:
     counts = counts.copy()
     target, source = _shifts(counts, weight)
     for size in range(1, len(counts)):
-        counts[size][target[1:]] -= counts[size - 1][source[1:]]
+        counts[size : size + 1][target] -= counts[size - 1 : size][source]
     return counts
 
 
