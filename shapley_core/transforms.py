@@ -26,13 +26,15 @@ _KINDS: dict[str, int] = {
 }
 Table = NDArray[np.float64]
 
-# Bits of a block that stays in the second-level cache; of the blocks of rows above it; of the
-# columns handed out at once; of the blocks of the fold, which stay in the first-level cache.
+# Bits of a block that stays in the second-level cache; of the rows above it that are taken
+# together; of the blocks of the fold, which stay in the first-level cache; of the work that is
+# worth handing to a thread; and the most bits that tell such pieces apart.
 _CACHE_BITS = 15
 _ROW_BITS = 6
-_COLUMN_BITS = 11
-_FOLD_BITS = 10
-# sixteen neighbours are weighed at once, so a table has at least four players.
+_FOLD_BITS = 11
+_TASK_BITS = 20
+_MOST_CHUNK_BITS = 6
+# Sixteen neighbours are weighed at once; smaller tables are padded or left to numpy.
 _LANE_BITS = 4
 
 
@@ -54,14 +56,16 @@ def transform(table: Table, kind: Kind, n_threads: int, matrix: Table | None = N
     total = n_bits(table)
     low = min(total, _CACHE_BITS)
 
-    def do_low(start: int) -> None:
-        kernels.butterflies_low(factors, start, low, code, table)
+    task = 1 << min(total, _TASK_BITS)
 
-    run_blocks(do_low, range(0, 1 << total, 1 << low), n_threads)
+    def do_low(start: int) -> None:
+        kernels.butterflies_low(factors, start, start + task, low, code, table)
+
+    run_blocks(do_low, range(0, 1 << total, task), n_threads)
     first = low
     while first < total:
         count = min(_ROW_BITS, total - first)
-        width = 1 << min(first, _COLUMN_BITS)
+        width = 1 << min(first, _TASK_BITS - count)
 
         def do_high(start: int, first: int = first, count: int = count, width: int = width) -> None:
             kernels.butterflies_high(factors, start, first, count, width, code, table)
@@ -85,9 +89,12 @@ def _lane_sizes() -> NDArray[np.int64]:
 
 
 def weigh(table: Table, offset: float, weights: Table, n_threads: int, out: Table) -> None:
-    """out[T] = (table[T] - offset) * weights[|T|]; at least four players."""
+    """out[T] = (table[T] - offset) * weights[|T|]."""
+    if table.shape[0] < 1 << _LANE_BITS:
+        out[:] = (table - offset) * weights[_lane_sizes()[: table.shape[0]]]
+        return
     sixteen = _sixteen(weights)
-    length = min(table.shape[0], 1 << _CACHE_BITS)
+    length = min(table.shape[0], 1 << _TASK_BITS)
 
     def work(start: int) -> None:
         kernels.weigh(table, offset, sixteen, start, start + length, out)
@@ -96,9 +103,12 @@ def weigh(table: Table, offset: float, weights: Table, n_threads: int, out: Tabl
 
 
 def add_weighed(table: Table, weights: Table, n_threads: int, out: Table) -> None:
-    """out[T] += table[T] * weights[|T|]; at least four players."""
+    """out[T] += table[T] * weights[|T|]."""
+    if table.shape[0] < 1 << _LANE_BITS:
+        out += table * weights[_lane_sizes()[: table.shape[0]]]
+        return
     sixteen = _sixteen(weights)
-    length = min(table.shape[0], 1 << _CACHE_BITS)
+    length = min(table.shape[0], 1 << _TASK_BITS)
 
     def work(start: int) -> None:
         kernels.add_weighed(table, sixteen, start, start + length, out)
@@ -146,7 +156,7 @@ def fold(
     total = n_bits(table)
     if total > n_players:
         weights = np.pad(weights, ((0, 0), (0, total - n_players)))
-    top_bits = min(max(total - 16, 0), 6)
+    top_bits = min(max(total - _TASK_BITS, 0), _MOST_CHUNK_BITS)
     chunk_bits = total - top_bits
     low = min(chunk_bits, _FOLD_BITS)
     sizes, counts, chosen = _fold_sets(n_players, total, low, order)

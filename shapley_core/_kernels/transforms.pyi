@@ -4,6 +4,7 @@ from numpy.typing import NDArray
 def butterflies_low(
     matrix: NDArray[np.float64],
     start: int,
+    stop: int,
     n_bits: int,
     kind: int,
     table: NDArray[np.float64],

@@ -36,11 +36,15 @@ cdef extern from "transforms.h" nogil:
 
 
 def butterflies_low(
-    const double[::1] matrix, int64_t start, int64_t n_bits, int kind, double[::1] table
+    const double[::1] matrix, int64_t start, int64_t stop, int64_t n_bits, int kind,
+    double[::1] table,
 ):
-    """Butterflies of the players below ``n_bits``, in the block that begins at ``start``."""
+    """Butterflies of the players below ``n_bits``, block by block from start to stop."""
+    cdef int64_t at = start
     with nogil:
-        butterfly_block(&table[start], n_bits, kind, &matrix[0])
+        while at < stop:
+            butterfly_block(&table[at], n_bits, kind, &matrix[0])
+            at += <int64_t>1 << n_bits
 
 
 def butterflies_high(
