@@ -55,7 +55,10 @@ class TestSeveralQuotas(GameContract):
     def large():
         rng = np.random.default_rng(1)
         weights = [rng.integers(1, 4, 100), rng.integers(0, 3, 100), np.ones(100, dtype=int)]
-        return WeightedVoting(weights, [int(w.sum() * share) for w, share in zip(weights, (0.85, 0.8, 0.75), strict=True)])
+        return WeightedVoting(
+            weights,
+            [int(w.sum() * share) for w, share in zip(weights, (0.85, 0.8, 0.75), strict=True)],
+        )
 
 
 def test_security_council():
