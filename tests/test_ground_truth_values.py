@@ -139,10 +139,7 @@ def per_player(name, values):
 def test_power_indices(name, part, key):
     game = closed_form(name)
     n = game.n_players
-    if key.startswith("SSI"):
-        power = game.exact_fractions("SV")
-    else:
-        power = game.exact_fractions("BV")
+    power = game.exact_fractions("SV" if key.startswith("SSI") else "BV")
     power.pop(())
     if key == "swings":
         power = {one: value * 2 ** (n - 1) for one, value in power.items()}

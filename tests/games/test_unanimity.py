@@ -76,7 +76,7 @@ def test_a_carrier_shares_equally():
 
 
 def test_what_is_no_such_game():
-    with pytest.raises(InputError, match="players are 0..2"):
+    with pytest.raises(InputError, match=r"players are 0\.\.2"):
         SumOfUnanimity({(0, 3): 1.0}, 3)
     with pytest.raises(InputError, match="twice"):
         SumOfUnanimity({(0, 0): 1.0}, 3)
