@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from shapley_core.errors import InputError, MemoryLimitError
 from shapley_core.game import CallableGame, TableGame
+from shapley_core.games import Airport
 from shapley_core.reference import structures as literal
 from shapley_core.structures import (
     asymmetric_shapley,
@@ -172,6 +173,24 @@ def test_a_tree_may_be_as_deep_as_it_has_players():
         tree = [tree]
     values = winter(TableGame(np.arange(2.0**n)), tree)
     np.testing.assert_allclose(values.values, 2.0 ** np.arange(n), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        lambda game: owen(game, [[0], [1]]),
+        lambda game: asymmetric_shapley(game, []),
+        lambda game: least_core(game).allocation,
+    ],
+)
+def test_any_game_is_taken_and_nothing_else(value):
+    values = value(Airport([1.0, 3.0]))
+    assert values.values.sum() == pytest.approx(3.0)
+    assert values.n_evaluations == 4
+    with pytest.raises(TypeError, match="a game is wanted"):
+        value(np.zeros(4))
+    with pytest.raises(InputError, match="finite"):
+        value(CallableGame(lambda coalitions: np.full(len(coalitions), np.nan), 2))
 
 
 def test_names_and_a_single_player():

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..coalitions import InteractionSet
 from ..errors import InputError, MemoryLimitError
 from ..game import Game, as_table
 from ..result import InteractionValues
+from ._checked import checked_game, player_values
 
 Vector = NDArray[np.float64]
 
@@ -104,13 +104,14 @@ def egalitarian_least_core(game: Game) -> CoreSolution:
 
 
 def _solve(game: Game, index: str) -> CoreSolution:
-    n = game.n_players
+    checked = checked_game(game)
+    n = checked.n_players
     if n > _MAX_PLAYERS:
         raise MemoryLimitError(
             f"the least core of {n} players has 2**{n} constraints; the most is {_MAX_PLAYERS} "
             "players"
         )
-    table = as_table(game).values
+    table = as_table(checked).values
     worths = table - table[0]
     scale = float(np.abs(worths).max()) or 1.0
     worths /= scale
@@ -118,15 +119,7 @@ def _solve(game: Game, index: str) -> CoreSolution:
         allocation, surplus = worths[1:], 0.0
     else:
         allocation, surplus = _least_core(worths, n, egalitarian=index == "EgalitarianLeastCore")
-    values = InteractionValues(
-        allocation * scale,
-        InteractionSet.complete(n, 1),
-        index=index,
-        order=1,
-        n_players=n,
-        baseline=float(table[0]),
-        player_names=game.player_names,
-    )
+    values = player_values(allocation * scale, checked, index, float(table[0]), 1 << n)
     return CoreSolution(values, -surplus * scale)
 
 

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import coalitions as sets
-from ..coalitions import InteractionSet
 from ..errors import InputError, MemoryLimitError
 from ..game import Game
 from ..result import InteractionValues
+from ._checked import checked_game, player_values
 
 Tree: TypeAlias = "int | Sequence[Tree]"
 Table: TypeAlias = NDArray[np.float64]
@@ -65,8 +65,7 @@ def owen(game: Game, unions: Iterable[Iterable[int]]) -> InteractionValues:
     Owen (1977), Values of games with a priori unions, in Mathematical Economics and Game Theory,
     pp. 76-88, equation 4.
     """
-    tree = _tree_of_unions(game, unions)
-    return _result(game, _walk(game, tree, _shapley_weights), "Owen")
+    return _walk(game, _tree_of_unions(unions), _shapley_weights, "Owen")
 
 
 def banzhaf_owen(game: Game, unions: Iterable[Iterable[int]]) -> InteractionValues:
@@ -99,8 +98,7 @@ def banzhaf_owen(game: Game, unions: Iterable[Iterable[int]]) -> InteractionValu
     Owen (1981), Modification of the Banzhaf-Coleman index for games with a priori unions, in
     Power, Voting, and Voting Power, pp. 232-238.
     """
-    tree = _tree_of_unions(game, unions)
-    return _result(game, _walk(game, tree, _banzhaf_weights), "Banzhaf-Owen")
+    return _walk(game, _tree_of_unions(unions), _banzhaf_weights, "Banzhaf-Owen")
 
 
 def winter(game: Game, tree: Tree) -> InteractionValues:
@@ -134,7 +132,7 @@ def winter(game: Game, tree: Tree) -> InteractionValues:
     Winter (1989), A value for cooperative games with levels structure of cooperation,
     International Journal of Game Theory 18, pp. 227-240, section 3.
     """
-    return _result(game, _walk(game, _Nodes(tree, game.n_players), _shapley_weights), "Winter")
+    return _walk(game, tree, _shapley_weights, "Winter")
 
 
 class _Nodes:
@@ -205,8 +203,10 @@ class _Nodes:
         return total
 
 
-def _walk(game: Game, nodes: _Nodes, weights: _Weights) -> tuple[Table, float]:
-    """Values of all players, from the root's game down to the leaves', and v(empty)."""
+def _walk(given: Game, tree: Tree, weights: _Weights, index: str) -> InteractionValues:
+    """Values of all players, from the root's game down to the leaves'."""
+    game = checked_game(given)
+    nodes = _Nodes(tree, game.n_players)
     if nodes.n_evaluations() > _MAX_EVALUATIONS:
         raise MemoryLimitError(
             f"this structure takes {nodes.n_evaluations():.3g} coalitions (at most "
@@ -244,7 +244,7 @@ def _walk(game: Game, nodes: _Nodes, weights: _Weights) -> tuple[Table, float]:
             ends = np.array([share @ out_in[:, 0].ravel(), share @ out_in[:, 1].ravel()])
             beside = (_union(subsets[~subsets[:, at]], blocks), share)
             todo.append((child, (contexts, shares), beside, ends))
-    return values, baseline
+    return player_values(values, game, index, baseline, nodes.n_evaluations())
 
 
 def _average_table(
@@ -294,7 +294,8 @@ def _is_player(child: Any) -> bool:
     return np.ndim(child) == 0
 
 
-def _tree_of_unions(game: Game, unions: Iterable[Iterable[int]]) -> _Nodes:
+def _tree_of_unions(unions: Iterable[Iterable[int]]) -> list[list[int]]:
+    """The unions as a tree of two levels, or a TypeError."""
     blocks = [list(union) if isinstance(union, Iterable) else union for union in unions]
     for block in blocks:
         if not isinstance(block, list) or not all(_is_player(player) for player in block):
@@ -302,17 +303,4 @@ def _tree_of_unions(game: Game, unions: Iterable[Iterable[int]]) -> _Nodes:
                 f"unions must be lists of player numbers, such as [[0, 1], [2]]; got {block!r}"
                 " (winter takes unions of unions)"
             )
-    return _Nodes(blocks, game.n_players)
-
-
-def _result(game: Game, found: tuple[Table, float], index: str) -> InteractionValues:
-    values, baseline = found
-    return InteractionValues(
-        values,
-        InteractionSet.complete(game.n_players, 1),
-        index=index,
-        order=1,
-        n_players=game.n_players,
-        baseline=baseline,
-        player_names=game.player_names,
-    )
+    return blocks

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import coalitions as sets
-from ..coalitions import InteractionSet
 from ..errors import InputError, MemoryLimitError
 from ..game import Game
 from ..result import InteractionValues
+from ._checked import checked_game, player_values
 
 _MAX_STEPS = 2**28
 
@@ -53,9 +53,10 @@ def asymmetric_shapley(game: Game, precedence: Iterable[tuple[int, int]]) -> Int
     model-agnostic explainability, NeurIPS 33, equation 4, with the uniform distribution over
     consistent orders; Weber (1988) calls such averages random-order values.
     """
-    n = game.n_players
+    checked = checked_game(game)
+    n = checked.n_players
     levels = _ideals(_before(precedence, n))
-    worths = [np.asarray(game(sets.unpack(level.words, n)), dtype=np.float64) for level in levels]
+    worths = [checked(sets.unpack(level.words, n)) for level in levels]
     up = np.ones(1)
     downs = [np.ones(1)]
     for level in reversed(levels[:-1]):
@@ -71,15 +72,8 @@ def asymmetric_shapley(game: Game, precedence: Iterable[tuple[int, int]]) -> Int
         reached = len(levels[size + 1].words)
         counts = np.bincount(level.target, up[level.source], minlength=reached)
         up = counts / counts.max()
-    return InteractionValues(
-        values,
-        InteractionSet.complete(n, 1),
-        index="AsymmetricSV",
-        order=1,
-        n_players=n,
-        baseline=float(worths[0][0]),
-        player_names=game.player_names,
-    )
+    n_ideals = sum(len(level.words) for level in levels)
+    return player_values(values, checked, "AsymmetricSV", float(worths[0][0]), n_ideals)
 
 
 class _Level(NamedTuple):
