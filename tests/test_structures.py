@@ -1,7 +1,7 @@
 """Owen, Banzhaf-Owen, Winter and asymmetric Shapley values; the least core."""
 
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -51,10 +51,9 @@ def trees(draw, players):
     """A nested list over the players, with blocks of one and of any depth now and then."""
     if len(players) == 1:
         return players[0] if draw(st.booleans()) else [players[0]]
-    if draw(st.booleans()):
-        return list(players)
-    cut = draw(st.integers(1, len(players) - 1))
-    tree = [draw(trees(players[:cut])), draw(trees(players[cut:]))]
+    cuts = draw(st.sets(st.integers(1, len(players) - 1), min_size=1))
+    ends = [0, *sorted(cuts), len(players)]
+    tree = [draw(trees(players[a:b])) for a, b in pairwise(ends)]
     return [tree] if draw(st.integers(0, 4)) == 0 else tree
 
 
@@ -129,6 +128,14 @@ def test_owen_properties(data, worths):
     # All alone and all together are both no structure at all.
     alone = owen(game, [[i] for i in range(n)]).values
     np.testing.assert_allclose(alone, owen(game, [range(n)]).values, **EXACT)
+
+
+def test_winter_weighs_contexts_of_uneven_levels():
+    """Two levels of three blocks, so that no level's weights are uniform."""
+    worths = np.random.default_rng(8).integers(-9, 10, 2**7).tolist()
+    tree = [0, [1, [2, 3], 4], [5, 6]]
+    found = winter(TableGame(worths), tree).values
+    np.testing.assert_allclose(found, floats(literal.winter(worths, tree)), **EXACT)
 
 
 def test_published_owen_value():
@@ -358,8 +365,7 @@ def test_known_least_cores():
     allocation, epsilon = egalitarian_least_core(glove)
     assert epsilon == pytest.approx(0.0, abs=1e-12)
     np.testing.assert_allclose(allocation.values, [1, 0, 0], atol=1e-9)
-    # An additive game with an offset: everyone may keep what they bring, with room for e < 0 only
-    # where the total allows none, so e = 0.
+    # An additive game with an offset: both may keep just what they bring, so e = 0.
     additive = TableGame([7, 8, 9, 10])
     allocation, epsilon = least_core(additive)
     assert epsilon == pytest.approx(0.0, abs=1e-12)
