@@ -62,9 +62,12 @@ def to_game(values: InteractionValues, *, n_threads: int | None = None) -> Table
             f"are {len(values)} of order {values.order}. Only Moebius values may be partial"
         )
     table = np.zeros(1 << n)
-    for size in given.sizes:
-        at = sets.interaction_positions(given.block(size))
-        table[at] = values.values[given.slice_of(size)]
+    if list(given.sizes) == list(range(1, n + 1)) and len(given) == (1 << n) - 1:
+        table[np.concatenate(sets.positions_by_size(n, n)[1:])] = values.values
+    else:
+        for size in given.sizes:
+            at = sets.interaction_positions(given.block(size))
+            table[at] = values.values[given.slice_of(size)]
     if spec.has_constant:
         table[0] = values.baseline
     if not is_moebius:

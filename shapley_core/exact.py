@@ -158,11 +158,8 @@ def _by_transforms(
             transforms.add_weighed(work, sign * factors, threads, sums)
     for size in others:
         _add_size(values, baseline, spec, n, size, order, threads, work, sums)
-    at = (
-        sets.interaction_positions(sets.interactions_of_size(n, size))
-        for size in range(1, order + 1)
-    )
-    return {size: sums[places] for size, places in enumerate(at, start=1)}
+    places = sets.positions_by_size(n, order)
+    return {size: sums[places[size]] for size in range(1, order + 1)}
 
 
 def _node_plan(
@@ -221,16 +218,26 @@ def _add_size(
     work: Table,
     sums: Table,
 ) -> None:
-    """The values of one size from superset sums of every level, added to ``sums`` at that size."""
-    weights = indices.fold_weights(spec, n, size, order)
-    levels = np.zeros_like(values)
-    only = np.eye(n + 1)
-    for level in range(size + 1):
-        transforms.weigh(values, baseline, weights[level], threads, work)
+    """The values of one size from the weights of coalitions, added to ``sums`` at that size."""
+    only = np.eye(n + 1)[size]
+    held = np.zeros_like(values)
+    if spec.family == "generalised":
+        # Coalitions that hold all of S, less those that hold none of it: subsets of N∖S.
+        p = indices.derivative_weights(spec, n, size, order)
+        transforms.weigh(values, baseline, np.pad(p, (size, 0)), threads, work)
         transforms.transform(work, "superset-sum", threads)
-        transforms.add_weighed(work, only[level], threads, levels)
-    transforms.transform(levels, "subset-sum", threads)
-    transforms.add_weighed(levels, only[size], threads, sums)
+        transforms.add_weighed(work, only, threads, sums)
+        transforms.weigh(values, baseline, np.pad(p, (0, size)), threads, work)
+        transforms.transform(work, "subset-sum", threads)
+        held[:] = work[::-1]
+        transforms.add_weighed(held, -only, threads, sums)
+        return
+    for level, weights in enumerate(indices.fold_weights(spec, n, size, order)):
+        transforms.weigh(values, baseline, weights, threads, work)
+        transforms.transform(work, "superset-sum", threads)
+        transforms.add_weighed(work, np.eye(n + 1)[level], threads, held)
+    transforms.transform(held, "subset-sum", threads)
+    transforms.add_weighed(held, only, threads, sums)
 
 
 def _probabilistic(values: Table, baseline: float, spec: ProbabilisticValue) -> Table:

@@ -61,6 +61,8 @@ def checked_rows(rows: NDArray[Any], size: int, n_players: int) -> NDArray[np.in
     if rows.ndim != 2 or rows.shape[1] != size or rows.dtype.kind not in "iu":
         raise ValueError(f"interactions of size {size} have shape {rows.shape}, {rows.dtype}")
     _, order = InteractionSet.from_tuples(n_players, rows.tolist())
-    if not np.array_equal(order, np.arange(len(rows))):
+    if not (
+        np.array_equal(order, np.arange(len(rows))) and (np.diff(rows.astype(np.int64)) > 0).all()
+    ):
         raise ValueError(f"interactions of size {size} are not sorted")
     return rows.astype(np.int32)

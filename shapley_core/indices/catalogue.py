@@ -93,21 +93,21 @@ _SPECS = [
         "SII",
         "derivative",
         "Grabisch and Roubens (1999), An axiomatic approach to the concept of interaction",
-        _DERIVATIVE | {"recursion", "self-duality"},
+        _DERIVATIVE | {"recursion", "self-duality", "reduced-partnership"},
         law=lambda s, k: UNIFORM,
     ),
     IndexSpec(
         "BII",
         "derivative",
         "Grabisch and Roubens (1999), An axiomatic approach to the concept of interaction",
-        _DERIVATIVE | {"recursion", "2-efficiency", "self-duality"},
+        _DERIVATIVE | {"recursion", "2-efficiency", "self-duality", "reduced-partnership"},
         law=lambda s, k: HALF,
     ),
     IndexSpec(
         "CHII",
         "derivative",
         "Marichal and Roubens (1999), The chaining interaction index among players",
-        _DERIVATIVE | {"partnership"},
+        _DERIVATIVE | {"partnership-allocation"},
         law=lambda s, k: BetaLaw(Fraction(s), ONE),
     ),
     IndexSpec(
@@ -158,7 +158,7 @@ _SPECS = [
         "Moebius",
         "derivative",
         "Harsanyi (1963), dividends; Grabisch, Marichal and Roubens (2000)",
-        _DERIVATIVE | {"recursion", "interpolation"},
+        _DERIVATIVE | {"recursion", "interpolation", "reduced-partnership"},
         law=lambda s, k: PointLaw(Fraction(0)),
         adds_up=True,
     ),
@@ -166,7 +166,7 @@ _SPECS = [
         "Co-Moebius",
         "derivative",
         "Grabisch, Marichal and Roubens (2000), Equivalent representations of set functions",
-        _DERIVATIVE | {"recursion"},
+        _DERIVATIVE | {"recursion", "reduced-partnership"},
         law=lambda s, k: PointLaw(ONE),
     ),
     IndexSpec(
@@ -183,14 +183,14 @@ _SPECS = [
         "generalised",
         "Marichal, Kojadinovic and Fujimoto (2007), Axiomatic characterizations of generalized "
         "values (Shapley generalized value)",
-        _GENERALISED,
+        _GENERALISED | {"merged-player"},
         law=lambda s, k: UNIFORM,
     ),
     IndexSpec(
         "BGV",
         "generalised",
         "Marichal, Kojadinovic and Fujimoto (2007) (Banzhaf generalized value)",
-        _GENERALISED,
+        _GENERALISED | {"merged-player"},
         law=lambda s, k: HALF,
     ),
     IndexSpec(
@@ -250,7 +250,7 @@ def _weighted(p: Fraction, name: str, max_order: int | None) -> IndexSpec:
         f"{name}({_shown(p)})",
         "derivative",
         "Marichal and Mathonet (2011), Weighted Banzhaf power and interaction indexes",
-        _DERIVATIVE | ({"recursion"} if max_order is None else frozenset()),
+        _DERIVATIVE | (frozenset() if max_order else {"recursion", "reduced-partnership"}),
         law=lambda s, k: PointLaw(p),
         max_order=max_order,
     )

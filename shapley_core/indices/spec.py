@@ -137,7 +137,9 @@ AXIOMS = {
     "recursion": "I(S ∪ i) = I(S) of the game with i present less I(S) of that without i",
     "2-efficiency": "merging players i and j gives a player with the value I(i) + I(j)",
     "self-duality": "I(S) of the dual game is (-1)^(s+1) I(S)",
-    "partnership": "I(P) of a partnership P is the order-1 value of P merged to one player",
+    "reduced-partnership": "I(P) of a partnership P is the value of P merged to one player",
+    "partnership-allocation": "I(P) of a partnership P is the sum of its members' values",
+    "merged-player": "I(S) is the value of S merged to one player",
     "surrogate": "Σ_{S ∋ i} I(S) / s is the Shapley value of i",
     "interpolation": "on a game without interactions beyond order k, I(S) is Moebius's a(S)",
 }

@@ -221,8 +221,9 @@ def co_moebius(v: Worths, S: Interaction, k: int = 0) -> Fraction:
 
 def fourier(v: Worths, S: Interaction, k: int = 0) -> Fraction:
     """2^-n Σ_T (-1)^|S ∩ T| v(T)."""
-    sign = lambda at: (-1) ** (at & position(S)).bit_count()  # noqa: E731
-    return sum((sign(at) * Fraction(worth) for at, worth in enumerate(v)), ZERO) / len(v)
+    here = position(S)
+    odd = sum((Fraction(worth) for at, worth in enumerate(v) if (at & here).bit_count() % 2), ZERO)
+    return (sum((Fraction(worth) for worth in v), ZERO) - 2 * odd) / len(v)
 
 
 def shapley_generalised(v: Worths, S: Interaction, k: int = 0) -> Fraction:
