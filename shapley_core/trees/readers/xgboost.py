@@ -103,26 +103,34 @@ def predict_raw(
         The float32 margins of the library.
     """
     booster = _fitted_booster(model)
-    rows = _aligned(X.tocsr() if hasattr(X, "tocsr") else X, booster.feature_names)
+    rows = _aligned(_plain(X), booster.feature_names)
     wanted = booster.num_features()
-    if np.ndim(rows) == 2 and rows.shape[1] != wanted:
-        raise InputError(f"X has {rows.shape[1]} columns; the model wants {wanted}")
-    start, stop = _iteration_range(model, iteration_range) or (0, 0)
-    margin = _margin(booster, rows, _missing(model), (start, stop))
-    margin = np.asarray(margin, np.float64).reshape(rows.shape[0], -1)
-    return margin[:, 0] if margin.shape[1] == 1 else margin
-
-
-def _margin(booster: Any, rows: Any, missing: float, rounds: tuple[int, int]) -> Any:
+    if len(rows.shape) != 2 or rows.shape[1] != wanted:
+        raise InputError(f"X has shape {tuple(rows.shape)}; the model wants {wanted} columns")
+    n_rows = rows.shape[0]
+    if n_rows == 0:
+        # Of no rows XGBoost does not say how many outputs there are.
+        rows = np.full((1, wanted), np.nan)
     # Unlike a DMatrix this keeps no copy of the data and takes infinities, as estimators do.
-    return booster.inplace_predict(
+    margin = booster.inplace_predict(
         rows,
-        iteration_range=rounds,
+        iteration_range=_iteration_range(model, iteration_range) or (0, 0),
         predict_type="margin",
-        missing=missing,
+        missing=_missing(model),
         validate_features=False,
         strict_shape=True,
     )
+    margin = np.asarray(margin[:n_rows], np.float64)
+    return margin[:, 0] if margin.shape[1] == 1 else margin
+
+
+def _plain(X: Any) -> Any:
+    """Turn sparse matrices of any kind, and lists, into what every XGBoost predicts from."""
+    if hasattr(X, "tocsr"):
+        from scipy.sparse import csr_matrix
+
+        return csr_matrix(X)
+    return X if hasattr(X, "shape") else np.asarray(X)
 
 
 def _is_a(model: Any, name: str) -> bool:
@@ -155,17 +163,17 @@ def _document(content: bytes) -> Any:
 
 
 def _fitted_booster(model: Any) -> Any:
-    if _is_a(model, "Booster"):
-        if not model.num_features():
-            raise InputError("the Booster is empty; wanted a trained or loaded one")
-        return model
     try:
-        return model.get_booster()
+        booster = model if _is_a(model, "Booster") else model.get_booster()
+        booster.num_features()
     except Exception as error:
-        # scikit-learn's NotFittedError, which cannot be named here without importing it.
-        if type(error).__name__ != "NotFittedError":
+        # Of scikit-learn and of xgboost, which cannot be named here without importing them.
+        if type(error).__name__ not in ("NotFittedError", "XGBoostError"):
             raise
-        raise InputError(f"the {type(model).__name__} is not fitted; fit it first") from error
+        raise InputError(
+            f"the {type(model).__name__} is not fitted; train it, or load a trained one"
+        ) from error
+    return booster
 
 
 def _missing(model: Any) -> float:

@@ -187,7 +187,7 @@ def _tree(tree: Any, output: int, weights: NDArray[np.float32] | None, number: i
             values = values * weights[number]
     cover = None
     if "sum_hessian" in tree:
-        cover = _array(tree, "sum_hessian", "iuf", np.float64, size)
+        cover = _array(tree, "sum_hessian", "iuf", np.float32, size)
     return Tree(
         feature=np.where(leaf, LEAF, feature),
         threshold=conditions,
