@@ -17,6 +17,7 @@ from ..ensemble import CATEGORICAL, DEFAULT_LEFT, LEAF, Tree, TreeEnsemble
 MAX_CATEGORY = 1 << 24
 # Far above any model, far below what a damaged count could make us allocate.
 MAX_OUTPUTS = 1 << 20
+MAX_COUNT = (1 << 31) - 1
 EPSILON = np.float32(1e-6)
 
 IDENTITY = (
@@ -126,10 +127,7 @@ def _trees_and_weights(
     model = _part(inner, "model", dict)
     for place in (booster, model):
         if "weight_drop" in place:
-            # The library may leave the list empty, but a shorter one would misplace weights.
             count = len(_part(model, "trees", list))
-            if np.size(place["weight_drop"]) == 0 and count == 0:
-                return model, None
             return model, _array(place, "weight_drop", "iuf", np.float32, count)
     if name == "dart":
         raise ModelFileError("the DART model has no tree weights ('weight_drop')")
@@ -335,12 +333,11 @@ def _text(parent: dict[str, Any], key: str) -> str:
 def _count(parent: dict[str, Any], key: str, default: int | None = None) -> int:
     """Read a count, which XGBoost saves as text."""
     text = parent.get(key, default)
-    try:
-        count = int(text)  # type: ignore[arg-type]
-    except (TypeError, ValueError) as error:
-        raise ModelFileError(f"the model is damaged: {key} is {text!r}") from error
-    if not 0 <= count < 1 << 62:
-        raise ModelFileError(f"the model is damaged: {key} is {count}")
+    count = -1
+    if isinstance(text, int) or (isinstance(text, str) and len(text) < 12 and text.isdecimal()):
+        count = int(text)
+    if not 0 <= count <= MAX_COUNT:
+        raise ModelFileError(f"the model is damaged: {key} is {text!r}")
     return count
 
 

@@ -129,34 +129,10 @@ def places(value, path=()):
 
 DOCUMENTS = {name: json.loads(FILES["3.4.1"][f"{name}.json"]) for name in SMALL}
 PLACES = [(name, path) for name in SMALL for path in places(DOCUMENTS[name]) if path]
-NOISE = st.sampled_from(
-    [
-        None,
-        True,
-        -1,
-        2,
-        10**6,
-        2**31,
-        2**63,
-        2**64,
-        1.5,
-        float("nan"),
-        float("inf"),
-        "",
-        "x",
-        "-1",
-        "99999999999",
-        [],
-        {},
-        [1],
-        ["a"],
-        [[1], [2, 3]],
-        [None],
-        [2**70],
-        [-1, -1],
-        {"a": 1},
-    ]
-)
+NUMBERS = [-1, 2, 10**6, 2**31, 2**63, 2**64, 1.5, float("nan"), float("inf")]
+TEXTS = ["", "x", "-1", "99999999999"]
+OTHERS = [None, True, [], {}, [1], ["a"], [[1], [2, 3]], [None], [2**70], [-1, -1], {"a": 1}]
+NOISE = st.sampled_from([*NUMBERS, *TEXTS, *OTHERS])
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -166,6 +142,10 @@ NOISE = st.sampled_from(
 @example((SMALL[0], ("learner", "gradient_booster", "model", "iteration_indptr")), [0, 5, 2])
 @example((SMALL[0], ("learner", "gradient_booster", "model", "tree_info")), [0, -1])
 @example((SMALL[0], ("learner", "gradient_booster", "name")), "gbforest")
+@example((SMALL[0], ("learner", "learner_model_param", "num_feature")), "99999999999")
+@example((SMALL[0], ("learner", "learner_model_param", "num_feature")), "²")
+@example((SMALL[1], ("learner", "gradient_booster", "model", "weight_drop", 0)), [])
+@example((SMALL[0], ("learner", "gradient_booster", "model", "trees", 0, "id")), float("inf"))
 def test_changed_documents_give_a_sound_model_or_an_error(place, noise):
     name, path = place
     document = json.loads(FILES["3.4.1"][f"{name}.json"])
