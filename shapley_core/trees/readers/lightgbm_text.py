@@ -103,9 +103,13 @@ def cut(content: bytes, name: str) -> ModelText:
             raise damaged(name, f"tree {number} is misplaced or has unknown entries {unknown}")
         trees.append(tree)
     parameters, labels = _tail(content[bounds[-1] :], name)
-    (per_round,) = whole([header.get("num_tree_per_iteration", header["num_class"])], name)
-    if not 1 <= per_round <= len(trees):
-        raise damaged(name, f"{len(trees)} trees cannot make rounds of {per_round}")
+    n_classes, per_round = whole(
+        [header["num_class"], header.get("num_tree_per_iteration", header["num_class"])], name
+    )
+    if n_classes != per_round or not 1 <= per_round <= len(trees):
+        raise damaged(
+            name, f"{len(trees)} trees cannot make rounds of {per_round} for {n_classes} classes"
+        )
     names = tuple(header["feature_names"].split(" "))
     if whole([header["max_feature_idx"]], name) != [len(names) - 1]:
         raise damaged(name, f"it names {len(names)} features but counts another number")
