@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import InputError, UnsupportedModelError
+from ...errors import InputError, ModelFileError, UnsupportedModelError
 from ..ensemble import (
     CATEGORICAL,
     DEFAULT_LEFT,
@@ -113,6 +113,10 @@ def predict_raw(
     if iteration_range is not None:
         start, stop = _rounds(iteration_range, total)
     rows = _as_the_library_takes(X, given_names(booster.feature_name()))
+    if len(rows.shape) != 2 or rows.shape[1] != booster.num_feature():
+        raise InputError(
+            f"X has shape {tuple(rows.shape)}; the model wants {booster.num_feature()} columns"
+        )
     if rows.shape[0] == 0:
         return np.zeros((0, per_round) if per_round > 1 else 0)
     raw: NDArray[np.float64] = np.asarray(
@@ -252,19 +256,22 @@ def _ensemble(model: ModelText, name: str, iteration_range: tuple[int, int] | No
         part["values"] = part["values"][:, None]
         sets = _category_sets(tree, tested, threshold[inner], name)
         described.append(Tree(**part, output=number % model.per_round, category_sets=sets))
-    ensemble = TreeEnsemble.from_trees(
-        described,
-        n_features=len(model.names),
-        n_outputs=model.per_round,
-        base=0.0,
-        comparison="<=",
-        input_dtype="float64",
-        sparse_absent="zero",
-        feature_names=given_names(model.names),
-        **categories(model),
-        library="lightgbm",
-        objective=model.objective,
-    )
+    try:
+        ensemble = TreeEnsemble.from_trees(
+            described,
+            n_features=len(model.names),
+            n_outputs=model.per_round,
+            base=0.0,
+            comparison="<=",
+            input_dtype="float64",
+            sparse_absent="zero",
+            feature_names=given_names(model.names),
+            **categories(model),
+            library="lightgbm",
+            objective=model.objective,
+        )
+    except ModelFileError as error:
+        raise damaged(name, str(error)) from error
     if ensemble.n_nodes != len(is_leaf):
         raise damaged(name, "it has nodes that no row can reach")
     return replace(ensemble, cover=_cover(ensemble, trees, n_leaves, name))

@@ -102,7 +102,7 @@ def cut(content: bytes, name: str) -> ModelText:
             unknown = sorted(tree.keys() - TREE_KEYS)
             raise damaged(name, f"tree {number} is misplaced or has unknown entries {unknown}")
         trees.append(tree)
-    parameters, labels = _tail(content[bounds[-1] :], name)
+    parameters, labels = _tail(content[bounds[-1] :], header["version"], name)
     n_classes, per_round = whole(
         [header["num_class"], header.get("num_tree_per_iteration", header["num_class"])], name
     )
@@ -137,18 +137,19 @@ def _header(content: bytes, name: str) -> dict[str, str]:
     return header
 
 
-def _tail(content: bytes, name: str) -> tuple[str, list[list[Any]]]:
+def _tail(content: bytes, version: str, name: str) -> tuple[str, list[list[Any]]]:
     """Return the parameters and the labels of pandas categories, if the file has them."""
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
         raise damaged(name, "its end is not UTF-8") from error
-    _, _, parameters = text.partition("\nparameters:\n")
-    if parameters and "\nend of parameters\n" not in parameters:
-        raise damaged(name, "its parameters have no end")
     _, given, labels = text.rpartition("\npandas_categorical:")
-    if not text.endswith("\n"):
+    if not given and not text.endswith("\n"):
         raise damaged(name, "its last line is cut off")
+    _, begun, parameters = text.partition("\nparameters:\n")
+    # Early writers of v2 had none.
+    if "\nend of parameters\n" not in parameters and (begun or version != "v2"):
+        raise damaged(name, "its parameters have no end")
     if not given:
         return parameters, []
     try:

@@ -5,6 +5,7 @@ import warnings
 import lightgbm
 import numpy as np
 import pytest
+from contracts import Case, ReaderContract
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -81,6 +82,36 @@ def assert_same(booster, ensemble, rows, divide=1, **rounds):
     raw = booster.predict(rows, raw_score=True, **rounds) / divide
     scale = np.abs(ensemble.values).max()
     np.testing.assert_allclose(ensemble.predict(rows), raw, rtol=1e-12, atol=1e-13 * scale)
+
+
+CASES = {
+    "numbers": (["normal", "steps", "between float32"], {}),
+    "missing": (["normal", "mostly zero"], {"zero_as_missing": True}),
+    "categories": (["300 categories", "normal", "8 categories"], {"max_cat_to_onehot": 1}),
+    "classes": (["normal", "60 categories"], {"objective": "multiclass", "num_class": 3}),
+    "dart": (["normal", "steps"], {"boosting": "dart", "drop_rate": 0.5}),
+}
+
+
+class TestContract(ReaderContract):
+    reader = reader
+    own_module = "lightgbm"
+    tolerance = 1e-13
+
+    @pytest.fixture(scope="class", params=sorted(CASES))
+    def case(self, request):
+        kinds, params = CASES[request.param]
+        X, y = make_data(1, kinds, missing=0.1)
+        booster = train(X, y, kinds, num_leaves=7, **params)
+        # Nodes are numbered with the leaves last.
+        shift = np.array([tree["num_leaves"] - 1 for tree in booster.dump_model()["tree_info"]])
+        return Case(
+            model=booster,
+            rows=X,
+            n_rounds=4,
+            files={"txt": booster.model_to_string().encode()},
+            leaves=lambda rows: booster.predict(rows, pred_leaf=True) + shift,
+        )
 
 
 @settings(max_examples=40, deadline=None)

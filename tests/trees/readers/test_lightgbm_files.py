@@ -211,8 +211,8 @@ def test_truncated_anywhere():
         kept += 1
         np.testing.assert_array_equal(rest.values, whole.values)
         np.testing.assert_array_equal(rest.left, whole.left)
-    assert kept < 20
-    for end in range(content.index(b"pandas_categorical") + 1, len(content)):
+    assert kept < 5
+    for end in range(content.index(b"pandas_categorical") + 1, len(content) - 1):
         with pytest.raises(ModelFileError):
             read(content[:end])
 
@@ -231,7 +231,7 @@ def test_damage_is_an_error_or_a_model(stem, data):
     try:
         ensemble = read(bytes(content))
     except (ModelFileError, UnsupportedModelError) as error:
-        assert str(error)
+        assert "it " in str(error)
         return
     assert isinstance(ensemble, TreeEnsemble)
     rows = np.random.default_rng(0).normal(scale=5, size=(5, ensemble.n_features))
@@ -241,7 +241,7 @@ def test_damage_is_an_error_or_a_model(stem, data):
 @settings(max_examples=50, deadline=None)
 @given(st.binary(max_size=200))
 def test_anything_else_is_an_error(content):
-    with pytest.raises(ModelFileError):
+    with pytest.raises((ModelFileError, UnsupportedModelError)):
         read(b"tree\n" + content)
 
 
