@@ -98,7 +98,7 @@ class TestContract(ReaderContract):
     own_module = "lightgbm"
     tolerance = 1e-13
 
-    @pytest.fixture(scope="class", params=sorted(CASES))
+    @pytest.fixture(params=sorted(CASES))
     def case(self, request):
         kinds, params = CASES[request.param]
         X, y = make_data(1, kinds, missing=0.1)
@@ -172,7 +172,7 @@ def test_values_next_to_zero_are_zero():
         moved = with_thresholds(text, threshold)
         ensemble = reader.read(moved)
         rows = np.outer(np.r_[-2:2:81j], [TINY])
-        rows = np.concatenate([rows, np.nextafter(rows, 1), np.nextafter(rows, -1)])
+        rows = np.concatenate([rows, np.nextafter(rows, 1), np.nextafter(rows, -1), [[np.nan]]])
         assert_same(moved, ensemble, rows)
 
 

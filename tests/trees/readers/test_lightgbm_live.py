@@ -121,9 +121,10 @@ def test_early_stopped_wrapper():
 def test_predict_raw_takes_every_kind_of_table(num_class):
     random = np.random.default_rng(4)
     X = random.normal(size=(80, 3)) * (random.random((80, 3)) < 0.7)
+    X[:, 0] = np.pi * 1e6 + 0.01 * np.round(X[:, 0], 1)
     X[random.random((80, 3)) < 0.1] = np.nan
     names = ["a", "b c", "ü"]
-    y = np.nansum(X, axis=1)
+    y = np.nansum(X - [np.pi * 1e6, 0, 0], axis=1) + np.nan_to_num(np.sin(1e3 * X[:, 0]))
     label = np.digitize(y, [-1, 1]) if num_class == 3 else y
     objective = "multiclass" if num_class == 3 else "regression"
     frame = pd.DataFrame(X, columns=names)
@@ -176,10 +177,9 @@ def test_sparse_rows():
     expected = ensemble.predict(dense)
     assert ensemble.sparse_absent == "zero"
     whole = sparse.csr_matrix(dense)
-    coo = whole.tocoo()
-    places = (np.tile(coo.row, 2), np.tile(coo.col, 2))
     # Entries given twice mean their sum.
-    twice = sparse.coo_matrix((np.tile(coo.data / 2, 2), places), coo.shape)
+    halves = (np.repeat(whole.data / 2, 2), np.repeat(whole.indices, 2), 2 * whole.indptr)
+    twice = sparse.csr_matrix(halves, whole.shape)
     for rows in (whole, whole.astype(np.int8), whole.astype(np.float32), twice):
         np.testing.assert_array_equal(reader.predict_raw(booster, rows), expected)
     assert twice.nnz == 2 * whole.nnz
