@@ -125,13 +125,14 @@ def narwhals_column(series: Any, labels: Sequence[Any] | None, unseen: str, what
     _refuse_unless_numbers(numbers, name, dtype, labels, what)
 
     # pyarrow refuses to cast integers beyond 2^53, but gives them as they are.
-    castable = not dtype.is_integer()
+    decimal = dtype == narwhals.Decimal
+    castable = decimal or dtype in (narwhals.Boolean, narwhals.Float32, narwhals.Float64)
 
     def read(start: int, stop: int) -> NDArray[Any]:
         part = series[start:stop]
         return np.asarray((part.cast(narwhals.Float64) if castable else part).to_numpy())
 
-    return read, not dtype.is_decimal()
+    return read, not decimal
 
 
 def _refuse_unless_numbers(
