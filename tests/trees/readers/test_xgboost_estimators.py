@@ -70,3 +70,19 @@ def test_early_stopping():
     assert_bit_for_bit(model, rows)
     assert_bit_for_bit(booster, rows)
     assert_same_ensembles(read_model(booster), read_model(model, iteration_range=(0, n_rounds)))
+
+
+@pytest.mark.parametrize("wrong", [(0.5, 2), "ab", (1,), (0, 1, 2), 3])
+def test_a_range_of_rounds_is_two_whole_numbers(wrong):
+    model = xgb.XGBRegressor(n_estimators=3, n_jobs=1).fit(np.zeros((4, 1)), np.zeros(4))
+    with pytest.raises(TypeError, match="two whole numbers"):
+        reader.read(model, iteration_range=wrong)
+    with pytest.raises(TypeError, match="two whole numbers"):
+        reader.predict_raw(model, np.zeros((4, 1)), iteration_range=wrong)
+
+
+def test_sliced_boosters():
+    rows = table()
+    booster = xgb.train({"max_depth": 3, "nthread": 1}, xgb.DMatrix(rows, label=rows[:, 3] > 0), 6)
+    assert reader.read(booster[2:5]).n_trees == 3
+    assert_bit_for_bit(booster[2:5], rows)
