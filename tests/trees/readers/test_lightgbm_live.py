@@ -261,6 +261,15 @@ def test_ordered_categories_and_declared_columns():
     assert reader.read(booster).categories == {1: ["x", "y", "z", "ü"]}
 
 
+def test_categories_that_training_found_useless_have_their_labels():
+    frame, y = make_frame()
+    frame = frame[["city", "code"]].assign(count=np.arange(len(frame)) % 3)
+    frame["code"] = pd.Categorical([20] * len(frame), categories=[20, 10, 30])
+    booster = train(frame, y)
+    assert " none " in booster.model_to_string()
+    assert reader.read(booster).categories == {0: ["x", "y", "z", "ü"], 1: [20, 10, 30]}
+
+
 def test_labels_that_could_belong_to_two_columns_are_not_guessed():
     frame, y = make_frame()
     frame["kind"] = np.random.default_rng(6).integers(0, 3, len(frame))
