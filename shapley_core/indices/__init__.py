@@ -1,1 +1,41 @@
-"""To come."""
+"""The indices: ``get(name)`` is one, ``names()`` lists them; parametrised ones are functions.
+
+An index is described once, by an ``IndexSpec``; ``tables`` derives every weight from it.
+"""
+
+from .catalogue import WBII, WBV, BetaShapley, Semivalue, adds_up, get, names
+from .probabilistic import ProbabilisticValue
+from .spec import AXIOMS, BetaLaw, IndexSpec, PointLaw
+from .tables import (
+    coalition_weights,
+    cube_weights,
+    derivative_weights,
+    fold_weights,
+    fourier_weights,
+    moebius_weights,
+    quadrature,
+    size_weights,
+)
+
+__all__ = [
+    "AXIOMS",
+    "WBII",
+    "WBV",
+    "BetaLaw",
+    "BetaShapley",
+    "IndexSpec",
+    "PointLaw",
+    "ProbabilisticValue",
+    "Semivalue",
+    "adds_up",
+    "coalition_weights",
+    "cube_weights",
+    "derivative_weights",
+    "fold_weights",
+    "fourier_weights",
+    "get",
+    "moebius_weights",
+    "names",
+    "quadrature",
+    "size_weights",
+]

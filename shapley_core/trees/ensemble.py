@@ -268,6 +268,17 @@ class TreeEnsemble:
             rounded[rounded == missing] = np.nan
         return np.ascontiguousarray(rounded, dtype=np.float64)
 
+    def sum_leaves(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum the leaves, without the base, of rows prepared by `columns`.
+
+        Returns
+        -------
+        float64 (n_rows, n_outputs)
+        """
+        sums = np.zeros((columns.shape[1], self.n_outputs))
+        forest.predict(self.kernel, columns, sums)
+        return sums
+
     @property
     def block_rows(self) -> int:
         """Rows handled at a time, so that a block of input stays within tens of megabytes."""
@@ -288,11 +299,10 @@ class TreeEnsemble:
         """
         rows = self._check_rows(X)
         out = np.empty((len(rows), self.n_outputs))
-        out[:] = self.base
 
         def work(block: tuple[int, int]) -> None:
             start, stop = block
-            forest.predict(self.kernel, self.columns(rows[start:stop]), out[start:stop])
+            out[start:stop] = self.base + self.sum_leaves(self.columns(rows[start:stop]))
 
         run_blocks(work, row_blocks(len(rows), self.block_rows), resolve_threads(n_threads))
         return out[:, 0] if self.n_outputs == 1 else out
@@ -346,8 +356,8 @@ def _join(trees: Sequence[Tree], n_features: int, n_outputs: int) -> dict[str, A
         column[name] = np.concatenate(parts).astype(dtype) if parts else np.empty(0, dtype)
     column["values"] = column["values"].reshape(-1, next(iter(widths))[0])
     covers = [t.cover for t in trees if t.cover is not None]
-    if len(covers) == len(trees) and trees:
-        column["cover"] = np.concatenate([np.asarray(c, np.float64) for c in covers])
+    if len(covers) == len(trees):
+        column["cover"] = np.concatenate([np.empty(0), *(np.asarray(c, float) for c in covers)])
         if len(column["cover"]) != offsets[-1]:
             raise ModelFileError("the model has another number of covers than of nodes")
     outputs = np.array([t.output for t in trees], np.int64)
@@ -420,10 +430,10 @@ def _pack_sets(
 ) -> dict[str, NDArray[Any]]:
     number = np.full(int(offsets[-1]), -1, np.int64)
     starts, words = [0], []
-    for tree, start in zip(trees, offsets[:-1], strict=True):
+    for tree, start, stop in zip(trees, offsets[:-1], offsets[1:], strict=True):
         for node, given in tree.category_sets.items():
             codes = np.asarray(given, np.int64)
-            if (codes < 0).any() or not 0 <= node < np.size(tree.feature):
+            if (codes < 0).any() or not 0 <= node < stop - start:
                 raise ModelFileError("a category set of the model has a bad node or category")
             packed = np.zeros(int(codes.max(initial=-1)) // 64 + 1, np.uint64)
             np.bitwise_or.at(packed, codes >> 6, np.uint64(1) << (codes & 63).astype(np.uint64))

@@ -52,10 +52,10 @@ def read_model(model: Any, *, iteration_range: tuple[int, int] | None = None) ->
             f"{path} is not a model file that is known: wanted XGBoost JSON or UBJ "
             "(save_model) or LightGBM text (save_model)"
         )
-    reader = reader_of(model)
-    if reader is not None:
-        ensemble = reader.read(model, iteration_range=iteration_range)
-        return ensemble
+    owner = reader_of(model)
+    if owner is not None:
+        live: TreeEnsemble = owner.read(model, iteration_range=iteration_range)
+        return live
     raise UnsupportedModelError(
         f"a model of type {type(model).__module__}.{type(model).__qualname__} is not supported: "
         "wanted an XGBoost or LightGBM model, or the path of a saved one"

@@ -125,11 +125,18 @@ def predict_raw(
 
 
 def _plain(X: Any) -> Any:
-    """Turn sparse matrices of any kind, and lists, into what every XGBoost predicts from."""
+    """Turn sparse matrices of any kind, and lists, into what every XGBoost predicts from.
+
+    Labels of a polars.Categorical are numbered in an order shared between columns, which XGBoost
+    before 3.4 takes for their place in the column, and later versions refuse.
+    """
     if hasattr(X, "tocsr"):
         from scipy.sparse import csr_matrix
 
         return csr_matrix(X)
+    kinds = getattr(X, "schema", {})
+    if hasattr(kinds, "values") and any(repr(kind) == "Categorical" for kind in kinds.values()):
+        raise InputError("X has a column of type polars.Categorical; cast it to polars.Enum")
     return X if hasattr(X, "shape") else np.asarray(X)
 
 

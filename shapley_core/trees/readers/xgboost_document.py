@@ -17,6 +17,7 @@ from ..ensemble import CATEGORICAL, DEFAULT_LEFT, LEAF, Tree, TreeEnsemble
 MAX_CATEGORY = 1 << 24
 # Far above any model, far below what a damaged count could make us allocate.
 MAX_OUTPUTS = 1 << 20
+MAX_COUNT = (1 << 31) - 1
 EPSILON = np.float32(1e-6)
 
 IDENTITY = (
@@ -104,9 +105,9 @@ def ensemble_from_document(
         sparse_absent="missing",
         feature_names=tuple(names) if names else None,
         output_names=named_classes if n_outputs > 1 else None,
-        categories=_categories(model.get("cats"), n_features),
+        categories=_categories(model.get("cats"), n_features, _version(document)),
         unseen_category="error",
-        library=f"xgboost {_version(document)}",
+        library="xgboost " + ".".join(map(str, _version(document))),
         objective=objective,
     )
 
@@ -126,10 +127,7 @@ def _trees_and_weights(
     model = _part(inner, "model", dict)
     for place in (booster, model):
         if "weight_drop" in place:
-            # The library may leave the list empty, but a shorter one would misplace weights.
             count = len(_part(model, "trees", list))
-            if np.size(place["weight_drop"]) == 0 and count == 0:
-                return model, None
             return model, _array(place, "weight_drop", "iuf", np.float32, count)
     if name == "dart":
         raise ModelFileError("the DART model has no tree weights ('weight_drop')")
@@ -274,18 +272,18 @@ def _log(x: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.log(x.astype(np.float64)).astype(np.float32)
 
 
-def _categories(cats: Any, n_features: int) -> dict[int, list[Any]]:
+def _categories(cats: Any, n_features: int, version: tuple[int, ...]) -> dict[int, list[Any]]:
     """Read the labels of categorical columns in code order, which models keep since 3.1."""
     if cats is None:
         return {}
     columns = _part(cats, "enc", list) if isinstance(cats, dict) else None
     if columns is None or len(columns) not in (0, n_features):
         raise ModelFileError("the categories of the model do not belong to its features")
-    found = {feature: _labels(column) for feature, column in enumerate(columns)}
+    found = {feature: _labels(column, version) for feature, column in enumerate(columns)}
     return {feature: labels for feature, labels in found.items() if labels}
 
 
-def _labels(column: Any) -> list[Any]:
+def _labels(column: Any, version: tuple[int, ...]) -> list[Any]:
     if not isinstance(column, dict):
         raise ModelFileError("the categories of the model are damaged")
     values = _array(column, "values", "iu", np.int64)
@@ -302,16 +300,22 @@ def _labels(column: Any) -> list[Any]:
     ):
         raise ModelFileError("the category labels of the model are damaged")
     letters = values.astype(np.uint8).tobytes()
+    if version < (3, 4) and not letters.isascii():
+        # Their offsets count letters, not bytes, so the labels are cut in wrong places.
+        raise UnsupportedModelError(
+            "XGBoost before 3.4 loses category labels with other than ASCII letters; train the "
+            "model with a newer version, or with ASCII labels"
+        )
     try:
         return [letters[begin:end].decode() for begin, end in pairwise(offsets)]
     except UnicodeDecodeError as error:
         raise ModelFileError("a category label of the model is not UTF-8") from error
 
 
-def _version(document: dict[str, Any]) -> str:
-    version = document.get("version")
-    parts = version if isinstance(version, (list, np.ndarray)) else []
-    return ".".join(str(part) for part in parts)
+def _version(document: dict[str, Any]) -> tuple[int, ...]:
+    if "version" not in document:
+        return ()
+    return tuple(_array(document, "version", "iu", np.int64).tolist())
 
 
 def _part(parent: dict[str, Any], key: str, kind: type) -> Any:
@@ -329,12 +333,11 @@ def _text(parent: dict[str, Any], key: str) -> str:
 def _count(parent: dict[str, Any], key: str, default: int | None = None) -> int:
     """Read a count, which XGBoost saves as text."""
     text = parent.get(key, default)
-    try:
-        count = int(text)  # type: ignore[arg-type]
-    except (TypeError, ValueError) as error:
-        raise ModelFileError(f"the model is damaged: {key} is {text!r}") from error
-    if not 0 <= count < 1 << 62:
-        raise ModelFileError(f"the model is damaged: {key} is {count}")
+    count = -1
+    if isinstance(text, int) or (isinstance(text, str) and len(text) < 12 and text.isdecimal()):
+        count = int(text)
+    if not 0 <= count <= MAX_COUNT:
+        raise ModelFileError(f"the model is damaged: {key} is {text!r}")
     return count
 
 

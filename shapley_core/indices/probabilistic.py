@@ -1,0 +1,53 @@
+"""Probabilistic values: a law of one's own over the coalitions that each player joins."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+
+
+class ProbabilisticValue:
+    """The value φ_i = Σ_{T ⊆ N∖i} w[i, T] (v(T ∪ i) - v(T)) with given weights.
+
+    Of order 1, without symmetry between players: there is no table by sizes, and only the exact
+    engine takes it.
+
+    Parameters
+    ----------
+    weights : array of shape (n_players, 2**n_players)
+        ``weights[i, T]``, T as the position of a coalition in a table: at least 0, 0 where T
+        holds i, each row with sum 1.
+    name : str
+        What the result is called.
+
+    References
+    ----------
+    Weber (1988), Probabilistic values for games.
+    """
+
+    def __init__(self, weights: Any, name: str = "ProbabilisticValue") -> None:
+        table = np.array(weights, dtype=np.float64)
+        if table.ndim != 2 or table.shape[1] != 1 << table.shape[0]:
+            raise InputError(
+                f"weights must have shape (n_players, 2**n_players); got {table.shape}"
+            )
+        if not np.isfinite(table).all() or (table < 0).any():
+            raise InputError("weights must be finite and at least 0")
+        for player, row in enumerate(table):
+            if row.reshape(-1, 2, 1 << player)[:, 1].any():
+                raise InputError(f"weights of player {player} must be 0 for coalitions with it")
+            if abs(row.sum() - 1.0) > 1e-9:
+                raise InputError(f"weights of player {player} must sum to 1, not {row.sum():.10g}")
+        table.flags.writeable = False
+        self.weights: NDArray[np.float64] = table
+        self.name = name
+
+    @property
+    def n_players(self) -> int:
+        """Number of players."""
+        return len(self.weights)
+
+    def __repr__(self) -> str:
+        return f"<index {self.name} of {self.n_players} players>"

@@ -1,0 +1,459 @@
+"""InteractionValues: the values of one game under one index."""
+
+import os
+from collections.abc import Iterable
+from itertools import permutations
+from math import factorial
+from operator import index as as_int
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import coalitions as sets
+from . import indices
+from .coalitions import Interaction, InteractionSet
+from .errors import InputError, MemoryLimitError
+from .result_file import checked_rows, not_ours, read_fields, write_fields
+
+FILE_FORMAT = "shapley_core.InteractionValues"
+FILE_VERSION = 1
+
+
+class InteractionValues:
+    """Values of interactions of players under one index.
+
+    ``r[0]`` is the value of player 0, ``r[0, 3]`` of the pair (in any order), ``r[()]`` the
+    baseline. Names work too where the players have them. An interaction that holds no value
+    here raises KeyError: nothing is assumed to be zero.
+
+    Parameters
+    ----------
+    values : array of shape (m,)
+        One value an interaction.
+    interactions : sequence of m tuples of players, or InteractionSet
+        In any order; kept sorted by (size, lexicographic).
+    index : str
+        Name of the index.
+    order : int
+        Order of the index: the largest size of an interaction.
+    n_players : int
+        Number of players.
+    baseline : float
+        Worth of the empty coalition, or the index's own constant term (Fourier, FBII).
+    player_names : list of str, optional
+        Names of the players.
+    std_error : array of shape (m,), optional
+        Standard errors of the values, as ordered as they are.
+    n_evaluations : int, optional
+        How often the game was evaluated.
+    is_exact : bool
+        Whether the values are exact (up to rounding) rather than estimated.
+    """
+
+    def __init__(
+        self,
+        values: Any,
+        interactions: InteractionSet | Iterable[Iterable[int]],
+        *,
+        index: str,
+        order: int,
+        n_players: int,
+        baseline: float,
+        player_names: Iterable[Any] | None = None,
+        std_error: Any = None,
+        n_evaluations: int | None = None,
+        is_exact: bool = True,
+    ) -> None:
+        self._n_players = sets.check_n_players(n_players)
+        self._index = str(index)
+        self._order = sets.check_integer(order, "order")
+        self._baseline = float(baseline)
+        self._player_names = sets.check_names(player_names, self._n_players)
+        self._n_evaluations = None if n_evaluations is None else int(n_evaluations)
+        self._is_exact = bool(is_exact)
+        at: NDArray[np.int64] | None = None
+        if isinstance(interactions, InteractionSet):
+            self._set = interactions
+        else:
+            self._set, at = InteractionSet.from_tuples(self._n_players, interactions)
+        if self._set.n_players != self._n_players:
+            raise InputError(f"interactions of {self._set.n_players} players, not {n_players}")
+        if self._set.sizes and self._set.sizes[-1] > self._order:
+            raise InputError(
+                f"an interaction of {self._set.sizes[-1]} players is beyond the order {order}"
+            )
+        self._values = self._arranged(values, at, "values")
+        self._std_error = None if std_error is None else self._arranged(std_error, at, "std_error")
+
+    def _arranged(self, given: Any, at: NDArray[np.int64] | None, what: str) -> NDArray[np.float64]:
+        array = np.array(given, dtype=np.float64, ndmin=1)
+        if array.shape != (len(self._set),):
+            raise InputError(
+                f"{what} must have one number for each of the {len(self._set)} interactions; got "
+                f"shape {array.shape}"
+            )
+        array = array if at is None else array[at]
+        array.flags.writeable = False
+        return array
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """Values, shape (m,), beside ``interactions``; read-only."""
+        return self._values
+
+    @property
+    def interactions(self) -> list[Interaction]:
+        """Sorted tuples of players, ordered by (size, lexicographic)."""
+        return list(self._set)
+
+    @property
+    def interaction_set(self) -> InteractionSet:
+        """The same interactions, compact: for many of them."""
+        return self._set
+
+    @property
+    def index(self) -> str:
+        """Name of the index."""
+        return self._index
+
+    @property
+    def order(self) -> int:
+        """Order of the index."""
+        return self._order
+
+    @property
+    def n_players(self) -> int:
+        """Number of players."""
+        return self._n_players
+
+    @property
+    def baseline(self) -> float:
+        """Worth of the empty coalition, or the index's own constant term (Fourier, FBII)."""
+        return self._baseline
+
+    @property
+    def player_names(self) -> tuple[str, ...] | None:
+        """Names of the players, if they have any."""
+        return self._player_names
+
+    @property
+    def std_error(self) -> NDArray[np.float64] | None:
+        """Standard errors beside ``values``, or None."""
+        return self._std_error
+
+    @property
+    def n_evaluations(self) -> int | None:
+        """How often the game was evaluated, if known."""
+        return self._n_evaluations
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the values are exact (up to rounding) rather than estimated."""
+        return self._is_exact
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getitem__(self, players: Any) -> float:
+        interaction = self._interaction(players)
+        if not interaction:
+            return self._baseline
+        try:
+            return float(self._values[self._set.position(interaction)])
+        except KeyError:
+            raise KeyError(
+                f"no value for {interaction}: these are {len(self)} interactions of sizes "
+                f"{', '.join(map(str, self._set.sizes))} under {self._index}"
+            ) from None
+
+    def __contains__(self, players: Any) -> bool:
+        try:
+            self[players]
+        except KeyError:
+            return False
+        return True
+
+    def _interaction(self, players: Any) -> Interaction:
+        members = players if isinstance(players, tuple | list | frozenset | set) else (players,)
+        numbers = sorted(self._player(player) for player in members)
+        if len(set(numbers)) < len(numbers):
+            raise KeyError(f"a player twice in {tuple(numbers)}")
+        return tuple(numbers)
+
+    def _player(self, player: Any) -> int:
+        if isinstance(player, str):
+            if self._player_names is None or player not in self._player_names:
+                raise KeyError(f"no player is named {player!r}")
+            return self._player_names.index(player)
+        try:
+            number = as_int(player)
+        except TypeError:
+            raise TypeError(f"a player is a number or a name, not {player!r}") from None
+        if not 0 <= number < self._n_players:
+            raise KeyError(f"player {number} is not one of 0..{self._n_players - 1}")
+        return number
+
+    def to_array(self, order: int | None = None) -> NDArray[np.float64]:
+        """Dense symmetric array of shape (n_players,) * order; what holds no value is 0.
+
+        Order 1 is the vector of the players' values. Order 2 is a matrix whose rows sum to the
+        players' values: each pair's value is halved over its two places, and the diagonal holds
+        what is left. For an index whose values of all sizes together describe the game (k-SII,
+        STII, FSII, FBII, JointSV, Moebius, Fourier) the values of size 1 *are* what is left, and
+        stand on the diagonal as they are; for the others (SII, BII, ...), whose size 1 is the
+        full value of the player, half of each of its pairs is taken off. Order 3 and above hold
+        the interactions of that size alone, each divided equally over its ``order!`` places.
+
+        Parameters
+        ----------
+        order : int, optional
+            Number of axes; by default the order of the index.
+        """
+        order = self._order if order is None else sets.check_integer(order, "order")
+        if not 1 <= order <= max(1, self._order):
+            raise InputError(f"these values are of order {self._order}: no array of order {order}")
+        if self._n_players**order > 1 << 31:
+            raise MemoryLimitError(
+                f"a dense array of {self._n_players}**{order} numbers takes "
+                f"{8 * self._n_players**order >> 30} GiB; use values beside interactions"
+            )
+        out = np.zeros((self._n_players,) * order)
+        members = self._set.block(order)
+        share = self._values[self._set.slice_of(order)] / factorial(order)
+        for axes in permutations(range(order)):
+            out[tuple(members[:, axis] for axis in axes)] = share
+        if order == 2:
+            single = self.to_array(1)
+            rest = single if indices.adds_up(self._index) else single - out.sum(axis=1)
+            np.fill_diagonal(out, rest)
+        return out
+
+    def to_dict(self) -> dict[Interaction, float]:
+        """From interactions to values, without the baseline."""
+        return dict(zip(self._set, self._values.tolist(), strict=True))
+
+    def top(self, n: int = 10) -> list[tuple[Interaction, float]]:
+        """The ``n`` interactions of largest absolute value, largest first, with their values."""
+        n = min(max(sets.check_integer(n, "n"), 0), len(self))
+        size = np.abs(self._values)
+        # A partition first: there may be many millions.
+        few = np.argpartition(-size, n - 1)[:n] if 0 < n < len(self) else np.arange(n)
+        at = few[np.lexsort((few, -size[few]))]
+        return [(self._set[int(i)], float(self._values[i])) for i in at]
+
+    def to_frame(self) -> Any:
+        """A pandas DataFrame: interaction, size, value, and std_error if there is one."""
+        import pandas as pd
+
+        names = self._player_names
+        columns: dict[str, Any] = {
+            "interaction": [
+                one if names is None else tuple(names[player] for player in one)
+                for one in self._set
+            ],
+            "size": np.concatenate(
+                [np.full(self._set.count(size), size) for size in self._set.sizes]
+                or [np.zeros(0, dtype=np.int64)]
+            ),
+            "value": self._values.copy(),
+        }
+        if self._std_error is not None:
+            columns["std_error"] = self._std_error.copy()
+        return pd.DataFrame(columns)
+
+    def to_shapiq(self) -> Any:
+        """The same as ``shapiq.InteractionValues``; shapiq must be installed."""
+        import shapiq
+
+        lookup: dict[Interaction, int] = {(): 0}
+        lookup.update((one, at + 1) for at, one in enumerate(self._set))
+        return shapiq.InteractionValues(
+            np.concatenate([[self._baseline], self._values]),
+            index=self._index,
+            max_order=self._order,
+            min_order=0,
+            n_players=self._n_players,
+            interaction_lookup=lookup,
+            estimated=not self._is_exact,
+            estimation_budget=self._n_evaluations,
+            baseline_value=self._baseline,
+        )
+
+    def allclose(self, other: "InteractionValues", rtol: float = 1e-9, atol: float = 1e-12) -> bool:
+        """Whether index, order, interactions agree, and values and baseline do so closely."""
+        if not isinstance(other, InteractionValues):
+            raise TypeError(f"compared with {type(other).__name__}, not InteractionValues")
+        return self._same_kind(other) is None and bool(
+            np.allclose(self._values, other._values, rtol=rtol, atol=atol)
+            and np.isclose(self._baseline, other._baseline, rtol=rtol, atol=atol)
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, InteractionValues):
+            return NotImplemented
+        return (
+            self._same_kind(other) is None
+            and self._player_names == other._player_names
+            and self._baseline == other._baseline
+            and np.array_equal(self._values, other._values)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _same_kind(self, other: "InteractionValues") -> str | None:
+        """Why the two cannot be set against each other, or None if they can."""
+        for what in ("index", "order", "n_players"):
+            mine, its = getattr(self, what), getattr(other, what)
+            if mine != its:
+                return f"{what} {mine!r} and {its!r}"
+        return None if self._set == other._set else "different interactions"
+
+    def _combined(self, other: "InteractionValues", sign: float) -> "InteractionValues":
+        reason = self._same_kind(other)
+        if reason is not None:
+            raise InputError(f"values can be added only when they are of one kind; got {reason}")
+        errors = None
+        if self._std_error is not None or other._std_error is not None:
+            # Estimates of different runs are independent; an exact part adds no error.
+            mine = 0.0 if self._std_error is None else self._std_error
+            its = 0.0 if other._std_error is None else other._std_error
+            errors = np.hypot(mine, its)
+        counts = (self._n_evaluations, other._n_evaluations)
+        return self._like(
+            self._values + sign * other._values,
+            self._baseline + sign * other._baseline,
+            errors,
+            None if counts[0] is None or counts[1] is None else counts[0] + counts[1],
+            self._is_exact and other._is_exact,
+        )
+
+    def _like(
+        self,
+        values: NDArray[np.float64],
+        baseline: float,
+        std_error: NDArray[np.float64] | None,
+        n_evaluations: int | None,
+        is_exact: bool,
+    ) -> "InteractionValues":
+        return InteractionValues(
+            values,
+            self._set,
+            index=self._index,
+            order=self._order,
+            n_players=self._n_players,
+            baseline=baseline,
+            player_names=self._player_names,
+            std_error=std_error,
+            n_evaluations=n_evaluations,
+            is_exact=is_exact,
+        )
+
+    def __add__(self, other: Any) -> "InteractionValues":
+        return (
+            self._combined(other, 1.0) if isinstance(other, InteractionValues) else NotImplemented
+        )
+
+    def __sub__(self, other: Any) -> "InteractionValues":
+        return (
+            self._combined(other, -1.0) if isinstance(other, InteractionValues) else NotImplemented
+        )
+
+    def __mul__(self, factor: Any) -> "InteractionValues":
+        if isinstance(factor, bool) or not isinstance(factor, int | float | np.number):
+            return NotImplemented
+        by = float(factor)
+        errors = None if self._std_error is None else abs(by) * self._std_error
+        return self._like(
+            by * self._values, by * self._baseline, errors, self._n_evaluations, self._is_exact
+        )
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: Any) -> "InteractionValues":
+        if isinstance(divisor, bool) or not isinstance(divisor, int | float | np.number):
+            return NotImplemented
+        return self * (1.0 / float(divisor))
+
+    def __neg__(self) -> "InteractionValues":
+        return self * -1.0
+
+    def __repr__(self) -> str:
+        kind = "exact" if self._is_exact else "estimated"
+        counted = "" if self._n_evaluations is None else f", {self._n_evaluations} evaluations"
+        lines = [
+            f"InteractionValues({self._index}, order {self._order}, {self._n_players} players, "
+            f"{kind}{counted}, baseline {self._baseline:g})"
+        ]
+        shown = self.top(10)
+        labels = [sets.describe(one, self._player_names) for one, _ in shown]
+        width = max(map(len, labels), default=0)
+        for label, (one, value) in zip(labels, shown, strict=True):
+            line = f"  {label:<{width}}  {value: .6g}"
+            if self._std_error is not None:
+                line += f" +- {self._std_error[self._set.position(one)]:.2g}"
+            lines.append(line)
+        if len(self) > len(shown):
+            lines.append(f"  and {len(self) - len(shown)} smaller")
+        return "\n".join(lines)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write to a file (npz); what stood there is replaced only by the whole of the new."""
+        fields: dict[str, Any] = {
+            "format": np.array(FILE_FORMAT),
+            "version": np.array(FILE_VERSION),
+            "index": np.array(self._index),
+            "order": np.array(self._order),
+            "n_players": np.array(self._n_players),
+            "baseline": np.array(self._baseline),
+            "is_exact": np.array(self._is_exact),
+            "values": self._values,
+            "sizes": np.array(self._set.sizes, dtype=np.int64),
+            "complete": np.array([self._set.is_complete(size) for size in self._set.sizes], bool),
+        }
+        for size in self._set.sizes:
+            if not self._set.is_complete(size):
+                fields[f"interactions_{size}"] = self._set.block(size)
+        if self._std_error is not None:
+            fields["std_error"] = self._std_error
+        if self._n_evaluations is not None:
+            fields["n_evaluations"] = np.array(self._n_evaluations)
+        if self._player_names is not None:
+            fields["player_names"] = np.array(self._player_names, dtype=np.str_)
+        write_fields(path, fields)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "InteractionValues":
+        """Read what ``save`` wrote.
+
+        Raises
+        ------
+        InputError
+            If the file is something else, damaged, or written by a later version.
+        """
+        fields = read_fields(path, FILE_FORMAT, FILE_VERSION)
+        try:
+            return cls._from_fields(fields)
+        except (KeyError, ValueError, TypeError, IndexError) as error:
+            raise not_ours(path, FILE_FORMAT, error) from error
+
+    @classmethod
+    def _from_fields(cls, fields: dict[str, NDArray[Any]]) -> "InteractionValues":
+        n_players = int(fields["n_players"])
+        blocks: dict[int, NDArray[np.int32] | None] = {}
+        for size, full in zip(fields["sizes"].tolist(), fields["complete"].tolist(), strict=True):
+            rows = None if full else fields[f"interactions_{size}"]
+            blocks[int(size)] = None if rows is None else checked_rows(rows, size, n_players)
+        chosen = InteractionSet(n_players, blocks)
+        return cls(
+            fields["values"],
+            chosen,
+            index=str(fields["index"]),
+            order=int(fields["order"]),
+            n_players=n_players,
+            baseline=float(fields["baseline"]),
+            player_names=fields["player_names"].tolist() if "player_names" in fields else None,
+            std_error=fields.get("std_error"),
+            n_evaluations=int(fields["n_evaluations"]) if "n_evaluations" in fields else None,
+            is_exact=bool(fields["is_exact"]),
+        )

@@ -1,0 +1,306 @@
+"""Owen, Banzhaf-Owen and Winter values: one walk down a tree of unions.
+
+A union is a node of a tree whose leaves are the players. In a value of this family the children
+of a node join in an order (or with subsets) of their own, while the rest of the game is seen only
+through whole blocks: the siblings of the node, of its parent, and so on up to the root. So each
+node has a small game among its children, the average of ``v(context + children)`` over its
+contexts, and only those small games are ever tabulated.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from math import comb
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import coalitions as sets
+from ..errors import InputError, MemoryLimitError
+from ..game import Game
+from ..result import InteractionValues
+from ._checked import checked_game, player_values
+
+Tree: TypeAlias = "int | Sequence[Tree]"
+Table: TypeAlias = NDArray[np.float64]
+
+# Weighted sets of players: a bool matrix (m, n_players) and m weights.
+_Contexts: TypeAlias = tuple[NDArray[np.bool_], Table]
+# From the number of children of a node, the weight of the siblings that one joins, by their number.
+_Weights: TypeAlias = Callable[[int], Table]
+
+_MAX_EVALUATIONS = 2**28
+_BLOCK = 2**16
+
+
+def owen(game: Game, unions: Iterable[Iterable[int]]) -> InteractionValues:
+    """Owen value: Shapley values of players who come in unions.
+
+    The average marginal contribution over all orders of the players in which the members of each
+    union follow one another. The values of a union sum to the Shapley value of the union in the
+    game between the unions; all of them sum to ``v(N) - v(empty)``.
+
+    Parameters
+    ----------
+    game : Game
+        Any game; it is asked for ``2**m + sum_k 2**(m - 1) * (2**b_k - 2)`` coalitions, each once,
+        where ``m`` is the number of unions and ``b_k > 1`` the size of union k.
+    unions : list of lists of int
+        A partition of the players; a player alone is a union of one.
+
+    Returns
+    -------
+    InteractionValues
+        Order 1, index ``"Owen"``, one value a player.
+
+    Raises
+    ------
+    InputError
+        If the unions are not a partition of the players.
+    MemoryLimitError
+        If more than 2**28 coalitions would be needed.
+
+    References
+    ----------
+    Owen (1977), Values of games with a priori unions, in Mathematical Economics and Game Theory,
+    pp. 76-88, equation 4.
+    """
+    return _walk(game, _tree_of_unions(unions), _shapley_weights, "Owen")
+
+
+def banzhaf_owen(game: Game, unions: Iterable[Iterable[int]]) -> InteractionValues:
+    """Banzhaf-Owen value: Banzhaf values of players who come in unions.
+
+    The average marginal contribution over all sets of other unions joined with all subsets of the
+    player's own union. Not efficient.
+
+    Parameters
+    ----------
+    game : Game
+        Any game; it is asked for as many coalitions as by ``owen``.
+    unions : list of lists of int
+        A partition of the players; a player alone is a union of one.
+
+    Returns
+    -------
+    InteractionValues
+        Order 1, index ``"Banzhaf-Owen"``, one value a player.
+
+    Raises
+    ------
+    InputError
+        If the unions are not a partition of the players.
+    MemoryLimitError
+        If more than 2**28 coalitions would be needed.
+
+    References
+    ----------
+    Owen (1981), Modification of the Banzhaf-Coleman index for games with a priori unions, in
+    Power, Voting, and Voting Power, pp. 232-238.
+    """
+    return _walk(game, _tree_of_unions(unions), _banzhaf_weights, "Banzhaf-Owen")
+
+
+def winter(game: Game, tree: Tree) -> InteractionValues:
+    """Winter value: Shapley values of players in unions of unions.
+
+    The average marginal contribution over all orders of the players in which the players of each
+    block, at every level, follow one another. With two levels it is the Owen value.
+
+    Parameters
+    ----------
+    game : Game
+        Any game. A balanced binary tree takes a number of coalitions that grows as n**2, a tree
+        with all players under the root ``2**n``.
+    tree : nested lists of int
+        The blocks, as lists of players and of blocks: ``[[0, 1], [2, [3, 4]]]``.
+
+    Returns
+    -------
+    InteractionValues
+        Order 1, index ``"Winter"``, one value a player.
+
+    Raises
+    ------
+    InputError
+        If the tree does not hold every player exactly once, or has an empty block.
+    MemoryLimitError
+        If more than 2**28 coalitions would be needed.
+
+    References
+    ----------
+    Winter (1989), A value for cooperative games with levels structure of cooperation,
+    International Journal of Game Theory 18, pp. 227-240, section 3.
+    """
+    return _walk(game, tree, _shapley_weights, "Winter")
+
+
+class _Nodes:
+    """The inner nodes of a tree, parents first, each child by the players under it."""
+
+    def __init__(self, tree: Tree, n_players: int) -> None:
+        self.n_players = n_players
+        # Per inner node: its children as sorted players, and the inner node of each (-1: a leaf).
+        self.members: list[list[list[int]]] = []
+        self.inner: list[list[int]] = []
+        self._build(tree)
+        held = sorted(player for child in self.members[0] for player in child)
+        if held != list(range(n_players)):
+            double = next((a for a, b in pairwise(held) if a == b), None)
+            missing = sorted(set(range(n_players)) - set(held))
+            extra = sorted(set(held) - set(range(n_players)))
+            fault = (
+                f"player {double} is there twice"
+                if double is not None
+                else f"player {missing[0]} is missing"
+                if missing
+                else f"{extra[0]} is no player"
+            )
+            raise InputError(
+                f"the blocks must hold each of the players 0..{n_players - 1} exactly once; {fault}"
+            )
+
+    def _build(self, tree: Tree) -> None:
+        """Number the inner nodes, without recursion: a tree may be as deep as it has players."""
+        if _is_player(tree):
+            tree = [tree]
+        todo: list[tuple[Any, int, int]] = [(tree, -1, -1)]
+        parent: list[tuple[int, int]] = []
+        while todo:
+            block, above, place = todo.pop()
+            if isinstance(block, str) or not isinstance(block, Iterable):
+                raise TypeError(f"a block is a list of players and blocks, not {block!r}")
+            children = list(block)
+            if not children:
+                raise InputError("a block is empty; leave it out")
+            if len(children) == 1 and not _is_player(children[0]):
+                todo.append((children[0], above, place))  # a block of one block is that block
+                continue
+            if len(children) == 1 and above >= 0:
+                self.members[above][place] = [int(children[0])]
+                continue
+            node = len(self.members)
+            self.members.append([[int(c)] if _is_player(c) else [] for c in children])
+            self.inner.append([-1] * len(children))
+            parent.append((above, place))
+            if above >= 0:
+                self.inner[above][place] = node
+            todo.extend((c, node, at) for at, c in enumerate(children) if not _is_player(c))
+        # Children have larger numbers than their parents, so the members gather upwards.
+        for node in range(len(self.members) - 1, 0, -1):
+            above, place = parent[node]
+            self.members[above][place] = sorted(p for child in self.members[node] for p in child)
+
+    def n_evaluations(self) -> int:
+        """Coalitions that the walk will ask for."""
+        contexts = [1] * len(self.members)
+        total = 0
+        for node, children in enumerate(self.inner):
+            total += contexts[node] * (2 ** len(children) - (2 if node else 0))
+            for child in children:
+                if child >= 0:
+                    contexts[child] = contexts[node] * 2 ** (len(children) - 1)
+        return total
+
+
+def _walk(given: Game, tree: Tree, weights: _Weights, index: str) -> InteractionValues:
+    """Values of all players, from the root's game down to the leaves'."""
+    game = checked_game(given)
+    nodes = _Nodes(tree, game.n_players)
+    if nodes.n_evaluations() > _MAX_EVALUATIONS:
+        raise MemoryLimitError(
+            f"this structure takes {nodes.n_evaluations():.3g} coalitions (at most "
+            f"{_MAX_EVALUATIONS}): use smaller or more nested unions"
+        )
+    values = np.zeros(nodes.n_players)
+    baseline = 0.0
+    nothing = np.zeros((1, nodes.n_players), dtype=np.bool_)
+    # Each entry: node, the parent's contexts and their weights, what the parent's other children
+    # add to them with which weights, and the averages of v(context) without and with the whole
+    # node, which the parent's table gave already.
+    todo: list[tuple[int, _Contexts, _Contexts, Table | None]] = [
+        (0, (nothing, np.ones(1)), (nothing, np.ones(1)), None)
+    ]
+    while todo:
+        node, above, beside, ends = todo.pop()
+        contexts = (above[0][:, None] | beside[0][None]).reshape(-1, nodes.n_players)
+        shares = np.outer(above[1], beside[1]).ravel()
+        blocks = np.zeros((len(nodes.members[node]), nodes.n_players), dtype=np.bool_)
+        for at, players in enumerate(nodes.members[node]):
+            blocks[at, players] = True
+        table = _average_table(game, contexts, shares, blocks, ends)
+        if ends is None:
+            baseline = float(table[0])
+        subsets = sets.all_coalitions(len(blocks))
+        # The largest subset joins nobody, and its weight is not asked for.
+        joins = np.append(weights(len(blocks)), 0.0)[subsets.sum(axis=1)]
+        for at, child in enumerate(nodes.inner[node]):
+            # Axis 1 tells whether the child is out or in.
+            out_in = table.reshape(-1, 2, 1 << at)
+            share = joins.reshape(out_in.shape)[:, 0].ravel()
+            if child < 0:
+                values[nodes.members[node][at]] = share @ (out_in[:, 1] - out_in[:, 0]).ravel()
+                continue
+            ends = np.array([share @ out_in[:, 0].ravel(), share @ out_in[:, 1].ravel()])
+            beside = (_union(subsets[~subsets[:, at]], blocks), share)
+            todo.append((child, (contexts, shares), beside, ends))
+    return player_values(values, game, index, baseline, nodes.n_evaluations())
+
+
+def _average_table(
+    game: Game,
+    contexts: NDArray[np.bool_],
+    shares: Table,
+    blocks: NDArray[np.bool_],
+    ends: Table | None,
+) -> Table:
+    """The game among the blocks: ``sum_c shares[c] v(contexts[c] + blocks in S)`` for each S."""
+    subsets = sets.all_coalitions(len(blocks))
+    table = np.zeros(len(subsets))
+    first, last = 0, len(subsets)
+    if ends is not None:
+        table[[0, -1]] = ends
+        first, last = 1, last - 1
+    step = max(1, _BLOCK // len(subsets))
+    for low in range(first, last, _BLOCK):
+        part = slice(low, min(low + _BLOCK, last))
+        joined = _union(subsets[part], blocks)
+        for start in range(0, len(contexts), step):
+            some = contexts[start : start + step, None] | joined[None]
+            worths = game(some.reshape(-1, some.shape[2])).reshape(some.shape[:2])
+            table[part] += shares[start : start + step] @ worths
+    return table
+
+
+def _union(subsets: NDArray[np.bool_], blocks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Players of the blocks of each subset; the blocks are disjoint."""
+    counts: NDArray[np.bool_] = (subsets.astype(np.float32) @ blocks.astype(np.float32)) > 0
+    return counts
+
+
+def _shapley_weights(n: int) -> Table:
+    """Weight of a subset of each size that a player may join, uniform over orders."""
+    return np.array([1 / (n * comb(n - 1, size)) for size in range(n)])
+
+
+def _banzhaf_weights(n: int) -> Table:
+    """Weight of a subset of each size that a player may join, uniform over subsets."""
+    return np.full(n, 0.5 ** (n - 1))
+
+
+def _is_player(child: Any) -> bool:
+    if isinstance(child, bool) or not hasattr(child, "__index__"):
+        return False
+    return np.ndim(child) == 0
+
+
+def _tree_of_unions(unions: Iterable[Iterable[int]]) -> list[list[int]]:
+    """The unions as a tree of two levels, or a TypeError."""
+    blocks = [list(union) if isinstance(union, Iterable) else union for union in unions]
+    for block in blocks:
+        if not isinstance(block, list) or not all(_is_player(player) for player in block):
+            raise TypeError(
+                f"unions must be lists of player numbers, such as [[0, 1], [2]]; got {block!r}"
+                " (winter takes unions of unions)"
+            )
+    return blocks

@@ -1,0 +1,293 @@
+import pickle
+import zipfile
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shapley_core.coalitions import InteractionSet
+from shapley_core.errors import InputError, MemoryLimitError
+from shapley_core.exact import exact
+from shapley_core.game import TableGame
+from shapley_core.result import InteractionValues
+
+NAMES = ["age", "income", "city"]
+
+
+def make(values=(1.0, -2.0, 4.0), interactions=((0,), (2,), (1, 0)), **changed):
+    options = {
+        "index": "SII",
+        "order": 2,
+        "n_players": 3,
+        "baseline": 0.5,
+        "player_names": NAMES,
+        "std_error": [0.1, 0.2, 0.3],
+        "n_evaluations": 7,
+        "is_exact": False,
+    }
+    return InteractionValues(values, interactions, **(options | changed))
+
+
+def test_indexing():
+    r = make()
+    assert r[0] == r[(0,)] == r["age"] == r[np.int64(0)] == 1.0
+    assert r[0, 1] == r[1, 0] == r["income", "age"] == r[frozenset({0, 1})] == r[[0, 1]] == 4.0
+    assert r[()] == r.baseline == 0.5
+    assert isinstance(r[0], float)
+    assert (0, 1) in r and 1 not in r and (0, 2) not in r and 17 not in r
+    for absent in (1, (0, 2), (0, 1, 2), 3, -1, "size", (0, 0)):
+        with pytest.raises(KeyError):
+            r[absent]
+    with pytest.raises(KeyError, match="no value for"):
+        r[1]
+    with pytest.raises(TypeError, match="number or a name"):
+        r[1.5]
+
+
+def test_order_of_what_is_given_does_not_matter():
+    r = make([4.0, -2.0, 1.0], [(1, 0), (2,), (0,)], std_error=[0.3, 0.2, 0.1])
+    assert r == make()
+    np.testing.assert_array_equal(r.std_error, [0.1, 0.2, 0.3])
+    assert r.interactions == [(0,), (2,), (0, 1)]
+    assert r.to_dict() == {(0,): 1.0, (2,): -2.0, (0, 1): 4.0}
+    assert len(r) == 3
+
+
+def test_values_are_our_own_copy():
+    given_ = np.array([1.0, -2.0, 4.0])
+    r = make(given_)
+    given_[0] = 9
+    assert r[0] == 1.0
+    with pytest.raises(ValueError, match="read-only"):
+        r.values[0] = 1
+
+
+def test_top_and_repr():
+    r = make()
+    assert r.top(2) == [((0, 1), 4.0), ((2,), -2.0)]
+    assert r.top(0) == [] and len(r.top(99)) == 3
+    text = repr(r)
+    assert "SII, order 2, 3 players, estimated, 7 evaluations, baseline 0.5" in text
+    assert text.index("{age, income}") < text.index("{city}") < text.index("{age} ")
+    assert "+- 0.3" in text
+    many = InteractionValues(
+        np.arange(100.0), InteractionSet.complete(100, 1), index="SV", order=1, n_players=100,
+        baseline=0,
+    )  # fmt: skip
+    assert "{99}" in repr(many) and "{89}" not in repr(many) and "90 smaller" in repr(many)
+    assert "exact" in repr(many)
+    ties = InteractionValues([1.0, -1.0, 1.0], [(0,), (1,), (2,)], index="SV", order=1,
+                             n_players=3, baseline=0)  # fmt: skip
+    assert [S for S, _ in ties.top(3)] == [(0,), (1,), (2,)]
+
+
+def test_to_array():
+    v = np.random.default_rng(0).integers(-9, 10, 32).astype(float)
+    game = TableGame(v)
+    shapley = exact(game, "SV")
+    np.testing.assert_array_equal(shapley.to_array(), shapley.values)
+    for name in ("SII", "k-SII", "STII", "FSII"):
+        r = exact(game, name, 2)
+        matrix = r.to_array()
+        np.testing.assert_array_equal(matrix, matrix.T)
+        assert matrix[1, 3] == r[1, 3] / 2
+        # The rows sum to the players' values under every one of these.
+        np.testing.assert_allclose(matrix.sum(axis=1), shapley.values, atol=1e-12)
+        np.testing.assert_array_equal(r.to_array(1), r.values[:5])
+    assert exact(game, "k-SII", 2).to_array()[2, 2] == exact(game, "k-SII", 2)[2]
+    banzhaf = exact(game, "BII", 3)
+    np.testing.assert_allclose(banzhaf.to_array(2).sum(axis=1), exact(game, "BV").values)
+    cube = banzhaf.to_array(3)
+    assert cube.shape == (5, 5, 5) and cube[0, 0, 1] == 0
+    assert cube[4, 0, 2] == cube[0, 2, 4] == banzhaf[0, 2, 4] / 6
+    for wrong in (0, 4):
+        with pytest.raises(InputError, match="of order 3"):
+            banzhaf.to_array(wrong)
+    sparse = make(values=[1.0], interactions=[(0, 99_999)], n_players=100_000, player_names=None,
+                  std_error=None)  # fmt: skip
+    with pytest.raises(MemoryLimitError, match="74 GiB"):
+        sparse.to_array(2)
+
+
+def test_to_array_of_missing_interactions():
+    np.testing.assert_array_equal(
+        make().to_array(2), [[1.0 - 2.0, 2.0, 0], [2.0, -2.0, 0], [0, 0, -2.0]]
+    )
+
+
+def test_to_frame():
+    pd = pytest.importorskip("pandas")
+    frame = make().to_frame()
+    assert list(frame.columns) == ["interaction", "size", "value", "std_error"]
+    assert frame["interaction"].tolist() == [("age",), ("city",), ("age", "income")]
+    assert frame["size"].tolist() == [1, 1, 2] and frame["value"].tolist() == [1.0, -2.0, 4.0]
+    plain = make(player_names=None, std_error=None).to_frame()
+    assert isinstance(plain, pd.DataFrame)
+    assert list(plain.columns) == ["interaction", "size", "value"]
+    assert plain["interaction"].tolist() == [(0,), (2,), (0, 1)]
+
+
+def test_arithmetic():
+    r = make()
+    double = r + r
+    np.testing.assert_array_equal(double.values, 2 * r.values)
+    assert double.baseline == 1.0 and double.n_evaluations == 14 and not double.is_exact
+    np.testing.assert_allclose(double.std_error, np.sqrt(2) * r.std_error)
+    np.testing.assert_array_equal((r - r).values, 0)
+    for scaled in (r * -3, -3 * r, -(3 * r), r * np.float32(-3)):
+        np.testing.assert_array_equal(scaled.values, -3 * r.values)
+        np.testing.assert_allclose(scaled.std_error, 3 * r.std_error)
+        assert scaled.baseline == -1.5
+    np.testing.assert_array_equal((r / 4).values, r.values / 4)
+    part = make(std_error=None, is_exact=True) + r
+    np.testing.assert_array_equal(part.std_error, r.std_error)
+    assert not part.is_exact and (part.player_names == tuple(NAMES))
+    for other in (make(index="BII"), make(order=3), make(interactions=[(0,), (1,), (0, 1)])):
+        with pytest.raises(InputError, match="one kind"):
+            r + other
+    for wrong in (lambda: r + 1, lambda: r * "2", lambda: r * r, lambda: 1 - r, lambda: r * True):
+        with pytest.raises(TypeError):
+            wrong()
+
+
+def test_comparison():
+    r = make()
+    near = make([1.0 + 1e-13, -2.0, 4.0])
+    assert r == make() and r != near and r.allclose(near) and near.allclose(r)
+    assert not r.allclose(make([1.001, -2.0, 4.0]))
+    assert r.allclose(make([1.001, -2.0, 4.0]), rtol=0.01)
+    assert not r.allclose(make(baseline=0.6)) and not r.allclose(make(index="BII"))
+    assert r != 3
+    with pytest.raises(TypeError):
+        r.allclose([1.0])
+
+
+def test_pickle():
+    assert pickle.loads(pickle.dumps(make())) == make()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [({"values": [1.0, 2.0]}, "each of the 3"), ({"values": np.ones((3, 1))}, "each of the 3"),
+     ({"std_error": [1.0]}, "std_error"), ({"order": 1}, "beyond the order"),
+     ({"n_players": 2, "player_names": None}, "0..1"), ({"player_names": ["a"]}, "1 names for 3"),
+     ({"interactions": InteractionSet.complete(4, 1)}, "4 players, not 3")],
+)  # fmt: skip
+def test_wrong_arguments(changed, message):
+    with pytest.raises(InputError, match=message):
+        make(**changed)
+
+
+# --- files ---
+
+
+def same(a, b):
+    assert a == b
+    assert (a.n_evaluations, a.is_exact, a.player_names) == (
+        b.n_evaluations, b.is_exact, b.player_names,
+    )  # fmt: skip
+    assert (a.std_error is None) == (b.std_error is None)
+    if a.std_error is not None:
+        np.testing.assert_array_equal(a.std_error, b.std_error)
+
+
+@pytest.mark.parametrize(
+    "r",
+    [
+        make(),
+        make(player_names=None, std_error=None, n_evaluations=None, is_exact=True),
+        exact(TableGame(np.arange(16.0) ** 2), "k-SII", 3),
+        make([], [], std_error=None),
+        make(player_names=["Größe", "年", ""]),
+    ],
+)
+def test_save_and_load(r, tmp_path):
+    path = tmp_path / "no extension"
+    r.save(path)
+    same(InteractionValues.load(path), r)
+    same(InteractionValues.load(str(path)), r)
+    assert [p.name for p in tmp_path.iterdir()] == ["no extension"]
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "r.npz"
+    make().save(path)
+
+    def broken(file, **fields):
+        file.write(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(np, "savez", broken)
+    with pytest.raises(OSError, match="disk full"):
+        make(baseline=9).save(path)
+    assert InteractionValues.load(path) == make()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(cut=st.integers(0, 3000), flip=st.integers(0, 3000))
+def test_damaged_files_are_refused_or_whole(cut, flip, tmp_path_factory):
+    path = tmp_path_factory.mktemp("damaged") / "r.npz"
+    make().save(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:cut] if cut < len(whole) else b"")
+    with pytest.raises(InputError, match="not a file of shapley_core"):
+        InteractionValues.load(path)
+    flipped = bytearray(whole)
+    flipped[flip % len(whole)] ^= 0x41
+    path.write_bytes(flipped)
+    with suppress(InputError):
+        assert InteractionValues.load(path) == make()
+
+
+def rewritten(path, **changed):
+    with np.load(path) as loaded:
+        fields = dict(loaded)
+    fields.update(changed)
+    np.savez(path, **{name: field for name, field in fields.items() if field is not None})
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [({"version": 99}, "version 99; this shapley_core reads versions up to 1"),
+     ({"format": "other"}, "its format is other"), ({"format": None}, "KeyError"),
+     ({"values": None}, "KeyError"), ({"values": np.ones(2)}, "each of the 3"),
+     ({"interactions_2": np.array([[1, 0]])}, "not sorted"),
+     ({"interactions_2": np.array([[0, 3]])}, "0..2"),
+     ({"interactions_1": np.array([[2], [0]])}, "not sorted"),
+     ({"interactions_1": np.array([[0.0], [2.0]])}, "float64"),
+     ({"n_players": 0}, "not a file of"), ({"values": np.array(["a", "b", "c"])}, "damaged")],
+)  # fmt: skip
+def test_wrong_fields(changed, message, tmp_path):
+    path = tmp_path / "r.npz"
+    make().save(path)
+    rewritten(path, **changed)
+    with pytest.raises(InputError, match=message):
+        InteractionValues.load(path)
+
+
+def test_other_files(tmp_path):
+    path = tmp_path / "r.npz"
+    with pytest.raises(FileNotFoundError):
+        InteractionValues.load(path)
+    np.save(path.with_suffix(".npy"), np.ones(3))
+    path.write_bytes(path.with_suffix(".npy").read_bytes())
+    with pytest.raises(InputError, match="one array"):
+        InteractionValues.load(path)
+    np.savez(path, format=np.array([object()], dtype=object))
+    with pytest.raises(InputError, match="not a file of"):
+        InteractionValues.load(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("readme.txt", "hello")
+    with pytest.raises(InputError, match="not a file of"):
+        InteractionValues.load(path)
+
+
+def test_to_shapiq():
+    pytest.importorskip("shapiq")
+    r = make()
+    other = r.to_shapiq()
+    assert other[(0, 1)] == 4.0 and other[(2,)] == -2.0 and other.baseline_value == 0.5
+    assert other.n_players == 3 and other.index == "SII" and other.estimated

@@ -1,0 +1,408 @@
+"""Owen, Banzhaf-Owen, Winter and asymmetric Shapley values; the least core."""
+
+from fractions import Fraction
+from itertools import combinations, pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shapley_core.errors import InputError, MemoryLimitError
+from shapley_core.game import CallableGame, TableGame
+from shapley_core.games import Airport
+from shapley_core.reference import structures as literal
+from shapley_core.structures import (
+    asymmetric_shapley,
+    banzhaf_owen,
+    egalitarian_least_core,
+    least_core,
+    owen,
+    winter,
+)
+
+EXACT = {"rtol": 0, "atol": 1e-12}
+
+
+def floats(fractions):
+    return [float(x) for x in fractions]
+
+
+@st.composite
+def tables(draw, min_players=2, max_players=5):
+    n = draw(st.integers(min_players, max_players))
+    return draw(st.lists(st.integers(-9, 9), min_size=2**n, max_size=2**n))
+
+
+def players_of(worths):
+    return len(worths).bit_length() - 1
+
+
+@st.composite
+def partitions(draw, n):
+    labels = draw(st.lists(st.integers(0, n - 1), min_size=n, max_size=n))
+    order = draw(st.permutations(range(n)))
+    blocks = [[i for i in order if labels[i] == label] for label in sorted(set(labels))]
+    return draw(st.permutations(blocks))
+
+
+@st.composite
+def trees(draw, players):
+    """A nested list over the players, with blocks of one and of any depth now and then."""
+    if len(players) == 1:
+        return players[0] if draw(st.booleans()) else [players[0]]
+    cuts = draw(st.sets(st.integers(1, len(players) - 1), min_size=1))
+    ends = [0, *sorted(cuts), len(players)]
+    tree = [draw(trees(players[a:b])) for a, b in pairwise(ends)]
+    return [tree] if draw(st.integers(0, 4)) == 0 else tree
+
+
+# --- unions ----------------------------------------------------------------------------------
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data(), tables())
+def test_union_values_equal_their_literal_definitions(data, worths):
+    unions = data.draw(partitions(players_of(worths)))
+    game = TableGame(worths)
+    np.testing.assert_allclose(
+        owen(game, unions).values, floats(literal.owen(worths, unions)), **EXACT
+    )
+    np.testing.assert_allclose(
+        banzhaf_owen(game, unions).values, floats(literal.banzhaf_owen(worths, unions)), **EXACT
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data(), tables())
+def test_winter_equals_its_literal_definition(data, worths):
+    order = data.draw(st.permutations(range(players_of(worths))))
+    tree = data.draw(trees(order))
+    np.testing.assert_allclose(
+        winter(TableGame(worths), tree).values, floats(literal.winter(worths, tree)), **EXACT
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data(), tables(max_players=7))
+def test_owen_by_dividends(data, worths):
+    """Each coalition's dividend is shared equally among its unions, then within each."""
+    n = players_of(worths)
+    unions = data.draw(partitions(n))
+    dividends = [Fraction(worth) for worth in worths]
+    for i in range(n):
+        for at in range(2**n):
+            if at >> i & 1:
+                dividends[at] -= dividends[at ^ 1 << i]
+    expected = [Fraction(0)] * n
+    for at in range(1, 2**n):
+        parts = [[i for i in union if at >> i & 1] for union in unions]
+        parts = [part for part in parts if part]
+        for part in parts:
+            for i in part:
+                expected[i] += dividends[at] / (len(parts) * len(part))
+    found = owen(TableGame(worths), unions)
+    np.testing.assert_allclose(found.values, floats(expected), **EXACT)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.data(), tables(max_players=7))
+def test_owen_properties(data, worths):
+    n = players_of(worths)
+    unions = data.draw(partitions(n))
+    game = TableGame(worths)
+    values = owen(game, unions)
+    assert values.index == "Owen"
+    assert values.baseline == worths[0]
+    assert values.values.sum() == pytest.approx(worths[-1] - worths[0], abs=1e-10)
+    np.testing.assert_allclose(values.values, winter(game, unions).values, **EXACT)
+    # A union gets the Shapley value that it has in the game between the unions.
+    masks = [sum(1 << i for i in union) for union in unions]
+    quotient = [
+        worths[sum(mask for k, mask in enumerate(masks) if at >> k & 1)]
+        for at in range(2 ** len(masks))
+    ]
+    between = literal.owen(quotient, [range(len(masks))])
+    for k, union in enumerate(unions):
+        assert sum(values[i] for i in union) == pytest.approx(float(between[k]), abs=1e-10)
+    # All alone and all together are both no structure at all.
+    alone = owen(game, [[i] for i in range(n)]).values
+    np.testing.assert_allclose(alone, owen(game, [range(n)]).values, **EXACT)
+
+
+def test_winter_weighs_contexts_of_uneven_levels():
+    """Two levels of three blocks, so that no level's weights are uniform."""
+    worths = np.random.default_rng(8).integers(-9, 10, 2**7).tolist()
+    tree = [0, [1, [2, 3], 4], [5, 6]]
+    found = winter(TableGame(worths), tree).values
+    np.testing.assert_allclose(found, floats(literal.winter(worths, tree)), **EXACT)
+
+
+def test_published_owen_value():
+    # CRAN package GameTheoryAllocation, example of Owen_value().
+    game = TableGame([0, 1, 1, 1, 2, 2, 2, 2])
+    np.testing.assert_allclose(owen(game, [[0, 1], [2]]).values, [0.25, 0.25, 1.5], **EXACT)
+
+
+def test_union_values_ask_for_each_coalition_once():
+    asked = []
+
+    def worth(coalitions):
+        asked.extend(map(bytes, coalitions))
+        return coalitions.sum(axis=1) ** 2
+
+    unions = [[0, 1, 2], [3], [4, 5], [6, 7, 8]]
+    owen(CallableGame(worth, 9), unions)
+    assert len(asked) == len(set(asked)) == 2**4 + 2**3 * (6 + 2 + 6)
+
+
+def test_winter_of_many_players_takes_few_coalitions():
+    n = 256
+    rng = np.random.default_rng(3)
+    weights = rng.normal(size=n)
+    tree = list(range(n))
+    while len(tree) > 1:
+        tree = [tree[at : at + 2] for at in range(0, len(tree), 2)]
+    game = CallableGame(lambda coalitions: np.tanh(coalitions @ weights), n)
+    values = winter(game, tree[0])
+    assert values.values.sum() == pytest.approx(np.tanh(weights.sum()), abs=1e-10)
+    assert game.n_evaluations < n**2
+    linear = winter(CallableGame(lambda coalitions: coalitions @ weights, n), tree[0])
+    np.testing.assert_allclose(linear.values, weights, **EXACT)
+
+
+def test_a_tree_may_be_as_deep_as_it_has_players():
+    n = 12
+    tree = [0]
+    for player in range(1, n):
+        tree = [tree, player]
+    for _ in range(5000):
+        tree = [tree]
+    values = winter(TableGame(np.arange(2.0**n)), tree)
+    np.testing.assert_allclose(values.values, 2.0 ** np.arange(n), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        lambda game: owen(game, [[0], [1]]),
+        lambda game: asymmetric_shapley(game, []),
+        lambda game: least_core(game).allocation,
+    ],
+)
+def test_any_game_is_taken_and_nothing_else(value):
+    values = value(Airport([1.0, 3.0]))
+    assert values.values.sum() == pytest.approx(3.0)
+    assert values.n_evaluations == 4
+    with pytest.raises(TypeError, match="a game is wanted"):
+        value(np.zeros(4))
+    with pytest.raises(InputError, match="finite"):
+        value(CallableGame(lambda coalitions: np.full(len(coalitions), np.nan), 2))
+
+
+def test_names_and_a_single_player():
+    game = TableGame([1.0, 4.0], player_names=["only"])
+    for values in (owen(game, [[0]]), winter(game, [0]), asymmetric_shapley(game, [])):
+        assert values["only"] == pytest.approx(3.0)
+        assert values.baseline == 1.0
+
+
+@pytest.mark.parametrize(
+    ("unions", "error", "text"),
+    [
+        ([[0, 1]], InputError, "player 2 is missing"),
+        ([[0, 1], [1, 2]], InputError, "player 1 is there twice"),
+        ([[0, 1, 2], [3]], InputError, "3 is no player"),
+        ([[0, 1, 2], []], InputError, "empty"),
+        ([0, 1, 2], TypeError, "lists of player numbers"),
+        ([[0, [1, 2]]], TypeError, "winter"),
+        ([["a", 1, 2]], TypeError, "lists of player numbers"),
+        ([[0, 1, 2.5]], TypeError, "lists of player numbers"),
+    ],
+)
+def test_unions_that_are_no_partition(unions, error, text):
+    for value in (owen, banzhaf_owen):
+        with pytest.raises(error, match=text):
+            value(TableGame(np.zeros(8)), unions)
+
+
+def test_trees_that_are_none():
+    game = TableGame(np.zeros(8))
+    with pytest.raises(InputError, match="missing"):
+        winter(game, [0, [1]])
+    with pytest.raises(TypeError, match="list of players and blocks"):
+        winter(game, [0, 1, "2"])
+    with pytest.raises(TypeError, match="list of players and blocks"):
+        winter(game, [0, 1, 2.0])
+
+
+def test_too_many_coalitions_are_refused_before_any_is_asked_for():
+    game = CallableGame(lambda coalitions: coalitions.sum(axis=1), 40)
+    with pytest.raises(MemoryLimitError, match="coalitions"):
+        owen(game, [range(40)])
+    assert game.n_evaluations == 0
+
+
+# --- precedence ------------------------------------------------------------------------------
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data(), tables(max_players=6))
+def test_asymmetric_shapley_equals_its_literal_definition(data, worths):
+    n = players_of(worths)
+    order = data.draw(st.permutations(range(n)))
+    possible = list(combinations(order, 2))
+    pairs = data.draw(st.lists(st.sampled_from(possible), max_size=6))
+    values = asymmetric_shapley(TableGame(worths), pairs)
+    expected = literal.asymmetric_shapley(worths, pairs)
+    np.testing.assert_allclose(values.values, floats(expected), **EXACT)
+    assert values.values.sum() == pytest.approx(worths[-1] - worths[0], abs=1e-10)
+
+
+def test_a_total_order_gives_marginal_contributions():
+    n = 100
+    weights = np.arange(1.0, n + 1)
+    game = CallableGame(lambda coalitions: (coalitions @ weights) ** 2, n)
+    values = asymmetric_shapley(game, [(i, i + 1) for i in range(n - 1)])
+    np.testing.assert_allclose(values.values, np.diff(np.cumsum([0, *weights]) ** 2), rtol=1e-12)
+    assert game.n_evaluations == n + 1
+
+
+def test_groups_in_turn_for_more_players_than_a_word_has_bits():
+    n = 72
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=n)
+    pairs = [(i, j) for k in range(0, 64, 8) for i in range(k, k + 8) for j in range(k + 8, k + 16)]
+    game = CallableGame(lambda coalitions: coalitions @ weights, n)
+    np.testing.assert_allclose(asymmetric_shapley(game, pairs).values, weights, **EXACT)
+    assert game.n_evaluations == 9 * 255 + 1
+
+
+def test_impossible_precedence():
+    game = TableGame(np.zeros(8))
+    with pytest.raises(InputError, match=r"cycle.*\{1, 2\}"):
+        asymmetric_shapley(game, [(0, 1), (1, 2), (2, 1)])
+    with pytest.raises(InputError, match="before itself"):
+        asymmetric_shapley(game, [(1, 1)])
+    with pytest.raises(InputError, match="player 3"):
+        asymmetric_shapley(game, [(0, 3)])
+    with pytest.raises(InputError, match="pairs"):
+        asymmetric_shapley(game, [(0, 1, 2)])
+
+
+# --- the least core --------------------------------------------------------------------------
+
+
+def surplus(worths, allocation):
+    """x(S) - v(S) of the coalitions but the empty and the full one."""
+    worths = np.asarray(worths, dtype=float)
+    n = len(allocation)
+    members = (np.arange(1, 2**n - 1)[:, None] >> np.arange(n)) & 1
+    return members @ allocation - (worths[1:-1] - worths[0]), members
+
+
+def is_nearest_to_zero(worths, allocation, epsilon):
+    """The optimality conditions: -x is a combination of the tight constraints, weights >= 0."""
+    from scipy.optimize import nnls
+
+    gaps, members = surplus(worths, allocation)
+    tight = members[gaps < -epsilon + 1e-7]
+    n = len(allocation)
+    # x = sum of weights * members of the tight + any multiple of all ones.
+    system = np.vstack([tight, np.ones(n), -np.ones(n)]).T.astype(float)
+    return nnls(system, np.asarray(allocation))[1] < 1e-7 * max(1.0, np.abs(allocation).max())
+
+
+@settings(max_examples=40, deadline=None)
+@given(tables(max_players=4))
+def test_least_core_against_the_literal_least(worths):
+    epsilon = float(literal.least_core_epsilon(worths))
+    for solve in (least_core, egalitarian_least_core):
+        allocation, found = solve(TableGame(worths))
+        assert found == pytest.approx(epsilon, abs=1e-11)
+        assert allocation.values.sum() == pytest.approx(worths[-1] - worths[0], abs=1e-10)
+        assert surplus(worths, allocation.values)[0].min() == pytest.approx(-epsilon, abs=1e-8)
+    assert is_nearest_to_zero(worths, allocation.values, epsilon)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(5, 9), st.integers(0, 2**32 - 1), st.sampled_from(["normal", "simple", "ties"]))
+def test_egalitarian_least_core_is_optimal(n, seed, kind):
+    rng = np.random.default_rng(seed)
+    if kind == "normal":
+        worths = rng.normal(size=2**n) * 1000
+    elif kind == "simple":
+        weights = rng.integers(1, 9, n)
+        worths = (
+            (np.arange(2**n)[:, None] >> np.arange(n) & 1) @ weights > weights.sum() / 2
+        ) * 1.0
+    else:
+        worths = rng.integers(0, 3, 2**n).astype(float)
+    game = TableGame(worths)
+    some, epsilon = least_core(game)
+    equal, same = egalitarian_least_core(game)
+    scale = np.abs(worths).max()
+    assert epsilon == pytest.approx(same, abs=1e-11 * scale)
+    assert surplus(worths, some.values)[0].min() >= -epsilon - 1e-8 * scale
+    assert surplus(worths, equal.values)[0].min() >= -epsilon - 1e-8 * scale
+    assert is_nearest_to_zero(worths / scale, equal.values / scale, epsilon / scale)
+    assert (equal.values**2).sum() <= (some.values**2).sum() + 1e-7 * scale**2
+
+
+def test_known_least_cores():
+    # CRAN package CoopGame, example of coreVertices(): a core of one point.
+    one_point = TableGame([0, 0, 1, 3, 2, 4, 5, 6])
+    allocation, epsilon = egalitarian_least_core(one_point)
+    assert epsilon == pytest.approx(0.0, abs=1e-12)
+    np.testing.assert_allclose(allocation.values, [1, 2, 3], atol=1e-9)
+    # A majority of three: by symmetry (1/3, 1/3, 1/3), and pairs lack 1 - 2/3.
+    majority = TableGame([0, 0, 0, 1, 0, 1, 1, 1])
+    allocation, epsilon = least_core(majority)
+    assert epsilon == pytest.approx(1 / 3, abs=1e-12)
+    np.testing.assert_allclose(allocation.values, [1 / 3] * 3, atol=1e-9)
+    # Glove game: a left glove against two right ones; the core is (1, 0, 0) alone.
+    glove = TableGame([0, 0, 0, 1, 0, 1, 0, 1])
+    allocation, epsilon = egalitarian_least_core(glove)
+    assert epsilon == pytest.approx(0.0, abs=1e-12)
+    np.testing.assert_allclose(allocation.values, [1, 0, 0], atol=1e-9)
+    # An additive game with an offset: both may keep just what they bring, so e = 0.
+    additive = TableGame([7, 8, 9, 10])
+    allocation, epsilon = least_core(additive)
+    assert epsilon == pytest.approx(0.0, abs=1e-12)
+    np.testing.assert_allclose(allocation.values, [1, 2], atol=1e-9)
+    # A large core: the most equal allocation is equal shares, though e goes to its least first.
+    roomy = TableGame([0, 0, 0, 0, 0, 0, 0, 9])
+    allocation, epsilon = egalitarian_least_core(roomy)
+    assert epsilon == pytest.approx(-3.0, abs=1e-12)
+    np.testing.assert_allclose(allocation.values, [3, 3, 3], atol=1e-9)
+
+
+def test_least_core_comes_before_equality():
+    # Player 2 brings nothing, the others 1 and 3: equal shares have a larger e than the least.
+    worths = np.array([0, 1, 3, 4, 0, 1, 3, 5], dtype=float)
+    epsilon = egalitarian_least_core(TableGame(worths)).epsilon
+    equal = surplus(worths, np.full(3, 5 / 3))[0].min()
+    assert -epsilon > equal + 0.1
+    assert epsilon == pytest.approx(float(literal.least_core_epsilon(worths)), abs=1e-12)
+
+
+def test_least_core_does_not_depend_on_scale_or_baseline():
+    rng = np.random.default_rng(5)
+    worths = rng.normal(size=64)
+    base, epsilon = egalitarian_least_core(TableGame(worths))
+    for scale, shift in ((1e9, 0.0), (1e-9, 0.0), (1.0, 1000.0)):
+        other, e = egalitarian_least_core(TableGame(worths * scale + shift))
+        np.testing.assert_allclose(other.values / scale, base.values, atol=1e-9)
+        assert e / scale == pytest.approx(epsilon, abs=1e-10)
+    one, e = least_core(TableGame([2.0, 5.0]))
+    assert (one[0], e) == (3.0, 0.0)
+    zero, e = egalitarian_least_core(TableGame(np.zeros(8)))
+    assert e == 0.0
+    np.testing.assert_array_equal(zero.values, np.zeros(3))
+
+
+def test_least_core_refuses_too_many_players():
+    game = CallableGame(lambda coalitions: coalitions.sum(axis=1), 23)
+    with pytest.raises(MemoryLimitError, match="22"):
+        least_core(game)
+    assert game.n_evaluations == 0
