@@ -306,12 +306,11 @@ def test_labels_that_could_belong_to_two_columns_are_not_guessed():
 def test_labels_given_to_the_wrong_column_are_never_used():
     frame, y = make_frame()
     random = np.random.default_rng(6)
-    frame = frame[["holes", "city"]].assign(kind=random.integers(0, 4, len(frame)))[
-        ["holes", "kind", "city"]
-    ]
+    frame["kind"] = random.integers(0, 4, len(frame))
+    frame = frame[["holes", "kind", "city"]]
     # One declared column without labels, one column of labels that is numeric to the library:
     # to the file these look like one categorical column.
-    frame["city"] = frame["city"].cat.as_ordered()
+    frame = frame.assign(city=frame["city"].cat.as_ordered())
     ensemble = reader.read(train(frame, y, categorical_feature=["kind"]))
     with pytest.raises(InputError):
         from_table(ensemble, frame)
