@@ -10,6 +10,8 @@ from .errors import InputError
 
 # Reads rows start .. stop - 1 of one column as numbers, missing values as NaN.
 Reader = Callable[[int, int], NDArray[Any]]
+# Beside it, whether tree libraries take such a column themselves.
+Column = tuple[Reader, bool]
 
 NUMERIC_KINDS = "fiub"
 
@@ -41,15 +43,15 @@ def listed(names: Sequence[Any], at_most: int = 5) -> str:
 
 
 def pandas_column(
-    array: Any, name: str, labels: Sequence[Any] | None, unseen: str, what: str
-) -> Reader:
-    """Return the reader of a column's pandas array; ``labels`` are the model's, if it has any."""
-    dtype = array.dtype
+    series: Any, name: str, labels: Sequence[Any] | None, unseen: str, what: str
+) -> Column:
+    """Return the reader of a pandas series; ``labels`` are the model's, if it has any."""
+    dtype, array = series.dtype, series.array
     kind = getattr(dtype, "kind", "O")
     if dtype.name == "category":
         codes = array.codes
         if labels is None:
-            return lambda start, stop: _codes(codes[start:stop])
+            return lambda start, stop: _codes(codes[start:stop]), True
         # One more entry, so that code -1 finds the missing value.
         translate = _Translation(labels, unseen, name, what)
         known = np.append(translate.lookup(array.categories), np.nan)
@@ -58,18 +60,23 @@ def pandas_column(
             found = known[codes[start:stop]]
             return translate.settle(found, lambda row: array[start + row])
 
-        return read_codes
+        return read_codes, True
     is_text = dtype.name in ("object", "str") or "string" in dtype.name
     if is_text and labels is not None:
         translate = _Translation(labels, unseen, name, what)
-        return lambda start, stop: translate(array[start:stop])
+        return lambda start, stop: translate(array[start:stop]), False
     _refuse_unless_numbers(kind in NUMERIC_KINDS and not is_text, name, dtype, labels, what)
     if dtype.name.startswith("Sparse"):
-        return lambda start, stop: np.asarray(array[start:stop], np.float64)
+        return lambda start, stop: np.asarray(array[start:stop], np.float64), False
     if isinstance(dtype, np.dtype):
-        plain = np.asarray(array)
-        return lambda start, stop: plain[start:stop]
-    return lambda start, stop: array[start:stop].to_numpy(np.float64, na_value=np.nan)
+        plain = series.to_numpy()
+        return lambda start, stop: plain[start:stop], dtype.isnative and dtype.itemsize <= 8
+
+    def read(start: int, stop: int) -> NDArray[np.float64]:
+        rows: NDArray[np.float64] = array[start:stop].to_numpy(np.float64, na_value=np.nan)
+        return rows
+
+    return read, not dtype.name.endswith("[pyarrow]")
 
 
 def _codes(codes: NDArray[Any]) -> NDArray[np.float64]:
@@ -98,7 +105,7 @@ def narwhals_frame(X: Any, what: str) -> Any:
     return frame
 
 
-def narwhals_column(series: Any, labels: Sequence[Any] | None, unseen: str, what: str) -> Reader:
+def narwhals_column(series: Any, labels: Sequence[Any] | None, unseen: str, what: str) -> Column:
     """Return the reader of a narwhals series; ``labels`` are the model's, if it has any."""
     import narwhals
 
@@ -111,9 +118,9 @@ def narwhals_column(series: Any, labels: Sequence[Any] | None, unseen: str, what
             )
         if labels is not None:
             translate = _Translation(labels, unseen, name, what)
-            return lambda start, stop: translate(series[start:stop].to_list())
+            return lambda start, stop: translate(series[start:stop].to_list()), False
     if series.null_count() == len(series):
-        return lambda start, stop: np.full(stop - start, np.nan)
+        return lambda start, stop: np.full(stop - start, np.nan), False
     numbers = dtype.is_numeric() or dtype == narwhals.Boolean
     _refuse_unless_numbers(numbers, name, dtype, labels, what)
 
@@ -124,7 +131,7 @@ def narwhals_column(series: Any, labels: Sequence[Any] | None, unseen: str, what
         part = series[start:stop]
         return np.asarray((part.cast(narwhals.Float64) if castable else part).to_numpy())
 
-    return read
+    return read, not dtype.is_decimal()
 
 
 def _refuse_unless_numbers(

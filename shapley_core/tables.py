@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .errors import InputError
 from .frames import (
     NUMERIC_KINDS,
-    Reader,
+    Column,
     align,
     listed,
     narwhals_column,
@@ -41,6 +41,10 @@ class Table:
         The model's names, else those of the frame's columns.
     read : callable of (start, stop)
         Returns those rows as a numeric array (stop - start, n_features).
+    native : bool
+        Whether tree libraries read the source as it is read here. Otherwise they refuse it (text,
+        categories of arrow tables) or misread it without a word (masked, long double and
+        byte-swapped arrays), and are to be asked about blocks.
     """
 
     def __init__(
@@ -49,10 +53,12 @@ class Table:
         n_rows: int,
         feature_names: tuple[str, ...] | None,
         read: Callable[[int, int], NDArray[Any]],
+        native: bool = True,
     ) -> None:
         self.source = source
         self.n_rows = n_rows
         self.feature_names = feature_names
+        self.native = native
         self._read = read
 
     def __len__(self) -> int:
@@ -127,16 +133,15 @@ def as_table(
     if is_pandas(X):
         columns = [str(name) for name in X.columns]
 
-        def column(position: int, feature: int) -> Reader:
-            array = X.iloc[:, position].array
-            name = columns[position]
-            return pandas_column(array, name, labels.get(feature), unseen_category, what)
+        def column(position: int, feature: int) -> Column:
+            series, name = X.iloc[:, position], columns[position]
+            return pandas_column(series, name, labels.get(feature), unseen_category, what)
 
     elif _is_frame(X):
         frame = narwhals_frame(X, what)
         columns = frame.columns
 
-        def column(position: int, feature: int) -> Reader:
+        def column(position: int, feature: int) -> Column:
             series = frame[:, position]
             return narwhals_column(series, labels.get(feature), unseen_category, what)
 
@@ -233,15 +238,14 @@ def _dense_table(X: Any, n_features: int, names: tuple[str, ...] | None, what: s
         raise InputError(f"{what} has dtype {array.dtype}, not numbers; {advice}")
     _check_shape(array.shape, n_features, what)
 
-    def read(start: int, stop: int) -> NDArray[Any]:
-        rows = array[start:stop]
-        if isinstance(rows, np.ma.MaskedArray):
-            return np.where(rows.mask, np.nan, rows.data)
-        if rows.dtype.itemsize > 8 or not rows.dtype.isnative:
-            return np.asarray(rows.astype(np.float64))
-        return rows
+    masked = isinstance(array, np.ma.MaskedArray)
+    odd = array.dtype.itemsize > 8 or not array.dtype.isnative
 
-    return Table(X, len(array), names, read)
+    def read(start: int, stop: int) -> NDArray[Any]:
+        rows = array[start:stop].astype(np.float64) if odd else array[start:stop]
+        return np.where(np.ma.getmaskarray(rows), np.nan, np.ma.getdata(rows)) if masked else rows
+
+    return Table(X, len(array), names, read, native=not (masked or odd))
 
 
 def _check_shape(shape: tuple[int, ...], n_features: int, what: str) -> None:
@@ -268,7 +272,8 @@ def _sparse_table(
         raise InputError(f"{what} has dtype {X.dtype}, not numbers; convert it with .astype(float)")
     _check_shape(X.shape, n_features, what)
     csr = X.tocsr()
-    if not csr.has_canonical_format:
+    native = bool(csr.has_canonical_format)
+    if not native:
         # Entries given twice mean their sum; the user's matrix is left as it is.
         csr = csr.copy() if csr is X else csr
         csr.sum_duplicates()
@@ -281,7 +286,7 @@ def _sparse_table(
         rows[which, features[stored]] = values[stored]
         return rows
 
-    return Table(X, X.shape[0], names, read)
+    return Table(X, X.shape[0], names, read, native)
 
 
 # Frames
@@ -290,7 +295,7 @@ def _sparse_table(
 def _frame_table(
     X: Any,
     columns: Sequence[str],
-    column: Callable[[int, int], Reader],
+    column: Callable[[int, int], Column],
     labels: Mapping[int, Sequence[Any]],
     n_features: int,
     names: tuple[str, ...] | None,
@@ -310,7 +315,11 @@ def _frame_table(
         order: Sequence[int] = range(n_features)
     else:
         order = align(columns, names, what)
-    readers = [column(position, feature) for feature, position in enumerate(order)]
+    readers, native = [], True
+    for feature, position in enumerate(order):
+        reader, plain = column(position, feature)
+        readers.append(reader)
+        native = native and plain
 
     def read(start: int, stop: int) -> NDArray[np.float64]:
         # Features by rows: what the kernels want in the end, so the transpose costs nothing.
@@ -319,4 +328,4 @@ def _frame_table(
             rows[feature] = reader(start, stop)
         return rows.T
 
-    return Table(X, n_rows, tuple(columns) if names is None else names, read)
+    return Table(X, n_rows, tuple(columns) if names is None else names, read, native)

@@ -388,6 +388,26 @@ def test_blocks_outside_of_the_table(start_stop):
         as_table(ROWS, n_features=3).block(*start_stop)
 
 
+def test_what_libraries_would_read_in_another_way_is_not_native():
+    plain = pd.DataFrame(COLUMNS)
+    labelled = pd.DataFrame({"a": pd.Categorical(["x", "y"])})
+    native = [ROWS, ROWS[::-1], ROWS.tolist(), plain, pl.DataFrame(COLUMNS), pa.table(COLUMNS)]
+    native += [plain.convert_dtypes(dtype_backend="numpy_nullable"), sp.csr_array(ROWS)]
+    other = [np.ma.masked_invalid(ROWS), ROWS.astype(np.longdouble), ROWS.astype(">f8")]
+    other += [plain.convert_dtypes(dtype_backend="pyarrow"), plain.astype(">f8")]
+    other += [sp.csr_array((np.ones(2), np.array([1, 1]), np.array([0, 2])), (1, 3))]
+    assert [as_table(X, n_features=3).native for X in native] == [True] * len(native)
+    assert [as_table(X, n_features=3).native for X in other] == [False] * len(other)
+    known = {0: ["x", "y"]}
+    assert as_table(labelled, n_features=1, categories=known).native
+    for X in (labelled.astype("str"), pl.from_pandas(labelled), pa.Table.from_pandas(labelled)):
+        assert not as_table(X, n_features=1, categories=known).native
+    mixed = as_table(
+        labelled.astype("str").assign(b=1.0), n_features=2, categories=known, what="mixed"
+    )
+    assert not mixed.native
+
+
 @pytest.mark.parametrize("rows", [slice(1, 4, 2), np.array([3, 1, 1]), slice(0, 0)])
 @pytest.mark.parametrize(
     "source",
