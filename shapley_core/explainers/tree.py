@@ -172,7 +172,11 @@ class TreeExplainer:
         table = self._table(X, "X")
         margin = self._margin(base_margin, table.n_rows)
         shape = (table.n_rows, self.ensemble.n_features, self.ensemble.n_outputs)
-        check_memory(8 * int(np.prod(shape, dtype=object)), "the values", "explain fewer rows")
+        check_memory(
+            8 * int(np.prod(shape, dtype=object)),
+            "the table of values",
+            "Explain fewer rows a call",
+        )
         values = np.zeros(shape)
         if self._background is None:
             self._path_dependent(table, values, threads, progress)

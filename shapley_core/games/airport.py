@@ -17,7 +17,7 @@ class Airport(AnalyticGame):
     With the costs in ascending order the game is a sum of steps: the k-th adds
     ``c_k - c_{k-1}`` for every coalition with one of the players from k on. The Shapley value
     shares each step equally among them (Littlechild and Owen 1973, A simple expression for the
-    Shapley value in a special case, equation 1); other indices weigh the steps by the index of
+    Shapley value in a special case); other indices weigh the steps by the index of
     such a step, at a cost of ``n`` terms for each of them.
 
     Parameters

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ._counting import count_absentees
+from ._counting import AbsenteeSums, by_present
 from .base import TypedGame, Weights, as_floats, as_integers, exact_numbers
-from .voting import without_each
 
 
 class Bankruptcy(TypedGame):
@@ -68,15 +67,13 @@ class Bankruptcy(TypedGame):
         return left
 
     def _present_sums(self, size: int) -> Iterator[tuple[tuple[Any, ...], list[list[Any]]]]:
-        others = self._n_players - size
-        counts = count_absentees(self._types, (self._units,), self._n_players)
-        for key, rest in without_each(counts, self._combinations(size), lambda claim: claim):
+        n = self._n_players
+        left = AbsenteeSums([self._units], self._types, n, worth_is_rest=True)
+        for key, rest in left.without_each(self._combinations(size), lambda claim: claim):
             sums = []
             for present in range(1 << size):
                 absent = sum(one[0] for j, one in enumerate(key) if not present >> j & 1)
-                left = np.arange(self._units - absent, 0, -1, dtype=object)
-                by_absent = rest[: others + 1, : len(left)].astype(object) @ left
-                sums.append(list(by_absent[::-1]))
+                sums.append(by_present(rest.at([self._units - absent]), n - size))
             yield key, sums
 
     def _values_of_size(self, size: int, weights: Weights) -> Iterable[Any]:

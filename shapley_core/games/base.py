@@ -147,16 +147,15 @@ class AnalyticGame(ABC):
                 "shapley_core.exact(game, index) takes it"
             )
         spec = indices.get(index)
-        if isinstance(order, bool) or not hasattr(order, "__index__"):
-            raise TypeError(f"order must be an integer, not {type(order).__name__}")
-        spec.check(self._n_players, int(order))
-        count = sets.n_interactions(self._n_players, int(order))
+        order = sets.check_integer(order, "order")
+        spec.check(self._n_players, order)
+        count = sets.n_interactions(self._n_players, order)
         if count > _MAX_INTERACTIONS:
             raise MemoryLimitError(
                 f"{self._n_players} players have {count:.3g} interactions of up to {order} "
                 f"players; the most is {_MAX_INTERACTIONS}: ask for a smaller order"
             )
-        return spec, int(order)
+        return spec, order
 
 
 class Weights:

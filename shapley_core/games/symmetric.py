@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import coalitions as sets
 from ..errors import InputError
 from .base import TypedGame, as_floats, as_integers, exact_numbers
 
@@ -84,15 +85,13 @@ class Glove(TypedGame):
     """
 
     def __init__(self, left: int, right: int, player_names: Iterable[Any] | None = None) -> None:
-        for what, count in (("left", left), ("right", right)):
-            if isinstance(count, bool) or not hasattr(count, "__index__"):
-                raise TypeError(f"{what} must be an integer, not {type(count).__name__}")
-            if count < 0:
-                raise InputError(f"{what} must be at least 0, not {count}")
+        left, right = sets.check_integer(left, "left"), sets.check_integer(right, "right")
+        if min(left, right) < 0:
+            raise InputError(f"left and right must be at least 0, not {left} and {right}")
         if left + right < 1:
             raise InputError("a glove game has at least one player; left and right are 0")
-        super().__init__([0] * int(left) + [1] * int(right), player_names)
-        self._left = int(left)
+        super().__init__([0] * left + [1] * right, player_names)
+        self._left = left
 
     @property
     def left(self) -> int:

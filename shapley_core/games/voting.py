@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ._counting import Counts, count_absentees, remove_player
+from ._counting import AbsenteeSums, by_present
 from .base import TypedGame, exact_numbers
 
 
@@ -80,49 +80,18 @@ class WeightedVoting(TypedGame):
         def box(one: tuple[int, ...]) -> tuple[int, ...]:
             return tuple(one[c] for c in boxed)
 
-        counts = count_absentees([box(one) for one in self._types], budget, max_absent)
-        for key, rest in without_each(counts, self._combinations(size), box):
+        counts = AbsenteeSums(budget, [box(one) for one in self._types], max_absent)
+        for key, rest in counts.without_each(self._combinations(size), box):
             sums = []
             for present in range(1 << size):
                 absent = [box(one) for j, one in enumerate(key) if not present >> j & 1]
                 left = [b - sum(one[c] for one in absent) for c, b in enumerate(budget)]
-                sums.append(_by_present(_winning(rest, left, len(absent)), n - size))
+                by_absent = rest.at(left)[: max(0, max_absent + 1 - len(absent))]
+                sums.append(by_present(by_absent, n - size))
             yield key, sums
 
     def __repr__(self) -> str:
         return f"WeightedVoting({self._n_players} players, quota {self._quotas})"
-
-
-def without_each(
-    counts: Counts, keys: Iterable[tuple[Any, ...]], box: Any
-) -> Iterator[tuple[tuple[Any, ...], Counts]]:
-    """The counts without the players of each key, in turn; keys in lexicographic order.
-
-    Tables of the shared beginning of one key and the next are kept, no others.
-    """
-    kept: list[tuple[Any, Counts]] = []
-    for key in keys:
-        shared = 0
-        while shared < len(kept) and shared < len(key) and kept[shared][0] == key[shared]:
-            shared += 1
-        del kept[shared:]
-        for one in key[shared:]:
-            kept.append((one, remove_player(kept[-1][1] if kept else counts, box(one))))
-        yield key, kept[-1][1] if kept else counts
-
-
-def _winning(counts: Counts, left: list[int], absent: int) -> list[int]:
-    """Sets of absentees by size that still win beside ``absent`` more, with what they leave."""
-    if min(left, default=0) < 0 or absent >= len(counts):
-        return []
-    inside = counts[(slice(len(counts) - absent), *(slice(x + 1) for x in left))]
-    return [int(total) for total in inside.reshape(len(inside), -1).sum(axis=1)]
-
-
-def _by_present(by_absent: list[int], others: int) -> list[int]:
-    """From numbers by how many of the others are absent, to numbers by how many are present."""
-    by_absent = by_absent[: others + 1]
-    return [0] * (others + 1 - len(by_absent)) + by_absent[::-1]
 
 
 def _equal(row: list[int]) -> bool:

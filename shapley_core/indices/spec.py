@@ -24,6 +24,13 @@ class BetaLaw:
             out.append(out[-1] * (self.a + m) / (self.a + self.b + m))
         return out[:count]
 
+    def weights(self, rest: int) -> list[Fraction]:
+        """E[x^t (1-x)^(rest-t)] for t = 0 .. rest, each from the one before."""
+        out = [BetaLaw(self.b, self.a).moments(rest + 1)[-1]]
+        for t in range(rest):
+            out.append(out[-1] * (self.a + t) / (self.b + rest - t - 1))
+        return out
+
 
 @dataclass(frozen=True)
 class PointLaw:
@@ -37,6 +44,11 @@ class PointLaw:
         for _ in range(count - 1):
             out.append(out[-1] * self.at)
         return out[:count]
+
+    def weights(self, rest: int) -> list[Fraction]:
+        """E[x^t (1-x)^(rest-t)] for t = 0 .. rest."""
+        absent = PointLaw(1 - self.at).moments(rest + 1)
+        return [x * absent[rest - t] for t, x in enumerate(self.moments(rest + 1))]
 
 
 Law = BetaLaw | PointLaw

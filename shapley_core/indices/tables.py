@@ -57,10 +57,13 @@ def exact_moments(
 @lru_cache(maxsize=512)
 def exact_weights(spec: IndexSpec, n_players: int, size: int, order: int) -> tuple[Fraction, ...]:
     """p_t for t = 0 .. n - s, exactly."""
-    if spec.law_of(size, order) is None and spec.moebius is None:
+    rest = n_players - size
+    law = spec.law_of(size, order)
+    if law is not None:
+        return tuple(law.weights(rest))
+    if spec.moebius is None:
         assert spec.weights is not None
         return tuple(spec.weights(n_players, size, order))
-    rest = n_players - size
     row, scale = _integers(exact_moments(spec, n_players, size, order, rest + 1))
     # Row Q of the difference triangle holds E[x^P (1-x)^Q]; its last entry is p_(n-s-Q).
     out = []

@@ -11,13 +11,15 @@ from functools import cache
 from itertools import combinations, permutations, product
 from typing import Any
 
+from .indices import n_players, position, solve, subsets
+
 Tree = Any  # a player, or a list of trees
 
 
 def owen(worths: Sequence[Any], unions: Sequence[Sequence[int]]) -> list[Fraction]:
     """Average marginal contribution over the orders that keep every union together.
 
-    Owen (1977), Values of games with a priori unions, section 3.
+    Owen (1977), Values of games with a priori unions.
     """
     return _average_over(worths, _tree_orders([list(union) for union in unions]))
 
@@ -25,7 +27,7 @@ def owen(worths: Sequence[Any], unions: Sequence[Sequence[int]]) -> list[Fractio
 def winter(worths: Sequence[Any], tree: Tree) -> list[Fraction]:
     """Average marginal contribution over the orders that keep every block of the tree together.
 
-    Winter (1989), A value for cooperative games with levels structure of cooperation, section 3.
+    Winter (1989), A value for cooperative games with levels structure of cooperation.
     """
     return _average_over(worths, _tree_orders(tree))
 
@@ -35,11 +37,11 @@ def asymmetric_shapley(
 ) -> list[Fraction]:
     """Average marginal contribution over the orders in which each pair's first comes first.
 
-    Frye, Rowat, Feige (2020), Asymmetric Shapley values, equation 4 with the uniform
-    distribution over the orders consistent with the precedence.
+    Frye, Rowat, Feige (2020), Asymmetric Shapley values, with the uniform distribution over the
+    orders consistent with the precedence.
     """
     pairs = list(precedence)
-    n = _n_players(worths)
+    n = n_players(worths)
     allowed = (
         order
         for order in permutations(range(n))
@@ -53,16 +55,18 @@ def banzhaf_owen(worths: Sequence[Any], unions: Sequence[Sequence[int]]) -> list
 
     Owen (1981), Modification of the Banzhaf-Coleman index for games with a priori unions.
     """
-    values = [Fraction(0)] * _n_players(worths)
+    values = [Fraction(0)] * n_players(worths)
     for k, own in enumerate(unions):
-        others = [list(union) for j, union in enumerate(unions) if j != k]
+        others = [j for j in range(len(unions)) if j != k]
         for i in own:
             mates = [j for j in own if j != i]
             marginals = [
-                Fraction(worths[_mask(outside + inside + [i])])
-                - Fraction(worths[_mask(outside + inside)])
-                for outside in ([p for u in chosen for p in u] for chosen in _subsets(others))
-                for inside in map(list, _subsets(mates))
+                Fraction(worths[position([*outside, *inside, i])])
+                - Fraction(worths[position([*outside, *inside])])
+                for outside in (
+                    [p for j in chosen for p in unions[j]] for chosen in subsets(others)
+                )
+                for inside in subsets(mates)
             ]
             values[i] = sum(marginals, Fraction(0)) / len(marginals)
     return values
@@ -73,10 +77,10 @@ def least_core_epsilon(worths: Sequence[Any]) -> Fraction:
 
     By the Bondareva-Shapley duality, ``e`` is the greatest ``sum_S l_S v(S) - m v(N)`` over the
     weights ``l`` of total 1 on the proper coalitions that are balanced, ``sum_{S with i} l_S = m``
-    for every player i. Every extreme point of those weights is tried (Maschler, Peleg, Shapley
-    1979, section 2, for the least core).
+    for every player i. Every extreme point of those weights is tried. The least core is that of
+    Maschler, Peleg, Shapley (1979).
     """
-    n = _n_players(worths)
+    n = n_players(worths)
     gains = [Fraction(worth) - Fraction(worths[0]) for worth in worths]
     return max(
         sum((weight * gains[s] for s, weight in weights.items()), -m * gains[-1])
@@ -90,13 +94,14 @@ def _balanced_weights(n: int) -> list[tuple[dict[int, Fraction], Fraction]]:
     found = []
     for support in combinations(range(1, 2**n - 1), n):
         # Unknowns: the weights and m; equations: one per player, and the total.
-        rows = [
-            [*(Fraction(s >> i & 1) for s in support), Fraction(-1), Fraction(0)] for i in range(n)
-        ]
-        rows.append([Fraction(1)] * n + [Fraction(0), Fraction(1)])
-        solution = _solve(rows)
-        if solution is not None and min(solution) >= 0:
-            found.append((dict(zip(support, solution[:n], strict=True)), solution[n]))
+        matrix = [[*(Fraction(s >> i & 1) for s in support), Fraction(-1)] for i in range(n)]
+        matrix.append([Fraction(1)] * n + [Fraction(0)])
+        try:
+            *weights, m = solve(matrix, [Fraction(0)] * n + [Fraction(1)])
+        except StopIteration:  # no pivot: not one solution
+            continue
+        if min(weights) >= 0:
+            found.append((dict(zip(support, weights, strict=True)), m))
     return found
 
 
@@ -110,7 +115,7 @@ def _tree_orders(tree: Tree) -> Iterator[tuple[int, ...]]:
 
 
 def _average_over(worths: Sequence[Any], orders: Iterable[tuple[int, ...]]) -> list[Fraction]:
-    values = [Fraction(0)] * _n_players(worths)
+    values = [Fraction(0)] * n_players(worths)
     count = 0
     for order in orders:
         count += 1
@@ -120,34 +125,3 @@ def _average_over(worths: Sequence[Any], orders: Iterable[tuple[int, ...]]) -> l
             values[player] += Fraction(worths[joined]) - Fraction(worths[present])
             present = joined
     return [value / count for value in values]
-
-
-def _n_players(worths: Sequence[Any]) -> int:
-    return len(worths).bit_length() - 1
-
-
-def _mask(players: Iterable[int]) -> int:
-    return sum(1 << player for player in players)
-
-
-def _subsets(items: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
-    for size in range(len(items) + 1):
-        yield from combinations(items, size)
-
-
-def _solve(augmented: list[list[Fraction]]) -> list[Fraction] | None:
-    """The one solution of a square linear system (right-hand sides last), or None."""
-    rows = [list(row) for row in augmented]
-    n = len(rows)
-    for column in range(n):
-        pivot = next((r for r in range(column, n) if rows[r][column] != 0), None)
-        if pivot is None:
-            return None
-        rows[column], rows[pivot] = rows[pivot], rows[column]
-        lead = rows[column][column]
-        rows[column] = [entry / lead for entry in rows[column]]
-        for r in range(n):
-            if r != column and rows[r][column] != 0:
-                factor = rows[r][column]
-                rows[r] = [a - factor * b for a, b in zip(rows[r], rows[column], strict=True)]
-    return [row[n] for row in rows]

@@ -67,7 +67,7 @@ def least_core(game: Game) -> CoreSolution:
     References
     ----------
     Maschler, Peleg, Shapley (1979), Geometric properties of the kernel, nucleolus, and related
-    solution concepts, Mathematics of Operations Research 4(4), section 2.
+    solution concepts, Mathematics of Operations Research 4(4).
     """
     return _solve(game, "LeastCore")
 
@@ -96,8 +96,7 @@ def egalitarian_least_core(game: Game) -> CoreSolution:
 
     References
     ----------
-    Yan, Procaccia (2021), If you like Shapley then you'll love the core, AAAI 35, section 2 (the
-    egalitarian least core); the least distance is found by non-negative least squares, Lawson,
+    Yan, Procaccia (2021), If you like Shapley then you'll love the core, AAAI 35; the least distance is found by non-negative least squares, Lawson,
     Hanson (1974), Solving Least Squares Problems, algorithm LDP (23.27).
     """
     return _solve(game, "EgalitarianLeastCore")

@@ -37,8 +37,13 @@ def owen(game: Game, unions: Iterable[Iterable[int]]) -> InteractionValues:
     """Owen value: Shapley values of players who come in unions.
 
     The average marginal contribution over all orders of the players in which the members of each
-    union follow one another. The values of a union sum to the Shapley value of the union in the
-    game between the unions; all of them sum to ``v(N) - v(empty)``.
+    union follow one another. For player i of union ``B_k``, one of m,
+
+        ``sum_H sum_S [v(Q_H + S + i) - v(Q_H + S)] / (m C(m-1, |H|) b C(b-1, |S|))``
+
+    over the sets H of other unions, with all players ``Q_H`` of theirs, and the subsets S of
+    ``B_k`` without i, ``b = |B_k|``. The values of a union sum to the Shapley value of the union
+    in the game between the unions; all of them sum to ``v(N) - v(empty)``.
 
     Parameters
     ----------
@@ -63,7 +68,7 @@ def owen(game: Game, unions: Iterable[Iterable[int]]) -> InteractionValues:
     References
     ----------
     Owen (1977), Values of games with a priori unions, in Mathematical Economics and Game Theory,
-    pp. 76-88, equation 4.
+    pp. 76-88.
     """
     return _walk(game, _tree_of_unions(unions), _shapley_weights, "Owen")
 
@@ -72,7 +77,8 @@ def banzhaf_owen(game: Game, unions: Iterable[Iterable[int]]) -> InteractionValu
     """Banzhaf-Owen value: Banzhaf values of players who come in unions.
 
     The average marginal contribution over all sets of other unions joined with all subsets of the
-    player's own union. Not efficient.
+    player's own union: the formula of ``owen`` with the weight ``2**-(m-1) 2**-(b-1)``. Not
+    efficient.
 
     Parameters
     ----------
@@ -130,7 +136,7 @@ def winter(game: Game, tree: Tree) -> InteractionValues:
     References
     ----------
     Winter (1989), A value for cooperative games with levels structure of cooperation,
-    International Journal of Game Theory 18, pp. 227-240, section 3.
+    International Journal of Game Theory 18, pp. 227-240.
     """
     return _walk(game, tree, _shapley_weights, "Winter")
 

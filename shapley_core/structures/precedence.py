@@ -50,8 +50,8 @@ def asymmetric_shapley(game: Game, precedence: Iterable[tuple[int, int]]) -> Int
     References
     ----------
     Frye, Rowat, Feige (2020), Asymmetric Shapley values: incorporating causal knowledge into
-    model-agnostic explainability, NeurIPS 33, equation 4, with the uniform distribution over
-    consistent orders; Weber (1988) calls such averages random-order values.
+    model-agnostic explainability, NeurIPS 33, with the uniform distribution over consistent
+    orders; Weber (1988) calls such averages random-order values.
     """
     checked = checked_game(game)
     n = checked.n_players

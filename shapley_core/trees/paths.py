@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import roots_legendre
 
 from .._kernels import paths as kernel
 from ..errors import UnsupportedModelError
@@ -133,6 +132,8 @@ class Quadrature:
     @classmethod
     def of(cls, paths: Paths) -> "Quadrature":
         """Choose the rule of every tree."""
+        from scipy.special import roots_legendre
+
         needed = np.maximum(1, (paths.most_of_tree(paths.distinct) + 1) // 2)
         sizes, rule = np.unique(needed, return_inverse=True)
         rules = [roots_legendre(int(n)) for n in sizes]

@@ -28,7 +28,7 @@ class TestAirport(GameContract):
 
 
 def test_shapley_value_shares_each_step_equally():
-    # Littlechild and Owen (1973), equation 1.
+    # Littlechild and Owen (1973), A simple expression for the Shapley value in a special case.
     costs = np.sort(np.random.default_rng(2).gamma(2.0, size=200))
     steps = np.diff(costs, prepend=0.0) / np.arange(200, 0, -1)
     np.testing.assert_allclose(Airport(costs).exact().values, np.cumsum(steps), rtol=1e-13)

@@ -69,7 +69,7 @@ def test_what_is_no_such_game():
     with pytest.raises(InputError, match="worth_of_size"):
         Symmetric([0.0, np.nan])
     np.testing.assert_array_equal(Symmetric([0, 1, 4]).worth_of_size, [0, 1, 4])
-    with pytest.raises(InputError, match="right must be at least 0"):
+    with pytest.raises(InputError, match="must be at least 0, not 1 and -1"):
         Glove(1, -1)
     with pytest.raises(InputError, match="at least one player"):
         Glove(0, 0)

@@ -221,7 +221,7 @@ def categories(model: ModelText) -> dict[str, Any]:
     infos = model.header.get("feature_infos", "").split(" ")
     if len(infos) != len(model.names):
         infos = ["none"] * len(model.names)
-    listed = re.search(r"^\[categorical_feature: ([0-9,]*)\]$", model.parameters, re.MULTILINE)
+    listed = re.search(r"^\[categorical_feature: ([0-9,]+)\]$", model.parameters, re.MULTILINE)
     if listed:
         declared = [int(number) for number in listed[1].split(",") if number]
     else:

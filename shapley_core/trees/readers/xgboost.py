@@ -195,8 +195,13 @@ def _class_labels(model: Any) -> tuple[str, ...] | None:
 
 def _iteration_range(model: Any, given: tuple[int, int] | None) -> tuple[int, int] | None:
     if given is not None:
-        start, stop = given
-        return index(start), index(stop)
+        try:
+            start, stop = (index(part) for part in given)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"iteration_range must be two whole numbers (start, stop), not {given!r}"
+            ) from error
+        return start, stop
     if _is_a(model, "Booster"):
         return None
     best = getattr(model, "best_iteration", None)

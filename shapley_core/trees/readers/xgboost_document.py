@@ -76,6 +76,7 @@ def ensemble_from_document(
     objective = _text(_part(learner, "objective", dict), "name")
     model, weights = _trees_and_weights(_part(learner, "gradient_booster", dict))
     param = _part(learner, "learner_model_param", dict)
+    version = _version(document)
     n_features = _count(param, "num_feature")
     n_classes = _count(param, "num_class")
     n_outputs = max(n_classes, _count(param, "num_target", 1), 1)
@@ -98,16 +99,16 @@ def ensemble_from_document(
         kept,
         n_features=n_features,
         n_outputs=n_outputs,
-        base=_base_margin(_text(param, "base_score"), objective, n_outputs),
+        base=_base_margin(_text(param, "base_score"), objective, n_outputs, version),
         comparison="<",
         input_dtype="float32",
         missing=missing,
         sparse_absent="missing",
         feature_names=tuple(names) if names else None,
         output_names=named_classes if n_outputs > 1 else None,
-        categories=_categories(model.get("cats"), n_features, _version(document)),
+        categories=_categories(model.get("cats"), n_features, version),
         unseen_category="error",
-        library="xgboost " + ".".join(map(str, _version(document))),
+        library="xgboost " + ".".join(map(str, version)),
         objective=objective,
     )
 
@@ -145,8 +146,6 @@ def _kept_trees(
         # Before 2.0 every round had as many trees.
         param = _part(model, "gbtree_model_param", dict)
         a_round = int(outputs.max(initial=0) + 1) * max(_count(param, "num_parallel_tree", 1), 1)
-        if a_round <= 0 or n_trees % a_round:
-            raise ModelFileError(f"{n_trees} trees are not whole rounds of {a_round}")
         starts = np.arange(n_trees // a_round + 1, dtype=np.int64) * a_round
     if len(starts) == 0 or starts[0] != 0 or starts[-1] != n_trees or (np.diff(starts) < 0).any():
         raise ModelFileError("the rounds of the model do not add up to its trees")
@@ -228,7 +227,6 @@ def _category_sets(tree: dict[str, Any], number: int) -> dict[int, NDArray[np.in
         or (sizes < 1).any()
         or (sizes > len(codes) - begins).any()
         or (np.diff(nodes) <= 0).any()
-        or (codes < 0).any()
         or (codes >= MAX_CATEGORY).any()
     ):
         raise ModelFileError(f"the category sets of tree {number} are damaged")
@@ -238,7 +236,9 @@ def _category_sets(tree: dict[str, Any], number: int) -> dict[int, NDArray[np.in
     }
 
 
-def _base_margin(text: str, objective: str, n_outputs: int) -> NDArray[np.float64]:
+def _base_margin(
+    text: str, objective: str, n_outputs: int, version: tuple[int, ...]
+) -> NDArray[np.float64]:
     """Carry ``base_score`` from output space to the margin, in float32 as the library does.
 
     It reads "5E-1", or since 3.1 "[5E-1]" with an entry for each output.
@@ -251,8 +251,10 @@ def _base_margin(text: str, objective: str, n_outputs: int) -> NDArray[np.float6
         raise ModelFileError(f"the model has {len(score)} base scores for {n_outputs} outputs")
     margin = np.repeat(score, n_outputs) if len(score) == 1 else score
     if objective in LOGIT:
-        kept = np.clip(margin, EPSILON, np.float32(1) - EPSILON)
-        margin = -_log(np.float32(1) / kept - np.float32(1))
+        if version >= (3, 2):
+            margin = np.clip(margin, EPSILON, np.float32(1) - EPSILON)
+        with np.errstate(divide="ignore"):
+            margin = -_log(np.float32(1) / margin - np.float32(1))
     elif objective in LOG:
         margin = _log(margin)
     elif objective in EXPECTILE:

@@ -77,7 +77,7 @@ def probe_rows(ensemble, X, seed=0, n=300):
 
 def assert_same(booster, ensemble, rows, divide=1, **rounds):
     n_inner = (np.diff(ensemble.tree_offsets) - 1) // 2
-    leaves = booster.predict(rows, pred_leaf=True, **rounds)
+    leaves = booster.predict(rows, pred_leaf=True, **rounds).reshape(len(rows), -1)
     np.testing.assert_array_equal(ensemble.apply(rows) - n_inner, leaves)
     raw = booster.predict(rows, raw_score=True, **rounds) / divide
     scale = np.abs(ensemble.values).max()

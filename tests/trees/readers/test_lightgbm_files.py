@@ -138,6 +138,13 @@ def test_edits(old, new, error, message):
         read(edited(old, new))
 
 
+@pytest.mark.parametrize("sizes", [rb"\1", rb"\1 \2 1", rb"0 \1 \2", rb"-1 \1 \2", rb""])
+def test_trees_that_do_not_end_where_the_header_says(sizes):
+    content = re.sub(rb"(?<=tree_sizes=)(.*) (\d+)$", sizes, LABELS, count=1, flags=re.MULTILINE)
+    with pytest.raises(ModelFileError, match="header says"):
+        read(content)
+
+
 def with_numbers(key, change, content=LABELS):
     """Change the numbers of the first tree's entry ``key``."""
     line = re.search(rb"^" + key + rb"=.*$", content, re.MULTILINE)[0]

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 from scipy import sparse
 
-from shapley_core.errors import UnsupportedModelError
+from shapley_core.errors import InputError, UnsupportedModelError
+from shapley_core.tables import as_table
 from shapley_core.trees.readers import lightgbm as reader
 
 PARAMS = {
@@ -58,6 +59,19 @@ def as_codes(ensemble, frame):
             column = column.astype(object).map(lambda label, codes=codes: codes.get(label, np.nan))
         columns.append(column.astype(float).to_numpy())
     return np.stack(columns, axis=1)
+
+
+def from_table(ensemble, table):
+    """Predict as the explainers do, from the user's own table."""
+    rows = as_table(
+        table,
+        n_features=ensemble.n_features,
+        feature_names=ensemble.feature_names,
+        categories=ensemble.categories,
+        unseen_category=ensemble.unseen_category,
+        sparse_absent=ensemble.sparse_absent,
+    )
+    return ensemble.predict(rows.block(0, len(rows)))
 
 
 def test_recognises():
@@ -195,6 +209,7 @@ def test_integers():
     # The library itself rounds integer arrays to float32; that is its prediction of them.
     rounded = ensemble.predict(frame.to_numpy().astype(np.float32))
     assert (rounded != exact).any()
+    np.testing.assert_array_equal(from_table(ensemble, frame), exact)
     np.testing.assert_array_equal(reader.predict_raw(booster, frame.to_numpy()), rounded)
 
 
@@ -225,6 +240,7 @@ def test_labels_of_categories():
     arrow = pa.Table.from_pandas(other)
     for table in (other, text, shuffled, arrow):
         np.testing.assert_array_equal(reader.predict_raw(booster, table), expected)
+        np.testing.assert_array_equal(from_table(ensemble, table), expected)
     without_code = train(frame.drop(columns="code"), y)
     expected = without_code.predict(other.drop(columns="code"), raw_score=True)
     for table in (polars, polars.with_columns(pl.col("city").cast(pl.Categorical))):
@@ -261,6 +277,15 @@ def test_ordered_categories_and_declared_columns():
     assert reader.read(booster).categories == {1: ["x", "y", "z", "ü"]}
 
 
+def test_categories_that_training_found_useless_have_their_labels():
+    frame, y = make_frame()
+    frame = frame[["city", "code"]].assign(count=np.arange(len(frame)) % 3)
+    frame["code"] = pd.Categorical([20] * len(frame), categories=[20, 10, 30])
+    booster = train(frame, y)
+    assert " none " in booster.model_to_string()
+    assert reader.read(booster).categories == {0: ["x", "y", "z", "ü"], 1: [20, 10, 30]}
+
+
 def test_labels_that_could_belong_to_two_columns_are_not_guessed():
     frame, y = make_frame()
     frame["kind"] = np.random.default_rng(6).integers(0, 3, len(frame))
@@ -273,7 +298,22 @@ def test_labels_that_could_belong_to_two_columns_are_not_guessed():
     assert ensemble.unseen_category == "error"
     codes = frame[["city", "kind"]].assign(city=frame["city"].cat.codes).to_numpy(float)
     expected = booster.predict(frame[["city", "kind"]], raw_score=True)
-    np.testing.assert_array_equal(ensemble.predict(codes), expected)
+    np.testing.assert_array_equal(from_table(ensemble, codes), expected)
+    with pytest.raises(InputError):
+        from_table(ensemble, frame[["city", "kind"]])
+
+
+def test_labels_given_to_the_wrong_column_are_never_used():
+    frame, y = make_frame()
+    random = np.random.default_rng(6)
+    frame["kind"] = random.integers(0, 4, len(frame))
+    frame = frame[["holes", "kind", "city"]]
+    # One declared column without labels, one column of labels that is numeric to the library:
+    # to the file these look like one categorical column.
+    frame = frame.assign(city=frame["city"].cat.as_ordered())
+    ensemble = reader.read(train(frame, y, categorical_feature=["kind"]))
+    with pytest.raises(InputError):
+        from_table(ensemble, frame)
 
 
 def test_reading_leaves_the_model_as_it_was():

@@ -158,27 +158,95 @@ def test_changed_documents_give_a_sound_model_or_an_error(place, noise):
         assert ensemble.predict(edge_rows(ensemble, 5)).shape[0] == 5
 
 
-def damaged(version, name, change, key=None):
+def changed(version, name, change):
+    """The file after ``change`` was applied to its document, its model and its first tree."""
     document = json.loads(FILES[version][f"{name}.json"])
     booster = document["learner"]["gradient_booster"]
     model = booster.get("gbtree", booster)["model"]
-    change(model if key is None else model["trees"][0][key])
+    change(document, model, model["trees"][0])
     return json.dumps(document).encode()
 
 
-def test_cycles_and_wrong_children_are_errors():
-    for key, position, child in (
-        ("left_children", 1, 0),
-        ("left_children", 0, 99),
-        ("right_children", 0, 1),
+def refusal(version, name, change):
+    with pytest.raises(ModelFileError) as caught:
+        reader.read_file(changed(version, name, change), "changed")
+    return str(caught.value)
+
+
+def set_item(array, position, value):
+    array[position] = value
+
+
+@pytest.mark.parametrize("key", ["left_children", "right_children"])
+@pytest.mark.parametrize(("position", "child"), [(0, 99), (0, 0), (2, 1), (0, -5)])
+def test_cycles_and_wrong_children_are_errors(key, position, child):
+    assert refusal("3.4.1", "logistic", lambda d, m, tree: set_item(tree[key], position, child))
+    assert refusal("3.4.1", "logistic", lambda d, m, tree: tree[key].insert(position, child))
+
+
+def test_children_that_are_not_neighbours_are_errors():
+    """XGBoost itself never looks at the right child, so it would predict something else."""
+
+    def swap(document, model, tree):
+        tree["left_children"][0], tree["right_children"][0] = 2, 1
+
+    assert "neighbours" in refusal("3.4.1", "logistic", swap)
+
+
+def test_category_sets_must_lie_in_their_tree():
+    for key, value in (
+        ("categories_segments", -1),
+        ("categories_sizes", 10**6),
+        ("categories_sizes", 0),
+        ("categories", -1),
+        ("categories", 1 << 24),
+        ("categories_nodes", 999),
+        ("categories_nodes", -1),
     ):
-        content = damaged("3.4.1", "logistic", lambda a, p=position, c=child: a.insert(p, c), key)
-        assert read_damaged(reader, content) is None
+        assert "categor" in refusal(
+            "3.4.1", "partition", lambda d, m, tree, k=key, v=value: set_item(tree[k], 0, v)
+        )
 
-        def replace(array, p=position, c=child):
-            array[p] = c
 
-        assert read_damaged(reader, damaged("3.4.1", "logistic", replace, key)) is None
+def test_vector_leaves_are_found_by_their_number():
+    def permute(document, model, tree):
+        leaves = [node for node, left in enumerate(tree["left_children"]) if left == -1]
+        first, second = leaves[:2]
+        right, weights = tree["right_children"], tree["leaf_weights"]
+        right[first], right[second] = right[second], right[first]
+        weights[0:2], weights[2:4] = weights[2:4], weights[0:2]
+
+    whole = reader.read_file(FILES["3.4.1"]["vector leaves.json"], "whole")
+    permuted = reader.read_file(changed("3.4.1", "vector leaves", permute), "permuted")
+    assert_same_ensembles(whole, permuted)
+    outside = refusal(
+        "3.4.1", "vector leaves", lambda d, m, tree: set_item(tree["right_children"], -1, 99)
+    )
+    assert "leaf weights" in outside
+
+
+def test_claimed_outputs_are_bounded():
+    def claim(document, model, tree):
+        document["learner"]["learner_model_param"]["num_class"] = "2000000"
+
+    assert "2000000 outputs" in refusal("2.1.4", "logistic", claim)
+
+
+def test_rounds_that_do_not_add_up_are_errors():
+    """Before 2.0 they are counted, since then listed."""
+
+    def drop(document, model, tree):
+        model["trees"].pop()
+        model["tree_info"].pop()
+
+    assert "rounds" in refusal("1.7.6", "forest of classes", drop)
+    assert "rounds" in refusal("3.4.1", "forest of classes", drop)
+    for value in (-1, -2):
+
+        def negative(document, model, tree, value=value):
+            model["tree_info"] = [value] * len(model["trees"])
+
+        assert "output" in refusal("1.7.6", "logistic", negative)
 
 
 def test_dart_weights_must_fit_the_trees():

@@ -82,7 +82,7 @@ def test_the_library_refuses_labels_it_has_not_seen():
 def test_columns_are_aligned_by_name(kind):
     rng = np.random.default_rng(0)
     table = pd.DataFrame(rng.normal(size=(80, 3)), columns=["x", "y", "z"])
-    model = xgb.XGBRegressor(n_estimators=3).fit(table, table["x"] - 2 * table["y"])
+    model = xgb.XGBRegressor(n_estimators=3, n_jobs=1).fit(table, table["x"] - 2 * table["y"])
     convert = {"pandas": lambda t: t, "polars": pl.from_pandas, "pyarrow": pa.Table.from_pandas}
     own = model.predict(table, output_margin=True)
     for names in (["x", "y", "z"], ["z", "x", "y"], ["more", "z", "y", "x"]):
@@ -99,11 +99,11 @@ def test_columns_are_aligned_by_name(kind):
 def test_numbered_columns_and_models_without_names():
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(80, 3)))
     label = table[0] - table[2]
-    model = xgb.XGBRegressor(n_estimators=3).fit(table, label)
+    model = xgb.XGBRegressor(n_estimators=3, n_jobs=1).fit(table, label)
     assert reader.read(model).feature_names == ("0", "1", "2")
     own = reader.predict_raw(model, table)
     np.testing.assert_array_equal(reader.predict_raw(model, table[[2, 0, 1]]), own)
-    nameless = xgb.XGBRegressor(n_estimators=3).fit(table.to_numpy(), label)
+    nameless = xgb.XGBRegressor(n_estimators=3, n_jobs=1).fit(table.to_numpy(), label)
     assert reader.read(nameless).feature_names is None
     np.testing.assert_array_equal(reader.predict_raw(nameless, table), own)
 
@@ -111,7 +111,7 @@ def test_numbered_columns_and_models_without_names():
 def test_nullable_columns():
     table = pd.DataFrame({"x": [1, None, 3] * 20, "y": np.arange(60.0)})
     nullable = table.astype({"x": "Int64", "y": "Float32"})
-    model = xgb.XGBRegressor(n_estimators=3).fit(table, table["y"] + table["x"].fillna(9))
+    model = xgb.XGBRegressor(n_estimators=3, n_jobs=1).fit(table, table["y"] + table["x"].fillna(9))
     own = reader.predict_raw(model, table)
     np.testing.assert_array_equal(reader.predict_raw(model, nullable), own)
     np.testing.assert_array_equal(reader.predict_raw(model, pl.from_pandas(nullable)), own)
@@ -133,9 +133,11 @@ def test_class_labels_are_output_names(tmp_path):
     table, label = frame()
     names = np.array(["low", "mid", "high"])[np.digitize(label, [-0.5, 0.5])]
     codes = np.unique(names, return_inverse=True)[1]
-    model = xgb.XGBClassifier(n_estimators=2, enable_categorical=True).fit(table, codes)
+    model = xgb.XGBClassifier(n_estimators=2, n_jobs=1, enable_categorical=True).fit(table, codes)
     assert reader.read(model).output_names == ("0", "1", "2")
     model.save_model(tmp_path / "model.ubj")
     assert read_model(tmp_path / "model.ubj").output_names is None
-    binary = xgb.XGBClassifier(n_estimators=2, enable_categorical=True).fit(table, codes > 0)
+    binary = xgb.XGBClassifier(n_estimators=2, n_jobs=1, enable_categorical=True).fit(
+        table, codes > 0
+    )
     assert reader.read(binary).output_names is None
