@@ -312,6 +312,13 @@ def test_unseen_labels(labelled):
     np.testing.assert_array_equal(whole(table)[:, 1], [0, NAN, 2])
 
 
+@pytest.mark.parametrize("gap", [None, NAN, float("nan"), pd.NA, pd.NaT])
+def test_every_kind_of_missing_label(gap):
+    X = pd.DataFrame({"a": pd.Series(["x", gap, "y"], dtype=object)})
+    table = as_table(X, n_features=1, categories={0: ["y", "x"]})
+    np.testing.assert_array_equal(whole(table)[:, 0], [1, NAN, 0])
+
+
 def test_labels_match_as_python_values():
     def codes(values, labels, unseen="missing"):
         X = pd.DataFrame({"a": pd.Categorical(values)})
