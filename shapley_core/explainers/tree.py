@@ -390,7 +390,7 @@ class TreeExplainer:
     def _scale(self) -> NDArray[np.float64]:
         """Largest sum of leaves that an output could have, to measure rounding by."""
         ensemble = self.ensemble
-        scale = np.zeros(ensemble.n_outputs)
+        scale = np.abs(ensemble.base)
         if ensemble.n_trees:
             most = np.maximum.reduceat(np.abs(ensemble.values), ensemble.tree_offsets[:-1])
             for k in range(ensemble.values.shape[1]):
