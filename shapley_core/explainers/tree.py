@@ -357,10 +357,16 @@ class TreeExplainer:
         predicted = np.empty((table.n_rows, self.ensemble.n_outputs))
         reader = reader_of(self._model)
         if check == "model" and reader is not None:
-            raw = reader.predict_raw(
-                self._model, table.source, iteration_range=self._iteration_range
-            )
-            predicted[:] = raw.reshape(predicted.shape)
+            # Where the library would refuse or misread the user's table, it gets our numbers.
+            blocks = [(0, table.n_rows)]
+            if not table.native:
+                blocks = row_blocks(table.n_rows, self.ensemble.block_rows)
+            for start, stop in blocks:
+                rows = table.source if table.native else table.block(start, stop)
+                raw = reader.predict_raw(
+                    self._model, rows, iteration_range=self._iteration_range
+                )
+                predicted[start:stop] = raw.reshape(stop - start, -1)
         else:
 
             def work(block: tuple[int, int]) -> None:

@@ -1,0 +1,51 @@
+import numpy as np
+from numpy.typing import NDArray
+
+from .forest import Forest
+
+def build(
+    forest: Forest,
+    tree: int,
+    order: NDArray[np.int64],
+    parent: NDArray[np.int64],
+    previous: NDArray[np.int64],
+    slot: NDArray[np.int64],
+    distinct: NDArray[np.int64],
+    subtree: NDArray[np.int64],
+    bits: NDArray[np.int64],
+    max_bits: int,
+    share: NDArray[np.float64],
+    points: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    start: NDArray[np.int64],
+    words: NDArray[np.uint64],
+    total: NDArray[np.float64],
+    gain: NDArray[np.float64],
+    loss: NDArray[np.float64],
+    group_offsets: NDArray[np.int64],
+    group_columns: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    table: NDArray[np.float64],
+) -> None: ...
+def explain(
+    forest: Forest,
+    trees: NDArray[np.int64],
+    columns: NDArray[np.float64],
+    order: NDArray[np.int64],
+    parent: NDArray[np.int64],
+    previous: NDArray[np.int64],
+    slot: NDArray[np.int64],
+    depth: NDArray[np.int64],
+    distinct: NDArray[np.int64],
+    subtree: NDArray[np.int64],
+    bits: NDArray[np.int64],
+    max_bits: NDArray[np.int64],
+    n_levels: int,
+    first_group: NDArray[np.int64],
+    group_offsets: NDArray[np.int64],
+    group_columns: NDArray[np.int64],
+    column_features: NDArray[np.int64],
+    table: NDArray[np.float64],
+    n_rows_at_once: int,
+    out: NDArray[np.float64],
+) -> None: ...
