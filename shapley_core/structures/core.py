@@ -22,7 +22,7 @@ Vector = NDArray[np.float64]
 _MAX_PLAYERS = 22
 # With worths scaled to at most 1: a surplus that differs by more than this is another surplus.
 _TOLERANCE = 1e-9
-_CUTS = 40
+_CUTS = 100
 
 
 class CoreSolution(NamedTuple):
@@ -96,8 +96,9 @@ def egalitarian_least_core(game: Game) -> CoreSolution:
 
     References
     ----------
-    Yan, Procaccia (2021), If you like Shapley then you'll love the core, AAAI 35; the least distance is found by non-negative least squares, Lawson,
-    Hanson (1974), Solving Least Squares Problems, algorithm LDP (23.27).
+    Yan, Procaccia (2021), If you like Shapley then you'll love the core, AAAI 35. The least
+    distance is found by non-negative least squares: Lawson, Hanson (1974), Solving Least Squares
+    Problems, algorithm LDP (23.27).
     """
     return _solve(game, "EgalitarianLeastCore")
 
