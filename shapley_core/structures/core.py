@@ -229,7 +229,7 @@ def _least_distance(rows: Vector, least: Vector) -> Vector:
 
 def _least_squares(rows: Vector, wanted: Vector) -> Vector:
     """The shortest of the ``x`` for which ``rows @ x`` is nearest to what is wanted."""
-    return np.asarray(np.linalg.lstsq(rows, wanted)[0], dtype=np.float64)
+    return np.asarray(np.linalg.lstsq(rows, wanted, rcond=None)[0], dtype=np.float64)
 
 
 def _rows(coalitions: NDArray[np.int64], n: int) -> Vector:

@@ -12,7 +12,7 @@ from .contracts import GameContract
 
 @st.composite
 def airports(draw):
-    numbers = st.one_of(st.integers(0, 9), st.sampled_from([0.1, 2.5]))
+    numbers = st.one_of(st.integers(0, 9), st.sampled_from([0.1, 2.5, Fraction(1, 3)]))
     costs = draw(st.lists(numbers, min_size=1, max_size=5))
     return Airport(costs), lambda players: max((Fraction(costs[i]) for i in players), default=0)
 
