@@ -1,3 +1,39 @@
 """Shapley values and interactions: exact where exact is possible, fast everywhere."""
 
+from . import games, indices, trees
+from .conversions import to_game
+from .exact import exact
+from .explainers import TreeExplainer
+from .explanation import Explanation
+from .game import CallableGame, Game, TableGame
+from .result import InteractionValues
+from .structures import (
+    asymmetric_shapley,
+    banzhaf_owen,
+    egalitarian_least_core,
+    least_core,
+    owen,
+    winter,
+)
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "CallableGame",
+    "Explanation",
+    "Game",
+    "InteractionValues",
+    "TableGame",
+    "TreeExplainer",
+    "asymmetric_shapley",
+    "banzhaf_owen",
+    "egalitarian_least_core",
+    "exact",
+    "games",
+    "indices",
+    "least_core",
+    "owen",
+    "to_game",
+    "trees",
+    "winter",
+]

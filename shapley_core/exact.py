@@ -20,9 +20,10 @@ from . import coalitions as sets
 from . import indices, transforms
 from .coalitions import InteractionSet
 from .errors import UnknownIndexError
-from .game import as_table, check_memory, human_bytes
+from .game import as_table
 from .indices import BetaLaw, IndexSpec, PointLaw, ProbabilisticValue
 from .indices.tables import exact_moments
+from .memory import check_memory, human_bytes
 from .result import InteractionValues
 from .threads import resolve_threads
 

@@ -1,6 +1,5 @@
 """Games: worths in a table, or behind a function that is asked for many coalitions at once."""
 
-import os
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, runtime_checkable
 
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 
 from . import coalitions as sets
 from .errors import InputError, MemoryLimitError
+from .memory import check_memory, human_bytes
 
 # A table of 2**MAX_TABLE_PLAYERS worths is 8 GiB.
 MAX_TABLE_PLAYERS = 30
@@ -247,18 +247,6 @@ class CallableGame:
         return f"CallableGame({self._n_players} players, {self.n_evaluations} evaluations so far)"
 
 
-def check_memory(count: int, what: str, advice: str) -> None:
-    """Raise a MemoryLimitError if ``count`` bytes are more than the machine has."""
-    try:
-        limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        limit = 8 << MAX_TABLE_PLAYERS
-    if count > limit:
-        raise MemoryLimitError(
-            f"{what} takes {human_bytes(count)}; this machine has {human_bytes(limit)}. {advice}"
-        )
-
-
 def check_table_size(n_players: int) -> None:
     """Raise a MemoryLimitError if a table for that many players is out of the question."""
     if n_players > MAX_TABLE_PLAYERS:
@@ -267,19 +255,6 @@ def check_table_size(n_players: int) -> None:
             f"{human_bytes(8 << n_players)}; the most is {MAX_TABLE_PLAYERS} players. {_ADVICE}"
         )
     check_memory(8 << n_players, f"a table of {n_players} players", _ADVICE)
-
-
-def human_bytes(count: int) -> str:
-    """A number of bytes for a message: ``2.0 GiB``."""
-    for power, unit in ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")):
-        if count >= 1 << power:
-            # The integer division keeps a count beyond float64 from overflowing.
-            return (
-                f"{(count * 10 >> power) / 10:.1f} {unit}"
-                if power < 40
-                else (f"{count >> power} {unit}")
-            )
-    return f"{count} bytes"
 
 
 def as_table(game: Any) -> TableGame:

@@ -1,6 +1,7 @@
 """The exact engine: against the literal definitions, the axioms, and itself by other routes."""
 
 from fractions import Fraction
+from importlib import import_module
 from itertools import combinations
 
 import numpy as np
@@ -21,7 +22,6 @@ from strategies import (
     worths,
 )
 
-from shapley_core import exact as engine
 from shapley_core import indices, transforms
 from shapley_core.conversions import to_game
 from shapley_core.errors import InputError, MemoryLimitError, UnknownIndexError
@@ -29,6 +29,9 @@ from shapley_core.exact import exact
 from shapley_core.game import CallableGame, TableGame
 from shapley_core.reference import INDICES
 from shapley_core.reference.indices import beta_shapley, weighted_banzhaf_interaction
+
+# The package exports the function of the same name; this is the module.
+engine = import_module("shapley_core.exact")
 
 few = settings(max_examples=6, deadline=None)
 TOLERANCE = 1e-11  # on worths of at most 9, and at most 6 players

@@ -46,6 +46,8 @@ cdef inline bint in_set(const Nodes* nodes, int64_t node, double x, uint8_t flag
     if x >= 64.0 * n_words:
         return False
     code = <int64_t>x
+    if code >> 6 >= n_words:  # an empty set, and x in (-1, 0)
+        return False
     return (nodes.set_words[start + (code >> 6)] >> (code & 63)) & 1
 
 

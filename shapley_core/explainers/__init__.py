@@ -1,1 +1,5 @@
-"""TODO"""
+"""Explainers: a model and its data in, an `Explanation` out."""
+
+from .tree import TreeExplainer
+
+__all__ = ["TreeExplainer"]

@@ -1,0 +1,14 @@
+import numpy as np
+from numpy.typing import NDArray
+
+from .forest import Forest
+
+def describe(
+    forest: Forest,
+    n_features: int,
+    order: NDArray[np.int64],
+    parent: NDArray[np.int64],
+    previous: NDArray[np.int64],
+    distinct: NDArray[np.int64],
+    slot: NDArray[np.int64],
+) -> None: ...

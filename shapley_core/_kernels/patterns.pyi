@@ -1,0 +1,38 @@
+import numpy as np
+from numpy.typing import NDArray
+
+from .forest import Forest
+
+def background(
+    forest: Forest,
+    tree: int,
+    columns: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    order: NDArray[np.int64],
+    parent: NDArray[np.int64],
+    previous: NDArray[np.int64],
+    slot: NDArray[np.int64],
+    depth: NDArray[np.int64],
+    n_levels: int,
+    start: NDArray[np.int64],
+    words: NDArray[np.uint64],
+    total: NDArray[np.float64],
+) -> int: ...
+def interventional(
+    forest: Forest,
+    tree: int,
+    columns: NDArray[np.float64],
+    order: NDArray[np.int64],
+    parent: NDArray[np.int64],
+    previous: NDArray[np.int64],
+    slot: NDArray[np.int64],
+    depth: NDArray[np.int64],
+    distinct: NDArray[np.int64],
+    n_levels: int,
+    start: NDArray[np.int64],
+    words: NDArray[np.uint64],
+    total: NDArray[np.float64],
+    gain: NDArray[np.float64],
+    loss: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None: ...

@@ -1,0 +1,419 @@
+"""Shapley values of tree models."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._kernels import patterns, quadrature
+from ..errors import AdditivityError, InputError, UnknownIndexError
+from ..explanation import Explanation
+from ..memory import check_memory
+from ..tables import Table, as_table
+from ..threads import resolve_threads, row_blocks, run_blocks
+from ..trees.background import Background, cube_shares
+from ..trees.ensemble import TreeEnsemble
+from ..trees.paths import CoverShares, Paths, Quadrature
+from ..trees.readers import read_model, reader_of
+
+Check = Literal["model", "trees"] | None
+
+# Rows of one task: enough to fill the cores, few enough to keep a block of values in cache.
+QUADRATURE_ROWS = 512
+LANE_BYTES = 1 << 18
+# The more rows meet the background's groups at once, the fewer meetings a row.
+PATTERN_ROWS = 4096
+
+
+class TreeExplainer:
+    """Explain a model made of trees, exactly.
+
+    Parameters
+    ----------
+    model : object, path or TreeEnsemble
+        Whatever `shapley_core.trees.read_model` reads.
+    background : table of rows by features, optional
+        Without one, the path-dependent game: a feature outside the coalition is averaged over
+        both sides of every split on it, weighted by training cover (Lundberg et al. 2020,
+        "From local explanations to global understanding", algorithm 1). With one, the
+        interventional game over *all* its rows: such a feature takes the background row's value
+        (the same paper, section on interventional perturbation).
+    weights : array (n_background,), optional
+        Non-negative weights of the background rows; equal by default.
+    iteration_range : (int, int), optional
+        Boosting rounds to explain; by default those which the model's own ``predict`` uses.
+    n_threads : int, optional
+        Threads for reading the background; all cores by default.
+
+    Attributes
+    ----------
+    expected_value : float64, or float64 (n_outputs,) where there are several outputs
+        Worth of the empty coalition, in raw-margin units; fixed from construction on.
+    ensemble : TreeEnsemble
+    feature_names, output_names : tuple of str, or None
+
+    Raises
+    ------
+    UnsupportedModelError, ModelFileError
+        As `read_model`; also a model without covers when there is no background.
+    InputError
+        If the background or its weights do not fit the model.
+
+    Notes
+    -----
+    Values are in units of the raw margin (log-odds, log-rate, ...), never of a probability. An
+    explainer is immutable: threads may share it, and it can be pickled (without the live model,
+    whose place in the additivity check the read trees then take).
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        background: Any = None,
+        *,
+        weights: ArrayLike | None = None,
+        iteration_range: tuple[int, int] | None = None,
+        n_threads: int | None = None,
+    ) -> None:
+        threads = resolve_threads(n_threads)
+        self.ensemble: TreeEnsemble = read_model(model, iteration_range=iteration_range)
+        self._model = model if reader_of(model) is not None else None
+        self._iteration_range = iteration_range
+        self._paths = Paths.of(self.ensemble)
+        self._background: Background | None = None
+        self._shares: CoverShares | None = None
+        if background is None:
+            if weights is not None:
+                raise InputError("weights are those of a background, but no background was given")
+            self._shares = CoverShares.of(self._paths)
+            self._quadrature = Quadrature.of(self._paths)
+            self._expected = self._shares.expected
+        else:
+            columns, weight = self._read_background(background, weights)
+            self._background = Background(self._paths, columns, weight, threads)
+            self._expected = self._mean_prediction(columns, weight, threads)
+        self._expected.setflags(write=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the live model out: the libraries' own pickles differ between versions."""
+        return {**self.__dict__, "_model": None}
+
+    def __repr__(self) -> str:
+        mode = "path-dependent" if self._background is None else "interventional"
+        return f"TreeExplainer({mode}, {self.ensemble!r})"
+
+    @property
+    def expected_value(self) -> Any:
+        """Worth of the empty coalition: a float64, or an array over outputs."""
+        return self._expected[0] if self.ensemble.n_outputs == 1 else self._expected
+
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        """Names of the features, where the model has them."""
+        return self.ensemble.feature_names
+
+    @property
+    def output_names(self) -> tuple[str, ...] | None:
+        """Names of the outputs, where the model has them."""
+        return self.ensemble.output_names
+
+    def __call__(
+        self,
+        X: Any,
+        *,
+        index: str = "SV",
+        order: int = 1,
+        n_threads: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+        check: Check = "model",
+        base_margin: ArrayLike | None = None,
+    ) -> Explanation:
+        """Explain every row of a table.
+
+        Parameters
+        ----------
+        X : table of rows by features
+            numpy array of any layout, pandas, polars or pyarrow table (columns are aligned by
+            name), or scipy sparse matrix.
+        index, order : str, int
+            "SV", order 1: Shapley values.
+        n_threads : int, optional
+            All cores by default. The values do not depend on it.
+        progress : callable of (rows done, rows in all), optional
+        check : "model", "trees" or None
+            Whether the values must sum to the prediction of the model itself (default; of the
+            trees as read, where there is only a file), of the trees, or are not checked.
+        base_margin : float array (n_rows,) or (n_rows, n_outputs), optional
+            Raw margins that rows start from in place of the model's own base score.
+
+        Returns
+        -------
+        Explanation
+            values : float64 (n_rows, n_features), or (n_rows, n_features, n_outputs).
+
+        Raises
+        ------
+        InputError
+            If the table, the index or another argument cannot be used.
+        MemoryLimitError
+            If the values would not fit in memory; explain fewer rows a call.
+        AdditivityError
+            If the values do not sum to the prediction.
+        """
+        if index != "SV" or order != 1:
+            raise UnknownIndexError(
+                f"index {index!r} of order {order} is not available for tree models: "
+                "wanted index='SV', order=1"
+            )
+        if check not in ("model", "trees", None):
+            raise InputError(f"check must be 'model', 'trees' or None, not {check!r}")
+        threads = resolve_threads(n_threads)
+        table = self._table(X, "X")
+        margin = self._margin(base_margin, table.n_rows)
+        shape = (table.n_rows, self.ensemble.n_features, self.ensemble.n_outputs)
+        check_memory(
+            8 * int(np.prod(shape, dtype=object)),
+            "the table of values",
+            "Explain fewer rows a call",
+        )
+        values = np.zeros(shape)
+        if self._background is None:
+            self._path_dependent(table, values, threads, progress)
+        else:
+            self._interventional(table, values, threads, progress)
+        base = np.broadcast_to(self._expected, (table.n_rows, self.ensemble.n_outputs))
+        if margin is not None:
+            base = base - self.ensemble.base + margin
+        if check is not None:
+            self._check(table, values, base, margin, check, threads)
+        single = self.ensemble.n_outputs == 1
+        return Explanation(
+            values[:, :, 0] if single else values,
+            base[:, 0] if single else base,
+            table.source,
+            index=index,
+            order=order,
+            feature_names=table.feature_names,
+            output_names=self.output_names,
+        )
+
+    def _table(self, X: Any, what: str) -> Table:
+        ensemble = self.ensemble
+        return as_table(
+            X,
+            n_features=ensemble.n_features,
+            feature_names=ensemble.feature_names,
+            categories=ensemble.categories,
+            unseen_category=ensemble.unseen_category,
+            sparse_absent=ensemble.sparse_absent,
+            what=what,
+        )
+
+    def _read_background(
+        self, background: Any, weights: ArrayLike | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        table = self._table(background, "background")
+        n_rows = table.n_rows
+        if n_rows == 0:
+            raise InputError("the background has no rows; give at least one")
+        weight = np.full(n_rows, 1.0) if weights is None else np.array(weights, np.float64)
+        if weight.shape != (n_rows,):
+            raise InputError(
+                f"weights have shape {weight.shape}; wanted ({n_rows},), one for each row of the "
+                "background"
+            )
+        if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.sum() > 0):
+            raise InputError("weights must be finite, not negative, and not all zero")
+        columns = np.empty((self.ensemble.n_features, n_rows))
+        for start, stop in row_blocks(n_rows, self.ensemble.block_rows):
+            columns[:, start:stop] = self.ensemble.columns(table.block(start, stop))
+        return columns, weight / weight.sum()
+
+    def _mean_prediction(
+        self, columns: NDArray[np.float64], weight: NDArray[np.float64], threads: int
+    ) -> NDArray[np.float64]:
+        """Weighted mean over the background of the trees' own leaves."""
+        blocks = row_blocks(columns.shape[1], self.ensemble.block_rows)
+        sums = np.zeros((len(blocks), self.ensemble.n_outputs))
+
+        def work(number: int) -> None:
+            start, stop = blocks[number]
+            part = np.ascontiguousarray(columns[:, start:stop])
+            sums[number] = weight[start:stop] @ self.ensemble.sum_leaves(part)
+
+        run_blocks(work, range(len(blocks)), threads)
+        mean: NDArray[np.float64] = self.ensemble.base + sums.sum(axis=0)
+        return mean
+
+    def _margin(self, given: ArrayLike | None, n_rows: int) -> NDArray[np.float64] | None:
+        if given is None:
+            return None
+        margin = np.asarray(given, np.float64)
+        wanted = (n_rows, self.ensemble.n_outputs)
+        if margin.size != n_rows * wanted[1] or not np.isfinite(margin).all():
+            raise InputError(
+                f"base_margin has shape {margin.shape}; wanted {wanted} finite numbers"
+            )
+        return margin.reshape(wanted)
+
+    def _path_dependent(
+        self,
+        table: Table,
+        values: NDArray[np.float64],
+        threads: int,
+        progress: Callable[[int, int], object] | None,
+    ) -> None:
+        assert self._shares is not None
+        ensemble, paths, rule = self.ensemble, self._paths, self._quadrature
+        if not ensemble.n_trees:
+            return
+        tree_depth = paths.most_of_tree(ensemble.depth)
+        points = np.diff(rule.offsets)[rule.rule]
+        level_bytes = 16 * int(((tree_depth + 1) * (points + 1)).max())
+        at_once = int(np.clip(LANE_BYTES // level_bytes, 8, 64))
+
+        def work(block: tuple[int, int]) -> None:
+            start, stop = block
+            assert self._shares is not None
+            quadrature.path_dependent(
+                ensemble.kernel,
+                ensemble.columns(table.block(start, stop)),
+                paths.order,
+                paths.parent,
+                paths.previous,
+                ensemble.depth,
+                self._shares.ratio,
+                self._shares.share,
+                rule.rule,
+                rule.offsets,
+                rule.points,
+                rule.weights,
+                tree_depth,
+                at_once,
+                values[start:stop],
+            )
+
+        blocks = row_blocks(table.n_rows, min(QUADRATURE_ROWS, ensemble.block_rows))
+        count = _row_counter(progress, table.n_rows, 1)
+        run_blocks(work, blocks, threads, lambda block: count(block, 1))
+
+    def _interventional(
+        self,
+        table: Table,
+        values: NDArray[np.float64],
+        threads: int,
+        progress: Callable[[int, int], object] | None,
+    ) -> None:
+        assert self._background is not None
+        ensemble, paths, background = self.ensemble, self._paths, self._background
+        if not ensemble.n_trees:
+            return
+        gain, loss = cube_shares(int(paths.distinct.max()))
+        rows = min(PATTERN_ROWS, ensemble.block_rows, max(64, -(-table.n_rows // threads)))
+        blocks = row_blocks(table.n_rows, rows)
+        count = _row_counter(progress, table.n_rows, ensemble.n_trees)
+        for batch in background.batches(threads):
+
+            def work(block: tuple[int, int], batch: list[Any] = batch) -> None:
+                start, stop = block
+                columns = ensemble.columns(table.block(start, stop))
+                for tree in batch:
+                    patterns.interventional(
+                        ensemble.kernel,
+                        tree.tree,
+                        columns,
+                        paths.order,
+                        paths.parent,
+                        paths.previous,
+                        paths.slot,
+                        ensemble.depth,
+                        paths.distinct,
+                        int(background.levels[tree.tree]),
+                        tree.start,
+                        tree.words,
+                        tree.total,
+                        gain,
+                        loss,
+                        values[start:stop],
+                    )
+
+            def done(block: tuple[int, int], trees: int = len(batch)) -> None:
+                count(block, trees)
+
+            run_blocks(work, blocks, threads, done)
+
+    def _check(
+        self,
+        table: Table,
+        values: NDArray[np.float64],
+        base: NDArray[np.float64],
+        margin: NDArray[np.float64] | None,
+        check: Check,
+        threads: int,
+    ) -> None:
+        if table.n_rows == 0:
+            return
+        predicted = np.empty((table.n_rows, self.ensemble.n_outputs))
+        reader = reader_of(self._model)
+        if check == "model" and reader is not None:
+            raw = reader.predict_raw(
+                self._model, table.source, iteration_range=self._iteration_range
+            )
+            predicted[:] = raw.reshape(predicted.shape)
+        else:
+
+            def work(block: tuple[int, int]) -> None:
+                start, stop = block
+                columns = self.ensemble.columns(table.block(start, stop))
+                predicted[start:stop] = self.ensemble.base + self.ensemble.sum_leaves(columns)
+
+            run_blocks(work, row_blocks(table.n_rows, self.ensemble.block_rows), threads)
+        if margin is not None:
+            predicted += margin - self.ensemble.base
+        gap = np.abs(values.sum(axis=1) + base - predicted)
+        allowed = self._tolerance * (np.abs(base) + self._scale)
+        if (gap <= allowed).all():
+            return
+        # A NaN gap is the worst of all.
+        excess = np.where(np.isnan(gap), np.inf, gap / allowed)
+        row, output = np.unravel_index(int(np.argmax(excess)), gap.shape)
+        raise AdditivityError(
+            f"the values of row {row}, output {output}, and the base value sum to "
+            f"{values[row, :, output].sum() + base[row, output]!r}, but the model predicts "
+            f"{predicted[row, output]!r}; {int((gap > allowed).any(axis=1).sum())} of "
+            f"{table.n_rows} rows differ by more than rounding. The model was not read as its "
+            "library runs it: please report it; check=None returns the values all the same"
+        )
+
+    @property
+    def _scale(self) -> NDArray[np.float64]:
+        """Largest sum of leaves that an output could have, to measure rounding by."""
+        ensemble = self.ensemble
+        scale = np.zeros(ensemble.n_outputs)
+        if ensemble.n_trees:
+            most = np.maximum.reduceat(np.abs(ensemble.values), ensemble.tree_offsets[:-1])
+            for k in range(ensemble.values.shape[1]):
+                np.add.at(scale, ensemble.tree_outputs + k, most[:, k])
+        return scale + np.finfo(np.float64).tiny
+
+    @property
+    def _tolerance(self) -> float:
+        """Rounding of the library's own sum over trees, in units of the scale."""
+        epsilon = float(np.finfo(self.ensemble.input_dtype).eps)
+        return max(1e-10, epsilon * (16 + 4 * float(np.sqrt(self.ensemble.n_trees))))
+
+
+def _row_counter(
+    progress: Callable[[int, int], object] | None, n_rows: int, n_trees: int
+) -> Callable[[tuple[int, int], int], None]:
+    """Turn finished blocks of some of the trees into calls of ``progress``."""
+    done = 0
+
+    def count(block: tuple[int, int], trees: int) -> None:
+        nonlocal done
+        if progress is not None:
+            done += (block[1] - block[0]) * trees
+            progress(done // n_trees, n_rows)
+
+    return count

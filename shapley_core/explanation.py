@@ -1,0 +1,317 @@
+"""Explanation: the values of every row of a table, for one index and order."""
+
+from collections.abc import Sequence
+from itertools import permutations
+from math import factorial
+from operator import index as as_int
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import indices
+from .errors import InputError, MemoryLimitError
+from .result import InteractionValues
+from .tables import feature_values, is_pandas, take_rows
+
+MOST_DENSE = 1 << 31  # numbers in a dense array, 16 GiB
+GENERALISED = ("SGV", "BGV", "CHGV")
+
+
+class Explanation:
+    """Values of every row, beside the base values that they are added to.
+
+    ``e[5]`` is row 5 as `InteractionValues`; ``e[2:10]``, ``e[[3, 1]]`` and ``e[mask]`` are the
+    explanations of those rows. With several outputs, say which: ``e[5, "dog"]`` or
+    ``e.output("dog")[5]``.
+
+    Parameters
+    ----------
+    values : float64 (n_rows, n_features) or (n_rows, n_features, n_outputs)
+        In the units of the model's raw output. At order 2 and above one column for each entry of
+        ``interactions`` instead of one for each feature.
+    base_values : float64 (n_rows,) or (n_rows, n_outputs)
+        What the model gives when nothing is known of a row.
+    data : array, frame or sparse matrix
+        The user's own table.
+    index : str
+        Name of the index.
+    order : int
+        Largest size of an interaction.
+    interactions : list of tuples of features, optional
+        Sorted by (size, lexicographic); at order 1 every single feature.
+    feature_names, output_names : sequence of str, optional
+    """
+
+    def __init__(
+        self,
+        values: NDArray[np.float64],
+        base_values: NDArray[np.float64],
+        data: Any,
+        *,
+        index: str,
+        order: int = 1,
+        interactions: Sequence[tuple[int, ...]] | None = None,
+        feature_names: Sequence[str] | None = None,
+        output_names: Sequence[str] | None = None,
+    ) -> None:
+        self.values = np.asarray(values)
+        self.base_values = np.asarray(base_values)
+        self.data = data
+        self.index = index
+        self.order = as_int(order)
+        self.feature_names = None if feature_names is None else tuple(feature_names)
+        self.output_names = None if output_names is None else tuple(output_names)
+        if self.values.ndim not in (2, 3):
+            raise InputError(
+                f"values have shape {self.values.shape}; wanted (n_rows, n_features[, n_outputs])"
+            )
+        wanted = self.values.shape[:1] + self.values.shape[2:]
+        if self.base_values.shape != wanted:
+            raise InputError(f"base_values have shape {self.base_values.shape}; wanted {wanted}")
+        if interactions is None and self.order != 1:
+            raise InputError(f"values of order {self.order} need their interactions")
+        width = self.values.shape[1]
+        self._interactions = None if interactions is None else list(interactions)
+        if self._interactions is not None and len(self._interactions) != width:
+            raise InputError(f"{width} columns of values, {len(self._interactions)} interactions")
+        if self.order == 1:
+            self.n_features = width
+        elif self.feature_names is not None:
+            self.n_features = len(self.feature_names)
+        else:
+            self.n_features = int((data.shape if hasattr(data, "shape") else np.shape(data))[1])
+        for name, given, count in (
+            ("feature_names", self.feature_names, self.n_features),
+            ("output_names", self.output_names, self.n_outputs),
+        ):
+            if given is not None and len(given) != count:
+                raise InputError(f"{len(given)} {name} for {count}")
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self.values)
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of outputs of the model."""
+        return self.values.shape[2] if self.values.ndim == 3 else 1
+
+    @property
+    def interactions(self) -> list[tuple[int, ...]]:
+        """Tuples of features beside axis 1 of ``values``."""
+        if self._interactions is None:
+            return [(feature,) for feature in range(self.n_features)]
+        return list(self._interactions)
+
+    def __len__(self) -> int:
+        return self.n_rows
+
+    def __repr__(self) -> str:
+        outputs = f", {self.n_outputs} outputs" if self.values.ndim == 3 else ""
+        return (
+            f"Explanation({self.index}, order {self.order}: {self.n_rows} rows, "
+            f"{self.values.shape[1]} {'features' if self.order == 1 else 'interactions'}{outputs})"
+        )
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return one row as `InteractionValues`, several as an `Explanation`."""
+        if isinstance(key, tuple):
+            if len(key) != 2:
+                raise IndexError(f"wanted e[row] or e[row, output], not {len(key)} indices")
+            return self.output(key[1])[key[0]]
+        if isinstance(key, (int, np.integer)) and not isinstance(key, bool):
+            return self._row(int(key))
+        rows = key if isinstance(key, slice) else self._row_numbers(key)
+        return self._like(
+            self.values[rows], self.base_values[rows], take_rows(self.data, rows), self.output_names
+        )
+
+    def _row_numbers(self, key: Any) -> NDArray[np.int64]:
+        chosen = np.asarray(key)
+        if chosen.ndim == 1 and chosen.dtype == np.bool_ and len(chosen) == self.n_rows:
+            return np.flatnonzero(chosen)
+        if chosen.ndim == 1 and (chosen.dtype.kind in "iu" or not len(chosen)):
+            rows = chosen.astype(np.int64)
+            if ((rows < -self.n_rows) | (rows >= self.n_rows)).any():
+                raise IndexError(f"a row is out of range: there are {self.n_rows}")
+            return np.where(rows < 0, rows + self.n_rows, rows)
+        raise IndexError(
+            f"rows are chosen by a number, a slice, integers or {self.n_rows} booleans; got an "
+            f"array of dtype {chosen.dtype} and shape {chosen.shape}"
+        )
+
+    def _row(self, row: int) -> InteractionValues:
+        if not -self.n_rows <= row < self.n_rows:
+            raise IndexError(f"row {row} is out of range: there are {self.n_rows}")
+        if self.values.ndim == 3:
+            raise InputError(
+                f"the model has {self.n_outputs} outputs: choose one, e[{row}, 0] or "
+                f"e.output(0)[{row}]{self._known_outputs()}"
+            )
+        return InteractionValues(
+            self.values[row],
+            self.interactions,
+            index=self.index,
+            order=self.order,
+            n_players=self.n_features,
+            baseline=float(self.base_values[row]),
+            player_names=self.feature_names,
+        )
+
+    def _like(
+        self,
+        values: NDArray[np.float64],
+        base_values: NDArray[np.float64],
+        data: Any,
+        output_names: Sequence[str] | None,
+    ) -> "Explanation":
+        return Explanation(
+            values,
+            base_values,
+            data,
+            index=self.index,
+            order=self.order,
+            interactions=self._interactions,
+            feature_names=self.feature_names,
+            output_names=output_names,
+        )
+
+    def _known_outputs(self) -> str:
+        return "" if self.output_names is None else f"; outputs are {', '.join(self.output_names)}"
+
+    def output(self, output: int | str) -> "Explanation":
+        """Return the explanation of one output, by its number or name, without a copy."""
+        if isinstance(output, str):
+            if self.output_names is None or output not in self.output_names:
+                raise InputError(f"no output is named {output!r}{self._known_outputs()}")
+            number = self.output_names.index(output)
+        else:
+            number = as_int(output)
+            if not 0 <= number < self.n_outputs:
+                raise InputError(f"output {number} is out of range: there are {self.n_outputs}")
+        if self.values.ndim == 2:
+            return self
+        names = None if self.output_names is None else self.output_names[number : number + 1]
+        return self._like(self.values[:, :, number], self.base_values[:, number], self.data, names)
+
+    def mean_abs(self) -> NDArray[np.float64]:
+        """Mean absolute value over the rows: (n_features[, n_outputs]), or (n_interactions, ...).
+
+        The usual measure of a feature's importance; zeros where there are no rows.
+        """
+        total = np.zeros(self.values.shape[1:])
+        for start in range(0, self.n_rows, 4096):
+            total += np.abs(self.values[start : start + 4096]).sum(axis=0)
+        return total / max(self.n_rows, 1)
+
+    def to_array(self, order: int | None = None) -> NDArray[np.float64]:
+        """Dense symmetric array (n_rows,) + (n_features,) * order [+ (n_outputs,)].
+
+        What holds no value is 0. At order 2 each pair's value is halved over its two places and
+        the diagonal holds what is left, so that each row of a matrix sums to that feature's value
+        of order 1, as in shap and XGBoost. For SII, BII and their like size 1 *is* that value:
+        half of each of its pairs is taken off. Where the values of all sizes together describe
+        the prediction (k-SII, STII, FSII, FBII, Moebius) size 1 is what is left already, and
+        stands on the diagonal as it is. At order 3 and above the array holds the interactions of
+        that size alone, each divided equally over its ``order!`` places.
+
+        Parameters
+        ----------
+        order : int, optional
+            By default that of the values.
+
+        Raises
+        ------
+        InputError
+            If the values are not of that order, or are generalised values of coalitions (SGV,
+            BGV, CHGV), of which the players' values are no sum.
+        MemoryLimitError
+            If the array would have more than 2^31 entries.
+        """
+        order = self.order if order is None else as_int(order)
+        if not 1 <= order <= self.order:
+            raise InputError(f"these values are of order {self.order}: no array of order {order}")
+        if order > 1 and self.index in GENERALISED:
+            raise InputError(
+                f"{self.index} values a coalition as a whole; it cannot be shared among its "
+                "features. Use values beside interactions"
+            )
+        shape = (self.n_rows,) + (self.n_features,) * order + self.values.shape[2:]
+        entries = int(np.prod(np.array(shape, dtype=object)))
+        if entries > MOST_DENSE:
+            raise MemoryLimitError(
+                f"a dense array of {shape} numbers takes {8 * entries >> 30} GiB; take fewer rows "
+                "(e[:1000].to_array()) or use values beside interactions"
+            )
+        out = np.zeros(shape)
+        interactions = self.interactions
+        at = [column for column, one in enumerate(interactions) if len(one) == order]
+        members = np.array([interactions[i] for i in at], np.int64).reshape(len(at), order)
+        share = self.values[:, at] / factorial(order)
+        for axes in permutations(range(order)):
+            place: tuple[Any, ...] = (slice(None), *(members[:, axis] for axis in axes))
+            out[place] = share
+        if order == 2:
+            left = self.to_array(1)
+            if not indices.adds_up(self.index):
+                left = left - out.sum(axis=2)
+            diagonal = np.arange(self.n_features)
+            out[:, diagonal, diagonal] = left
+        return out
+
+    def labels(self) -> list[str]:
+        """Name what stands beside axis 1 of ``values``: features, pairs as ``"age, hour"``."""
+        names = self.feature_names or [f"feature {i}" for i in range(self.n_features)]
+        return [", ".join(names[feature] for feature in one) for one in self.interactions]
+
+    def column_names(self) -> list[str]:
+        """Name the columns of `to_frame`: the labels and base_value, for each output in turn."""
+        columns = [*self.labels(), "base_value"]
+        if self.values.ndim == 2:
+            return columns
+        outputs = self.output_names or [f"output {k}" for k in range(self.n_outputs)]
+        return [f"{column} [{output}]" for output in outputs for column in columns]
+
+    def columns(self) -> list[NDArray[np.float64]]:
+        """Return the columns of `to_frame`, each (n_rows,), without a copy."""
+        values = self.values.reshape(self.n_rows, self.values.shape[1], self.n_outputs)
+        base = self.base_values.reshape(self.n_rows, self.n_outputs)
+        return [
+            column for k in range(self.n_outputs) for column in (*values[:, :, k].T, base[:, k])
+        ]
+
+    def to_frame(self) -> Any:
+        """Return a pandas DataFrame: a column for each value, then base_value.
+
+        Rows keep the index of ``data`` where that is a pandas frame. With several outputs the
+        columns are those of each output in turn, ``"age [dog]"``.
+        """
+        import pandas
+
+        return pandas.DataFrame(
+            np.stack(self.columns(), axis=1),
+            columns=self.column_names(),
+            index=self.data.index if is_pandas(self.data) else None,
+        )
+
+    def to_shap(self) -> Any:
+        """Return a ``shap.Explanation``, for shap's plots; shap must be installed.
+
+        Order 1 gives its values as they are, order 2 the dense matrices of ``to_array(2)``.
+        """
+        import shap
+
+        if self.order > 2:
+            raise InputError(f"shap has no place for values of order {self.order}; at most 2")
+        outputs: Any = self.output_names
+        if outputs is not None:
+            outputs = list(outputs) if self.values.ndim == 3 else outputs[0]
+        return shap.Explanation(
+            values=self.values if self.order == 1 else self.to_array(2),
+            base_values=np.array(self.base_values),
+            data=feature_values(self.data, self.feature_names),
+            feature_names=self.feature_names and list(self.feature_names),
+            output_names=outputs,
+        )

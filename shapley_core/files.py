@@ -1,0 +1,162 @@
+"""Tables in files, CSV and Parquet by their ending; needs pyarrow (``shapley_core[tables]``)."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError
+from .explanation import Explanation
+from .trees.ensemble import TreeEnsemble
+
+CSV = (".csv", ".csv.gz")
+PARQUET = (".parquet", ".pq")
+WRITE_ROWS = 1 << 16
+
+
+def check_ending(path: Path, endings: Sequence[str]) -> None:
+    """Refuse a file whose name does not say that it is a table."""
+    if not path.name.lower().endswith(tuple(endings)):
+        raise InputError(f"{path}: the name must end in {', '.join(endings)}")
+
+
+def need_pyarrow() -> None:
+    """Raise an error that says what to install, if pyarrow is missing."""
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            "tables in files need pyarrow: pip install 'shapley_core[tables]'"
+        ) from error
+
+
+def read_table(path: Path, ensemble: TreeEnsemble, drop: Sequence[str] = ()) -> Any:
+    """Read a table for a model, as a pyarrow table ready for `as_table`.
+
+    Text is what the model's labels say it is: a column whose labels are text stays text, even
+    where every entry looks like a number.
+
+    Parameters
+    ----------
+    path : Path
+        A CSV file with a header line, or a Parquet file.
+    ensemble : TreeEnsemble
+    drop : sequence of str
+        Columns to leave out; those that are not there are ignored.
+
+    Raises
+    ------
+    InputError
+        If the ending is unknown, pyarrow is missing or there is no header line.
+    ValueError, OSError
+        From pyarrow, if the file cannot be read.
+    """
+    check_ending(path, (*CSV, *PARQUET))
+    need_pyarrow()
+    import pyarrow.parquet
+
+    if not path.is_file():
+        raise FileNotFoundError(2, "no such file", str(path))
+    if path.name.lower().endswith(PARQUET):
+        table = pyarrow.parquet.ParquetFile(path).read()
+        table = table.drop_columns([name for name in table.column_names if name in drop])
+        labels = _labels(table.column_names, ensemble)
+    else:
+        table, labels = _read_csv(path, ensemble, drop)
+    for at, name in enumerate(table.column_names):
+        # A number in a file is a label, never the library's own code for it.
+        kind = table.schema.field(at).type
+        if _all_numbers(labels.get(name, ())) and not pyarrow.types.is_dictionary(kind):
+            table = table.set_column(at, name, table.column(at).dictionary_encode())
+    return table
+
+
+def _read_csv(
+    path: Path, ensemble: TreeEnsemble, drop: Sequence[str]
+) -> tuple[Any, dict[str, Sequence[Any]]]:
+    import pyarrow
+    from pyarrow import csv
+
+    with csv.open_csv(path) as reader:
+        schema = reader.schema
+    names = [name for name in schema.names if name not in drop]
+    if ensemble.feature_names is None and _looks_like_a_row(names):
+        raise InputError(f"{path}: the first line must name the columns, not hold numbers")
+    labels = _labels(names, ensemble)
+    types = {}
+    for name in names:
+        inferred = schema.field(name).type if schema.names.count(name) == 1 else pyarrow.null()
+        if name in labels:
+            types[name] = pyarrow.array(list(labels[name])).type
+        elif pyarrow.types.is_integer(inferred) or pyarrow.types.is_null(inferred):
+            # The first lines do not show what comes later: 3, then 2.5.
+            types[name] = pyarrow.float64()
+    known = {label for known in labels.values() for label in known if isinstance(label, str)}
+    convert = csv.ConvertOptions(
+        column_types=types,
+        strings_can_be_null=True,
+        null_values=[null for null in csv.ConvertOptions().null_values if null not in known],
+    )
+    table = csv.read_csv(path, convert_options=convert)
+    keep = [at for at, name in enumerate(table.column_names) if name not in drop]
+    return table.select(keep), labels
+
+
+def _labels(names: Sequence[str], ensemble: TreeEnsemble) -> dict[str, Sequence[Any]]:
+    """Return the model's labels by the names of a file's columns."""
+    features = ensemble.feature_names
+    if features is None:
+        return {
+            names[feature]: labels
+            for feature, labels in ensemble.categories.items()
+            if feature < len(names) and labels
+        }
+    by_name = {features[at]: labels for at, labels in ensemble.categories.items() if labels}
+    stored = {name: name if name in features else name.replace(" ", "_") for name in names}
+    return {name: by_name[stored[name]] for name in names if stored[name] in by_name}
+
+
+def _all_numbers(labels: Sequence[Any]) -> bool:
+    return len(labels) > 0 and all(isinstance(label, (bool, int, float)) for label in labels)
+
+
+def _looks_like_a_row(names: Sequence[str]) -> bool:
+    if names == [str(number) for number in range(len(names))]:
+        return False
+    try:
+        return [float(name) for name in names] != []
+    except ValueError:
+        return False
+
+
+def write_explanation(path: Path, explanation: Explanation) -> None:
+    """Write the columns of ``explanation.to_frame()``; the file appears whole or not at all.
+
+    Raises
+    ------
+    InputError
+        If the ending is unknown or pyarrow is missing.
+    """
+    check_ending(path, (".csv", *PARQUET))
+    need_pyarrow()
+    import pyarrow
+    from pyarrow import csv, parquet
+
+    names, columns = explanation.column_names(), explanation.columns()
+    schema = pyarrow.schema([(name, pyarrow.float64()) for name in names])
+    make = parquet.ParquetWriter if path.name.lower().endswith(PARQUET) else csv.CSVWriter
+    with _replacing(path) as temporary, make(temporary, schema) as writer:
+        for start in range(0, explanation.n_rows, WRITE_ROWS):
+            part = [pyarrow.array(column[start : start + WRITE_ROWS]) for column in columns]
+            writer.write_table(pyarrow.Table.from_arrays(part, schema=schema))
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,181 @@
+"""Columns of data frames: found by name, labels translated, read block by block."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import InputError
+
+# Reads rows start .. stop - 1 of one column as numbers, missing values as NaN.
+Reader = Callable[[int, int], NDArray[Any]]
+
+NUMERIC_KINDS = "fiub"
+
+
+def align(columns: Sequence[str], names: Sequence[str], what: str) -> list[int]:
+    """Find the column of each of the model's names; refuse any that is missing or left over."""
+    position = {name: number for number, name in enumerate(columns)}
+    # LightGBM stores names with every blank replaced.
+    for number, name in enumerate(columns):
+        position.setdefault(name.replace(" ", "_"), number)
+    missing = [name for name in names if name not in position]
+    order = [position[name] for name in names if name in position]
+    unexpected = [name for number, name in enumerate(columns) if number not in set(order)]
+    if missing or unexpected or len(set(order)) != len(order):
+        told = [f"lacks {listed(missing)}"] if missing else []
+        told += [f"has {listed(unexpected)}, which the model does not know"] if unexpected else []
+        told = told or ["has columns that stand for the same feature"]
+        raise InputError(
+            f"the columns of {what} are not the model's {len(names)} features: {what} "
+            + " and ".join(told)
+        )
+    return order
+
+
+def listed(names: Sequence[Any], at_most: int = 5) -> str:
+    """List the first few names for a message."""
+    shown = ", ".join(repr(name) for name in names[:at_most])
+    return shown if len(names) <= at_most else f"{shown} and {len(names) - at_most} more"
+
+
+def pandas_column(
+    array: Any, name: str, labels: Sequence[Any] | None, unseen: str, what: str
+) -> Reader:
+    """Return the reader of a column's pandas array; ``labels`` are the model's, if it has any."""
+    dtype = array.dtype
+    kind = getattr(dtype, "kind", "O")
+    if dtype.name == "category":
+        codes = array.codes
+        if labels is None:
+            return lambda start, stop: _codes(codes[start:stop])
+        # One more entry, so that code -1 finds the missing value.
+        translate = _Translation(labels, unseen, name, what)
+        known = np.append(translate.lookup(array.categories), np.nan)
+
+        def read_codes(start: int, stop: int) -> NDArray[np.float64]:
+            found = known[codes[start:stop]]
+            return translate.settle(found, lambda row: array[start + row])
+
+        return read_codes
+    is_text = dtype.name in ("object", "str") or "string" in dtype.name
+    if is_text and labels is not None:
+        translate = _Translation(labels, unseen, name, what)
+        return lambda start, stop: translate(array[start:stop])
+    _refuse_unless_numbers(kind in NUMERIC_KINDS and not is_text, name, dtype, labels, what)
+    if dtype.name.startswith("Sparse"):
+        return lambda start, stop: np.asarray(array[start:stop], np.float64)
+    if isinstance(dtype, np.dtype):
+        plain = np.asarray(array)
+        return lambda start, stop: plain[start:stop]
+    return lambda start, stop: array[start:stop].to_numpy(np.float64, na_value=np.nan)
+
+
+def _codes(codes: NDArray[Any]) -> NDArray[np.float64]:
+    return np.where(codes < 0, np.nan, codes)
+
+
+def narwhals_frame(X: Any, what: str) -> Any:
+    """Wrap a polars or pyarrow table, or one of another library that narwhals knows."""
+    try:
+        import narwhals
+    except ImportError as error:
+        raise InputError(
+            f"{what} is a {type(X).__module__.partition('.')[0]} {type(X).__name__}; to read it, "
+            "install narwhals: pip install 'shapley_core[tables]'"
+        ) from error
+    try:
+        frame = narwhals.from_native(X)
+    except Exception as error:
+        # narwhals has exceptions of its own for repeated columns and foreign objects.
+        raise InputError(
+            f"{what} cannot be read as a table: {error}; wanted an array, a sparse matrix, or a "
+            "pandas, polars or pyarrow table"
+        ) from error
+    if not isinstance(frame, narwhals.DataFrame):
+        raise InputError(f"{what} is a lazy frame; call .collect() first")
+    return frame
+
+
+def narwhals_column(series: Any, labels: Sequence[Any] | None, unseen: str, what: str) -> Reader:
+    """Return the reader of a narwhals series; ``labels`` are the model's, if it has any."""
+    import narwhals
+
+    name, dtype = series.name, series.dtype
+    if dtype in (narwhals.Categorical, narwhals.Enum, narwhals.String):
+        if labels is None and dtype != narwhals.String:
+            raise InputError(
+                f"column {name!r} of {what} is categorical, but the model has no labels for it; "
+                "give the codes as numbers"
+            )
+        if labels is not None:
+            translate = _Translation(labels, unseen, name, what)
+            return lambda start, stop: translate(series[start:stop].to_list())
+    if series.null_count() == len(series):
+        return lambda start, stop: np.full(stop - start, np.nan)
+    numbers = dtype.is_numeric() or dtype == narwhals.Boolean
+    _refuse_unless_numbers(numbers, name, dtype, labels, what)
+
+    # pyarrow refuses to cast integers beyond 2^53, but gives them as they are.
+    castable = not dtype.is_integer()
+
+    def read(start: int, stop: int) -> NDArray[Any]:
+        part = series[start:stop]
+        return np.asarray((part.cast(narwhals.Float64) if castable else part).to_numpy())
+
+    return read
+
+
+def _refuse_unless_numbers(
+    numbers: bool, name: str, dtype: Any, labels: Sequence[Any] | None, what: str
+) -> None:
+    if not numbers:
+        raise InputError(
+            f"column {name!r} of {what} has dtype {dtype}, and the model has no labels to "
+            "translate it by; convert it to numbers as in training"
+        )
+    if labels is not None:
+        # Codes or labels? Where labels are numbers, either guess can be silently wrong.
+        raise InputError(
+            f"column {name!r} of {what} has dtype {dtype}, but the model knows this feature by "
+            f"its labels ({listed(list(labels), 3)}); make it categorical (in pandas "
+            ".astype('category')), or pass a numpy array that holds the codes"
+        )
+
+
+class _Translation:
+    """Labels of one column to the model's codes; -1 stands for an unseen one until `settle`."""
+
+    def __init__(self, labels: Sequence[Any], unseen: str, name: str, what: str) -> None:
+        self.code = {label: float(code) for code, label in enumerate(labels)}
+        self.labels = labels
+        self.unseen = unseen
+        self.name = name
+        self.what = what
+
+    def lookup(self, labels: Any) -> NDArray[np.float64]:
+        code = self.code
+        return np.array([np.nan if _is_missing(a) else code.get(a, -1.0) for a in labels], float)
+
+    def settle(
+        self, found: NDArray[np.float64], label_of: Callable[[int], Any]
+    ) -> NDArray[np.float64]:
+        unseen = found == -1.0
+        if unseen.any():
+            if self.unseen == "error":
+                raise InputError(
+                    f"column {self.name!r} of {self.what} holds {label_of(int(unseen.argmax()))!r},"
+                    f" which is not among the model's {len(self.labels)} categories "
+                    f"({listed(list(self.labels))})"
+                )
+            found[unseen] = np.nan
+        return found
+
+    def __call__(self, labels: Any) -> NDArray[np.float64]:
+        return self.settle(self.lookup(labels), lambda row: labels[row])
+
+
+def _is_missing(label: Any) -> bool:
+    # None, NaN and NaT; pandas.NA is equal to nothing in a boolean context, so it goes by name.
+    return label is None or type(label).__name__ == "NAType" or label != label

@@ -1,0 +1,468 @@
+"""The one form in which every tree library's model reaches the kernels: a structure of arrays.
+
+A reader describes each tree as a `Tree`, numbered within itself; `TreeEnsemble.from_trees` joins
+them, drops nodes that cannot be reached and checks everything the kernels rely on, so that no
+file, however damaged, can make them read out of bounds or run for ever.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._kernels import forest
+from ..errors import InputError, MemoryLimitError, ModelFileError
+from ..threads import resolve_threads, row_blocks, run_blocks
+
+# Bits of `Tree.flags`; _kernels/forest.pxd holds the same numbers.
+DEFAULT_LEFT = 1  # a missing value goes left; otherwise right
+ZERO_IS_MISSING = 2  # |x| <= float32(1e-35) is missing too (LightGBM's zero_as_missing)
+CATEGORICAL = 4  # the test is membership of `category_sets[node]`
+SET_GOES_LEFT = 8  # members go left; otherwise members go right
+TRUNCATES = 16  # values in (-1, 0) are category 0 (LightGBM); otherwise no category
+
+LEAF = -1
+BLOCK_ROWS = 4096
+BLOCK_BYTES = 1 << 25
+
+
+@dataclass(frozen=True)
+class Tree:
+    """One tree as a reader found it; node 0 is the root, children are numbered within the tree.
+
+    Parameters
+    ----------
+    feature : int array (n_nodes,)
+        Feature tested at each node, -1 at leaves.
+    threshold : float array (n_nodes,)
+        Threshold; what it means at leaves and categorical nodes is nothing.
+    left, right : int array (n_nodes,)
+        Children; -1 at leaves.
+    flags : uint8 array (n_nodes,)
+        The flag bits of this module.
+    values : float array (n_nodes, width)
+        What a leaf adds to outputs ``output .. output + width - 1``; anything at inner nodes.
+    cover : float array (n_nodes,) or None
+        Training weight that reached each node; None where the model does not say.
+    output : int
+        First output this tree adds to.
+    category_sets : mapping of node to the int category codes of its set
+    """
+
+    feature: ArrayLike
+    threshold: ArrayLike
+    left: ArrayLike
+    right: ArrayLike
+    flags: ArrayLike
+    values: ArrayLike
+    cover: ArrayLike | None = None
+    output: int = 0
+    category_sets: Mapping[int, ArrayLike] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class TreeEnsemble:
+    """A validated sum of trees: ``base + sum of leaves``, in raw-margin space.
+
+    Build it with `from_trees` or `shapley_core.trees.read_model`. Arrays are read-only; node
+    numbers are counted over all trees.
+
+    Parameters
+    ----------
+    n_features, n_outputs : int
+    base : float64 (n_outputs,)
+        Added to every row.
+    tree_offsets : int64 (n_trees + 1,)
+        Nodes of tree ``t`` are ``tree_offsets[t] .. tree_offsets[t + 1] - 1``, the root first.
+    tree_outputs : int64 (n_trees,)
+        Output that column 0 of a tree's values is added to.
+    feature, threshold, flags, left, right, values
+        As in `Tree`, with children counted over all trees.
+    cover : float64 (n_nodes,) or None
+    set_number : int64 (n_nodes,)
+        Which category set a categorical node tests.
+    set_offsets, set_words : int64 (n_sets + 1,), uint64
+        The sets as bit masks: bit ``c & 63`` of word ``set_offsets[i] + (c >> 6)``.
+    comparison : "<" or "<="
+        A row goes left where ``x comparison threshold``.
+    input_dtype : "float32" or "float64"
+        The type that the library rounds features to before it compares.
+    missing : float
+        This value stands for a missing one, as NaN always does.
+    sparse_absent : "missing" or "zero"
+        What an entry absent from a sparse matrix is.
+    feature_names, output_names : tuple of str, or None
+    categories : mapping of feature number to its category labels in code order
+        For columns of a table whose categories are labels.
+    unseen_category : "error" or "missing"
+        What the library does with a label that is not in ``categories``.
+    library, objective : str
+        Where the model comes from and what it was trained for, for messages and ``info``.
+    """
+
+    n_features: int
+    n_outputs: int
+    base: NDArray[np.float64]
+    tree_offsets: NDArray[np.int64]
+    tree_outputs: NDArray[np.int64]
+    feature: NDArray[np.int32]
+    threshold: NDArray[np.float64]
+    flags: NDArray[np.uint8]
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    values: NDArray[np.float64]
+    cover: NDArray[np.float64] | None
+    set_number: NDArray[np.int64]
+    set_offsets: NDArray[np.int64]
+    set_words: NDArray[np.uint64]
+    comparison: Literal["<", "<="]
+    input_dtype: Literal["float32", "float64"]
+    missing: float = float("nan")
+    sparse_absent: Literal["missing", "zero"] = "zero"
+    feature_names: tuple[str, ...] | None = None
+    output_names: tuple[str, ...] | None = None
+    categories: Mapping[int, Sequence[Any]] = field(default_factory=dict)
+    unseen_category: Literal["error", "missing"] = "error"
+    library: str = ""
+    objective: str = ""
+
+    @classmethod
+    def from_trees(
+        cls,
+        trees: Sequence[Tree],
+        *,
+        n_features: int,
+        n_outputs: int,
+        base: ArrayLike,
+        comparison: Literal["<", "<="],
+        input_dtype: Literal["float32", "float64"],
+        **described: Any,
+    ) -> "TreeEnsemble":
+        """Join trees into an ensemble.
+
+        Raises
+        ------
+        ModelFileError
+            If the trees are not trees (children out of range, shared or in a cycle), or hold
+            features, outputs, leaf values, covers or categories that cannot be.
+        """
+        joined = _join(trees, n_features, n_outputs)
+        return cls(
+            n_features=n_features,
+            n_outputs=n_outputs,
+            base=_frozen(np.broadcast_to(np.asarray(base, np.float64), (n_outputs,)).copy()),
+            comparison=comparison,
+            input_dtype=input_dtype,
+            **joined,
+            **described,
+        )
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("comparison", ("<", "<=")),
+            ("input_dtype", ("float32", "float64")),
+            ("sparse_absent", ("missing", "zero")),
+            ("unseen_category", ("error", "missing")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise InputError(f"{name} must be one of {allowed}, not {getattr(self, name)!r}")
+        for name, count in (("feature_names", self.n_features), ("output_names", self.n_outputs)):
+            given = getattr(self, name)
+            if given is not None and len(given) != count:
+                raise ModelFileError(f"the model has {len(given)} {name} but {count} were expected")
+        if not np.isfinite(self.base).all():
+            raise ModelFileError(f"the model's base value is not finite: {self.base}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is derived; the kernels' view cannot be pickled."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    def __repr__(self) -> str:
+        return (
+            f"TreeEnsemble({self.library or 'custom'}, {self.n_trees} trees, {self.n_nodes} nodes, "
+            f"depth {self.max_depth}, {self.n_features} features, {self.n_outputs} outputs)"
+        )
+
+    @property
+    def n_trees(self) -> int:
+        """Number of trees."""
+        return len(self.tree_outputs)
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of nodes, leaves included."""
+        return len(self.feature)
+
+    @property
+    def n_leaves(self) -> int:
+        """Number of leaves."""
+        return int(np.count_nonzero(self.feature == LEAF))
+
+    @cached_property
+    def depth(self) -> NDArray[np.int64]:
+        """Number of tests on the way to each node."""
+        depth = np.zeros(self.n_nodes, np.int64)
+        frontier = self.tree_offsets[:-1]
+        level = 0
+        while len(frontier):
+            depth[frontier] = level
+            inner = frontier[self.feature[frontier] != LEAF]
+            frontier = np.concatenate([self.left[inner], self.right[inner]])
+            level += 1
+        return depth
+
+    @property
+    def max_depth(self) -> int:
+        """Number of tests on the longest path."""
+        return int(self.depth.max(initial=0))
+
+    @cached_property
+    def kernel(self) -> forest.Forest:
+        """The arrays as the kernels take them: every threshold in the form ``x <= threshold``."""
+        return forest.Forest(
+            self.tree_offsets,
+            self.tree_outputs,
+            self.feature,
+            self._inclusive_threshold(),
+            self.flags,
+            self.left,
+            self.right,
+            self.set_number,
+            self.set_offsets,
+            self.set_words,
+            self.values,
+        )
+
+    def _inclusive_threshold(self) -> NDArray[np.float64]:
+        if self.comparison == "<=":
+            return self.threshold
+        dtype = np.dtype(self.input_dtype).type
+        with np.errstate(over="ignore"):
+            strict = self.threshold.astype(dtype)
+        below = np.nextafter(strict, dtype(-np.inf)).astype(np.float64)
+        # Nothing is below -inf: a test that no number passes.
+        below[strict == -np.inf] = np.nan
+        return below
+
+    def columns(self, rows: NDArray[Any]) -> NDArray[np.float64]:
+        """Prepare dense rows for the kernels: features by rows, rounded as the library rounds.
+
+        Parameters
+        ----------
+        rows : numeric array (n_rows, n_features)
+
+        Returns
+        -------
+        float64 (n_features, n_rows), C-contiguous; missing values are NaN.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            rounded = rows.T.astype(self.input_dtype)
+            missing = np.dtype(self.input_dtype).type(self.missing)
+        if not np.isnan(missing):
+            rounded[rounded == missing] = np.nan
+        return np.ascontiguousarray(rounded, dtype=np.float64)
+
+    def sum_leaves(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum the leaves, without the base, of rows prepared by `columns`.
+
+        Returns
+        -------
+        float64 (n_rows, n_outputs)
+        """
+        sums = np.zeros((columns.shape[1], self.n_outputs))
+        forest.predict(self.kernel, columns, sums)
+        return sums
+
+    @property
+    def block_rows(self) -> int:
+        """Rows handled at a time, so that a block of input stays within tens of megabytes."""
+        return int(np.clip(BLOCK_BYTES // (8 * max(self.n_features, 1)), 8, BLOCK_ROWS))
+
+    def predict(self, X: ArrayLike, n_threads: int | None = 1) -> NDArray[np.float64]:
+        """Sum base and leaves in float64: the raw margin.
+
+        Parameters
+        ----------
+        X : numeric array (n_rows, n_features)
+        n_threads : int or None
+            None uses all cores.
+
+        Returns
+        -------
+        float64 (n_rows,), or (n_rows, n_outputs) where there are several outputs.
+        """
+        rows = self._check_rows(X)
+        out = np.empty((len(rows), self.n_outputs))
+
+        def work(block: tuple[int, int]) -> None:
+            start, stop = block
+            out[start:stop] = self.base + self.sum_leaves(self.columns(rows[start:stop]))
+
+        run_blocks(work, row_blocks(len(rows), self.block_rows), resolve_threads(n_threads))
+        return out[:, 0] if self.n_outputs == 1 else out
+
+    def apply(self, X: ArrayLike) -> NDArray[np.int64]:
+        """Find the leaf of each row in each tree.
+
+        Returns
+        -------
+        int64 (n_rows, n_trees): node numbers within the tree.
+        """
+        rows = self._check_rows(X)
+        out = np.empty((len(rows), self.n_trees), np.int64)
+        for start, stop in row_blocks(len(rows), self.block_rows):
+            forest.apply(self.kernel, self.columns(rows[start:stop]), out[start:stop])
+        return out
+
+    def _check_rows(self, X: ArrayLike) -> NDArray[Any]:
+        rows = np.asarray(X)
+        if rows.ndim != 2 or rows.shape[1] != self.n_features:
+            raise InputError(
+                f"X has shape {rows.shape}; wanted (n_rows, {self.n_features}), "
+                "one column for each feature of the model"
+            )
+        if rows.dtype.kind not in "fiub":
+            raise InputError(f"X has dtype {rows.dtype}; wanted numbers (float, int or bool)")
+        return rows
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    array.setflags(write=False)
+    return array
+
+
+def _join(trees: Sequence[Tree], n_features: int, n_outputs: int) -> dict[str, Any]:
+    sizes = np.array([np.size(t.feature) for t in trees], np.int64)
+    if (sizes == 0).any():
+        raise ModelFileError(f"tree {int(np.argmin(sizes))} of the model has no nodes")
+    widths = {np.shape(t.values)[1:] for t in trees} or {(1,)}
+    if len(widths) != 1 or len(next(iter(widths))) != 1:
+        raise ModelFileError("leaves must hold the same number of values in every tree")
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    column: dict[str, NDArray[Any]] = {}
+    for name, dtype in _COLUMNS.items():
+        parts = [np.asarray(getattr(t, name)) for t in trees]
+        for number, (part, size) in enumerate(zip(parts, sizes, strict=True)):
+            if len(part) != size:
+                raise ModelFileError(
+                    f"tree {number} of the model has {size} nodes but {len(part)} of {name}"
+                )
+        column[name] = np.concatenate(parts).astype(dtype) if parts else np.empty(0, dtype)
+    column["values"] = column["values"].reshape(-1, next(iter(widths))[0])
+    covers = [t.cover for t in trees if t.cover is not None]
+    if len(covers) == len(trees):
+        column["cover"] = np.concatenate([np.empty(0), *(np.asarray(c, float) for c in covers)])
+        if len(column["cover"]) != offsets[-1]:
+            raise ModelFileError("the model has another number of covers than of nodes")
+    outputs = np.array([t.output for t in trees], np.int64)
+
+    leaf = column["feature"] == LEAF
+    shift = np.repeat(offsets[:-1], sizes)
+    _check_nodes(column, outputs, leaf, np.repeat(sizes, sizes), n_features, n_outputs)
+    for name in ("left", "right"):
+        column[name] = np.where(leaf, LEAF, column[name] + shift)
+    sets = _pack_sets(trees, offsets, column)
+    reached = _reachable(column["left"], column["right"], leaf, offsets)
+    if not reached.all():
+        renumbered = np.cumsum(reached) - 1
+        offsets = np.concatenate([[0], np.cumsum(np.add.reduceat(reached, offsets[:-1]))])
+        column = {name: array[reached] for name, array in column.items()}
+        leaf = leaf[reached]
+        for name in ("left", "right"):
+            column[name] = np.where(leaf, LEAF, renumbered[column[name]])
+    column["values"][~leaf] = 0.0
+    if "cover" in column and not (np.isfinite(column["cover"]) & (column["cover"] >= 0)).all():
+        raise ModelFileError("a cover of the model is negative or not finite")
+    joined = {"tree_offsets": offsets, "tree_outputs": outputs, **column, **sets}
+    frozen = {name: _frozen(np.ascontiguousarray(array)) for name, array in joined.items()}
+    return {"cover": None, **frozen}
+
+
+_COLUMNS = {
+    "feature": np.int64,
+    "threshold": np.float64,
+    "flags": np.uint8,
+    "left": np.int64,
+    "right": np.int64,
+    "values": np.float64,
+}
+
+
+def _check_nodes(
+    column: dict[str, NDArray[Any]],
+    outputs: NDArray[np.int64],
+    leaf: NDArray[np.bool_],
+    size: NDArray[np.int64],
+    n_features: int,
+    n_outputs: int,
+) -> None:
+    feature = column["feature"]
+    if n_features > np.iinfo(np.int32).max:
+        raise MemoryLimitError(f"the model has {n_features} features; at most 2^31 - 1 can be held")
+    if ((feature < LEAF) | (feature >= n_features)).any():
+        worst = feature[(feature < LEAF) | (feature >= n_features)][0]
+        raise ModelFileError(f"the model tests feature {worst}, but it has {n_features} features")
+    for name in ("left", "right"):
+        child = column[name][~leaf]
+        if ((child <= 0) | (child >= size[~leaf])).any():
+            raise ModelFileError(f"a {name} child of the model is not a node of its tree")
+    width = column["values"].shape[1]
+    if ((outputs < 0) | (outputs + width > n_outputs)).any():
+        raise ModelFileError(
+            f"a tree adds to output {int(outputs.max())}, but the model has {n_outputs} outputs"
+        )
+    if not np.isfinite(column["values"][leaf]).all():
+        raise ModelFileError("a leaf value of the model is not finite")
+    numeric = ~leaf & (column["flags"] & CATEGORICAL == 0)
+    if np.isnan(column["threshold"][numeric]).any():
+        raise ModelFileError("a threshold of the model is NaN")
+    column["feature"] = feature.astype(np.int32)
+
+
+def _pack_sets(
+    trees: Sequence[Tree], offsets: NDArray[np.int64], column: dict[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    number = np.full(int(offsets[-1]), -1, np.int64)
+    starts, words = [0], []
+    for tree, start, stop in zip(trees, offsets[:-1], offsets[1:], strict=True):
+        for node, given in tree.category_sets.items():
+            codes = np.asarray(given, np.int64)
+            if (codes < 0).any() or not 0 <= node < stop - start:
+                raise ModelFileError("a category set of the model has a bad node or category")
+            packed = np.zeros(int(codes.max(initial=-1)) // 64 + 1, np.uint64)
+            np.bitwise_or.at(packed, codes >> 6, np.uint64(1) << (codes & 63).astype(np.uint64))
+            number[start + node] = len(starts) - 1
+            words.append(packed)
+            starts.append(starts[-1] + len(packed))
+    inner = column["feature"] != LEAF
+    if (inner & (column["flags"] & CATEGORICAL != 0) & (number < 0)).any():
+        raise ModelFileError("a categorical node of the model has no category set")
+    column["set_number"] = number
+    return {
+        "set_offsets": np.array(starts, np.int64),
+        "set_words": np.concatenate(words) if words else np.empty(0, np.uint64),
+    }
+
+
+def _reachable(
+    left: NDArray[np.int64],
+    right: NDArray[np.int64],
+    leaf: NDArray[np.bool_],
+    offsets: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """Walk all trees level by level; a node met twice means a cycle or a shared child."""
+    reached = np.zeros(len(leaf), np.bool_)
+    frontier = offsets[:-1]
+    while len(frontier):
+        reached[frontier] = True
+        inner = frontier[~leaf[frontier]]
+        frontier = np.concatenate([left[inner], right[inner]])
+        if reached[frontier].any() or len(np.unique(frontier)) != len(frontier):
+            raise ModelFileError("a node of the model has two parents or lies in a cycle")
+    return reached

@@ -1,0 +1,145 @@
+"""What explaining needs of an ensemble beyond predicting: its paths and their cover shares."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._kernels import paths as kernel
+from ..errors import UnsupportedModelError
+from .ensemble import LEAF, TreeEnsemble
+
+
+@dataclass(frozen=True, eq=False)
+class Paths:
+    """The depth-first walk of an ensemble and what each edge on it tests.
+
+    Nodes stand for their incoming edges. Arrays over nodes are int64 (n_nodes,).
+
+    Parameters
+    ----------
+    ensemble : TreeEnsemble
+    order : nodes in the order of the walk, tree by tree, left before right
+    parent : the node above, -1 at roots
+    previous : the nearest edge above that tests the same feature, -1 where there is none
+    distinct : number of distinct features tested on the way to the node
+    slot : number of the edge's feature among those, -1 at roots
+    """
+
+    ensemble: TreeEnsemble
+    order: NDArray[np.int64]
+    parent: NDArray[np.int64]
+    previous: NDArray[np.int64]
+    distinct: NDArray[np.int64]
+    slot: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, ensemble: TreeEnsemble) -> "Paths":
+        """Walk the ensemble."""
+        arrays = [np.empty(ensemble.n_nodes, np.int64) for _ in range(5)]
+        kernel.describe(ensemble.kernel, ensemble.n_features, *arrays)
+        return cls(ensemble, *arrays)
+
+    def most_of_tree(self, per_node: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Take the largest entry of each tree."""
+        return np.maximum.reduceat(per_node, self.ensemble.tree_offsets[:-1])
+
+
+@dataclass(frozen=True, eq=False)
+class CoverShares:
+    """The path-dependent game: a row that misses a feature is split by cover.
+
+    Parameters
+    ----------
+    paths : Paths
+    ratio : float64 (n_nodes,)
+        ``cover(node) / cover(parent)``; one half each where no cover came to the parent.
+    share : float64 (n_nodes,)
+        Product of the ratios of all edges on the path that test this edge's feature.
+    weight : float64 (n_nodes,)
+        Product of all ratios on the path.
+    """
+
+    paths: Paths
+    ratio: NDArray[np.float64]
+    share: NDArray[np.float64]
+    weight: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, paths: Paths) -> "CoverShares":
+        """Divide the covers.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If the model has no covers.
+        """
+        ensemble, parent = paths.ensemble, paths.parent
+        cover = ensemble.cover
+        if cover is None:
+            raise UnsupportedModelError(
+                "the model does not say how many training rows reached its nodes, so the "
+                "path-dependent game is not defined: give a background"
+            )
+        inner = np.flatnonzero(ensemble.feature != LEAF)
+        left, right = ensemble.left[inner], ensemble.right[inner]
+        ratio = np.ones(ensemble.n_nodes)
+        empty = (cover[inner] == 0) | ((cover[left] == 0) & (cover[right] == 0))
+        whole = np.where(empty, 1.0, cover[inner])
+        for child in (left, right):
+            ratio[child] = np.where(empty, 0.5, cover[child] / whole)
+        share, weight = ratio.copy(), ratio.copy()
+        by_level = np.argsort(ensemble.depth, kind="stable")
+        starts = np.cumsum(np.bincount(ensemble.depth))
+        for begin, end in pairwise(starts):
+            nodes = by_level[begin:end]
+            weight[nodes] *= weight[parent[nodes]]
+            again = nodes[paths.previous[nodes] >= 0]
+            share[again] *= share[paths.previous[again]]
+        return cls(paths, ratio, share, weight)
+
+    @cached_property
+    def expected(self) -> NDArray[np.float64]:
+        """Worth of the empty coalition, float64 (n_outputs,): base and cover-weighted leaves."""
+        ensemble = self.paths.ensemble
+        leaves = np.flatnonzero(ensemble.feature == LEAF)
+        tree = np.searchsorted(ensemble.tree_offsets, leaves, side="right") - 1
+        expected = ensemble.base.copy()
+        for k in range(ensemble.values.shape[1]):
+            np.add.at(
+                expected,
+                ensemble.tree_outputs[tree] + k,
+                self.weight[leaves] * ensemble.values[leaves, k],
+            )
+        return expected
+
+
+@dataclass(frozen=True, eq=False)
+class Quadrature:
+    """Gauss-Legendre rules on [0, 1], one for each number of points that the trees need.
+
+    A path with d distinct features needs ceil(d / 2) points: the integrand of a Shapley value has
+    degree d - 1, and n points are exact up to degree 2 n - 1.
+    """
+
+    rule: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    points: NDArray[np.float64]
+    weights: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, paths: Paths) -> "Quadrature":
+        """Choose the rule of every tree."""
+        from scipy.special import roots_legendre
+
+        needed = np.maximum(1, (paths.most_of_tree(paths.distinct) + 1) // 2)
+        sizes, rule = np.unique(needed, return_inverse=True)
+        rules = [roots_legendre(int(n)) for n in sizes]
+        return cls(
+            rule.astype(np.int64),
+            np.concatenate([[0], np.cumsum(sizes)]),
+            np.concatenate([np.empty(0), *((x + 1) / 2 for x, _ in rules)]),
+            np.concatenate([np.empty(0), *(w / 2 for _, w in rules)]),
+        )

@@ -1,0 +1,222 @@
+"""Reader of XGBoost models: live objects, and JSON and UBJ files of versions 1.7 to 3.4.
+
+A live model is saved by its own library into memory and read as a file is; xgboost itself is
+never imported.
+"""
+
+import json
+from collections.abc import Iterable
+from operator import index
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import InputError, ModelFileError, UnsupportedModelError
+from ..ensemble import TreeEnsemble
+from . import ubjson
+from .xgboost_document import ensemble_from_document
+
+OLD_BOOSTERS = (b"gbtree", b"gblinear", b"dart")
+
+
+def recognises(model: Any) -> bool:
+    """Tell whether a live object is one of this library's models, without importing it."""
+    return _is_a(model, "Booster") or _is_a(model, "XGBModel")
+
+
+def recognises_file(content: bytes) -> bool:
+    """Tell whether the bytes of a file look like one of this library's models."""
+    start = content[:4096]
+    return start.lstrip()[:1] == b"{" or _is_binary(start)
+
+
+def read(model: Any, *, iteration_range: tuple[int, int] | None = None) -> TreeEnsemble:
+    """Read a live model.
+
+    Parameters
+    ----------
+    model : xgboost.Booster or one of xgboost's scikit-learn estimators
+    iteration_range : (int, int), optional
+        Boosting rounds ``start .. stop - 1`` to keep; by default those which the object's own
+        ``predict`` uses: of a Booster all, of an estimator those up to its best iteration if
+        early stopping found one.
+
+    Returns
+    -------
+    TreeEnsemble
+        Of the raw margin. An estimator's ``missing`` is the ensemble's; a Booster has none.
+
+    Raises
+    ------
+    InputError
+        If the model is not fitted, or ``iteration_range`` is not within its rounds.
+    UnsupportedModelError
+        If the model has no trees (gblinear) or an unknown objective.
+    """
+    booster = _fitted_booster(model)
+    return ensemble_from_document(
+        ubjson.decode(bytes(booster.save_raw("ubj"))),
+        iteration_range=_iteration_range(model, iteration_range),
+        missing=_missing(model),
+        class_labels=_class_labels(model),
+    )
+
+
+def read_file(
+    content: bytes, name: str, *, iteration_range: tuple[int, int] | None = None
+) -> TreeEnsemble:
+    """Read the bytes of a model saved as JSON or UBJ; ``name`` is for messages.
+
+    A file says neither which value stands for a missing one nor whether a Booster or an
+    estimator was saved, so NaN alone is missing and, as for a Booster, all rounds are kept.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is truncated, corrupted, of the old binary format or not a model.
+    UnsupportedModelError
+        If the model has no trees (gblinear) or an unknown objective.
+    """
+    try:
+        return ensemble_from_document(_document(content), iteration_range=iteration_range)
+    except (ModelFileError, UnsupportedModelError) as error:
+        raise type(error)(f"{name}: {error}") from error
+
+
+def predict_raw(
+    model: Any, X: Any, *, iteration_range: tuple[int, int] | None = None
+) -> NDArray[np.float64]:
+    """Ask the live model itself for its raw prediction, without any base margin.
+
+    Parameters
+    ----------
+    model : xgboost.Booster or one of xgboost's scikit-learn estimators
+    X : array, scipy sparse matrix, or pandas, polars or pyarrow table (n_rows, n_features)
+        Columns of a table are aligned by name if the model knows the names of its features.
+    iteration_range : (int, int), optional
+        As for `read`.
+
+    Returns
+    -------
+    float64 (n_rows,) or (n_rows, n_outputs)
+        The float32 margins of the library.
+    """
+    booster = _fitted_booster(model)
+    rows = _aligned(_plain(X), booster.feature_names)
+    wanted = booster.num_features()
+    if len(rows.shape) != 2 or rows.shape[1] != wanted:
+        raise InputError(f"X has shape {tuple(rows.shape)}; the model wants {wanted} columns")
+    n_rows = rows.shape[0]
+    if n_rows == 0:
+        # Of no rows XGBoost does not say how many outputs there are.
+        rows = np.full((1, wanted), np.nan)
+    # Unlike a DMatrix this keeps no copy of the data and takes infinities, as estimators do.
+    margin = booster.inplace_predict(
+        rows,
+        iteration_range=_iteration_range(model, iteration_range) or (0, 0),
+        predict_type="margin",
+        missing=_missing(model),
+        validate_features=False,
+        strict_shape=True,
+    )
+    margin = np.asarray(margin[:n_rows], np.float64)
+    return margin[:, 0] if margin.shape[1] == 1 else margin
+
+
+def _plain(X: Any) -> Any:
+    """Turn sparse matrices of any kind, and lists, into what every XGBoost predicts from.
+
+    Labels of a polars.Categorical are numbered in an order shared between columns, which XGBoost
+    before 3.4 takes for their place in the column, and later versions refuse.
+    """
+    if hasattr(X, "tocsr"):
+        from scipy.sparse import csr_matrix
+
+        return csr_matrix(X)
+    kinds = getattr(X, "schema", {})
+    if hasattr(kinds, "values") and any(repr(kind) == "Categorical" for kind in kinds.values()):
+        raise InputError("X has a column of type polars.Categorical; cast it to polars.Enum")
+    return X if hasattr(X, "shape") else np.asarray(X)
+
+
+def _is_a(model: Any, name: str) -> bool:
+    return any(
+        kind.__name__ == name and kind.__module__.partition(".")[0] == "xgboost"
+        for kind in type(model).__mro__
+    )
+
+
+def _is_binary(start: bytes) -> bool:
+    """Tell the binary format of versions before 2, and pickled models."""
+    return start[:4] == b"binf" or (
+        b"\0" in start[:256] and any(name in start for name in OLD_BOOSTERS)
+    )
+
+
+def _document(content: bytes) -> Any:
+    body = content.lstrip()
+    if _is_binary(content[:4096]) and body[:1] != b"{":
+        raise ModelFileError(
+            "this is XGBoost's old binary format or a pickled model; load it with the XGBoost "
+            'that wrote it and save it again with save_model("model.ubj") or "model.json"'
+        )
+    if body[:1] == b"{" and body[1:2] in ubjson.INTEGERS:
+        return ubjson.decode(content)
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(f"damaged JSON: {error}") from error
+
+
+def _fitted_booster(model: Any) -> Any:
+    try:
+        booster = model if _is_a(model, "Booster") else model.get_booster()
+        booster.num_features()
+    except Exception as error:
+        # Of scikit-learn and of xgboost, which cannot be named here without importing them.
+        if type(error).__name__ not in ("NotFittedError", "XGBoostError"):
+            raise
+        raise InputError(
+            f"the {type(model).__name__} is not fitted; train it, or load a trained one"
+        ) from error
+    return booster
+
+
+def _missing(model: Any) -> float:
+    given = getattr(model, "missing", None)
+    return float("nan") if given is None else float(given)
+
+
+def _class_labels(model: Any) -> tuple[str, ...] | None:
+    labels = getattr(model, "classes_", None)
+    return None if labels is None else tuple(str(label) for label in np.asarray(labels).tolist())
+
+
+def _iteration_range(model: Any, given: tuple[int, int] | None) -> tuple[int, int] | None:
+    if given is not None:
+        start, stop = given
+        return index(start), index(stop)
+    if _is_a(model, "Booster"):
+        return None
+    best = getattr(model, "best_iteration", None)
+    return None if best is None else (0, int(best) + 1)
+
+
+def _aligned(X: Any, names: Iterable[str] | None) -> Any:
+    """Put the columns of a table in the order of the model's features."""
+    columns = getattr(X, "column_names", getattr(X, "columns", None))
+    if names is None or columns is None:
+        return X
+    position = {str(column): number for number, column in enumerate(columns)}
+    names = list(names)
+    absent = [name for name in names if name not in position]
+    if absent:
+        raise InputError(
+            f"X lacks columns {absent[:5]} of the model; its columns are {list(position)[:20]}"
+        )
+    if list(position) == names:
+        return X
+    if hasattr(X, "iloc"):
+        return X.iloc[:, [position[name] for name in names]]
+    return X.select(names)
