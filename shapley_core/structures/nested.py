@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from .. import coalitions as sets
 from ..errors import InputError, MemoryLimitError
-from ..game import Game, check_memory
+from ..game import Game
+from ..memory import check_memory
 from ..result import InteractionValues
 from ._checked import checked_game, player_values
 
