@@ -1,6 +1,6 @@
 """Tables of values by pattern: the fast way through trees of moderate depth for many rows."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -52,8 +52,23 @@ class Groups:
     def max_bits(self) -> NDArray[np.int64]:
         """Bits allowed in each tree: int64 (n_trees,), 0 for trees too deep for tables."""
         distinct = self.paths.most_of_tree(self.paths.distinct)
-        wanted = np.maximum(8, distinct + 1)
+        # Measured: one or two bits more than the path has make the fewest additions a byte.
+        wanted = np.maximum(8, distinct + np.where(distinct <= 8, 2, 1))
         return np.where(distinct > MOST_BITS, 0, np.minimum(wanted, MOST_BITS))
+
+    @cached_property
+    def has_tables(self) -> NDArray[np.bool_]:
+        """Which trees are shallow enough for tables: bool (n_trees,)."""
+        return self.max_bits > 0
+
+    @cached_property
+    def build_cost(self) -> NDArray[np.float64]:
+        """Rough nanoseconds that building each tree's tables takes."""
+        ensemble = self.paths.ensemble
+        distinct = np.minimum(self.paths.most_of_tree(self.paths.distinct), MOST_BITS)
+        leaves = np.add.reduceat(ensemble.feature == LEAF, ensemble.tree_offsets[:-1], dtype=float)
+        cost: NDArray[np.float64] = leaves * distinct * (0.8 * 2.0**self.max_bits + 2.0**distinct)
+        return cost
 
     @cached_property
     def _roots(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -67,22 +82,28 @@ class Groups:
     @cached_property
     def n_groups(self) -> NDArray[np.int64]:
         """Number of groups of each tree."""
-        return np.bincount(self._roots[1], minlength=self.paths.ensemble.n_trees)
+        counts: NDArray[np.int64] = np.bincount(
+            self._roots[1], minlength=self.paths.ensemble.n_trees
+        )
+        return counts
 
     @cached_property
     def n_columns(self) -> NDArray[np.int64]:
         """At most so many table columns has each tree, for leaves of one value."""
         roots, tree = self._roots
         n_trees = self.paths.ensemble.n_trees
-        return np.bincount(tree, self.bits[roots], n_trees).astype(np.int64)
+        counts: NDArray[np.int64] = np.bincount(tree, self.bits[roots], n_trees).astype(np.int64)
+        return counts
 
     @cached_property
     def n_entries(self) -> NDArray[np.int64]:
         """At most so many table entries has each tree."""
         roots, tree = self._roots
         size = self.bits[roots] << self.bits[roots]
-        entries = np.bincount(tree, size, self.paths.ensemble.n_trees)
-        return entries.astype(np.int64) * self.paths.ensemble.values.shape[1]
+        entries: NDArray[np.int64] = np.bincount(tree, size, self.paths.ensemble.n_trees).astype(
+            np.int64
+        )
+        return entries * self.paths.ensemble.values.shape[1]
 
 
 # Fills one tree's tables: (tree, group_offsets, group_columns, columns, table).
@@ -94,9 +115,7 @@ Fill = Callable[
 class LookupTables:
     """The tables of some trees, ready to explain rows."""
 
-    def __init__(
-        self, groups: Groups, trees: Sequence[int], fill: Fill, n_threads: int
-    ) -> None:
+    def __init__(self, groups: Groups, trees: Sequence[int], fill: Fill, n_threads: int) -> None:
         self.groups = groups
         self.trees = np.asarray(trees, np.int64)
         counts = groups.n_groups[self.trees] + 1
