@@ -92,6 +92,8 @@ class TreeEnsemble:
         The type that the library rounds features to before it compares.
     missing : float
         This value stands for a missing one, as NaN always does.
+    integer_dtype : "float32" or "float64"
+        The type that the library rounds arrays of whole numbers to before anything else.
     sparse_absent : "missing" or "zero"
         What an entry absent from a sparse matrix is.
     feature_names, output_names : tuple of str, or None
@@ -121,6 +123,7 @@ class TreeEnsemble:
     comparison: Literal["<", "<="]
     input_dtype: Literal["float32", "float64"]
     missing: float = float("nan")
+    integer_dtype: Literal["float32", "float64"] = "float64"
     sparse_absent: Literal["missing", "zero"] = "zero"
     feature_names: tuple[str, ...] | None = None
     output_names: tuple[str, ...] | None = None
@@ -164,6 +167,7 @@ class TreeEnsemble:
         for name, allowed in (
             ("comparison", ("<", "<=")),
             ("input_dtype", ("float32", "float64")),
+            ("integer_dtype", ("float32", "float64")),
             ("sparse_absent", ("missing", "zero")),
             ("unseen_category", ("error", "missing")),
         ):
@@ -262,6 +266,8 @@ class TreeEnsemble:
         float64 (n_features, n_rows), C-contiguous; missing values are NaN.
         """
         with np.errstate(over="ignore", invalid="ignore"):
+            if rows.dtype.kind in "iu" and self.integer_dtype == "float32":
+                rows = rows.astype(np.float32)
             rounded = rows.T.astype(self.input_dtype)
             missing = np.dtype(self.input_dtype).type(self.missing)
         if not np.isnan(missing):

@@ -264,6 +264,7 @@ def _ensemble(model: ModelText, name: str, iteration_range: tuple[int, int] | No
             base=0.0,
             comparison="<=",
             input_dtype="float64",
+            integer_dtype="float32",
             sparse_absent="zero",
             feature_names=given_names(model.names),
             **categories(model),

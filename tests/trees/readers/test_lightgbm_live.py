@@ -203,7 +203,7 @@ def test_integers():
     frame = pd.DataFrame({"seconds": 1_700_000_000 + np.arange(200), "other": np.arange(200) % 7})
     booster = train(frame, np.sin(np.arange(200) / 9))
     ensemble = reader.read(booster)
-    exact = ensemble.predict(frame.to_numpy())
+    exact = ensemble.predict(frame.to_numpy(float))
     np.testing.assert_array_equal(reader.predict_raw(booster, frame), exact)
     np.testing.assert_array_equal(reader.predict_raw(booster, frame.astype("Int64")), exact)
     # The library itself rounds integer arrays to float32; that is its prediction of them.
@@ -211,6 +211,7 @@ def test_integers():
     assert (rounded != exact).any()
     np.testing.assert_array_equal(from_table(ensemble, frame), exact)
     np.testing.assert_array_equal(reader.predict_raw(booster, frame.to_numpy()), rounded)
+    np.testing.assert_array_equal(ensemble.predict(frame.to_numpy()), rounded)
 
 
 def test_labels_of_categories():
