@@ -10,7 +10,7 @@ from ..threads import row_blocks
 from ..trees.ensemble import TreeEnsemble
 
 # Rounding of our own float64 sums, in units of the largest sum of leaves that could be.
-OWN_ROUNDING = 1e-12
+OWN_ROUNDING = 1e-11
 
 
 def check_additivity(
@@ -41,19 +41,21 @@ def check_additivity(
     dtype = ensemble.input_dtype if of_library else "float64"
     epsilon = float(np.finfo(dtype).eps)
     gap = np.abs(sums - predicted)
-    # A NaN gap is the worst of all.
-    gap[np.isnan(gap)] = np.inf
     size = np.abs(ensemble.base) + np.abs(predicted)
     few = OWN_ROUNDING * _largest_sums(ensemble) + 4 * epsilon * size
     quick = few + epsilon / 4 * _trees_of_outputs(ensemble) * size
-    excess = gap / quick
+    with np.errstate(invalid="ignore"):
+        excess = gap / quick
     # Where large leaves cancel each other, the prediction does not tell how large they were.
     for start, stop in row_blocks(len(gap), ensemble.block_rows):
         doubtful = np.flatnonzero((excess[start:stop] > 1).any(axis=1))
         if len(doubtful):
             columns = ensemble.columns(table.block(start, stop))[:, doubtful]
             rows = start + doubtful
-            excess[rows] = gap[rows] / (few[rows] + epsilon / 2 * _passed(ensemble, columns))
+            allowed = few[rows] + epsilon / 2 * _passed(ensemble, columns)
+            excess[rows] = gap[rows] / allowed
+    # What is not finite has no rounding to excuse it.
+    excess[~np.isfinite(gap)] = np.inf
     wrong = excess > 1
     if not wrong.any():
         return

@@ -229,7 +229,8 @@ class TreeExplainer:
         columns = np.empty((self.ensemble.n_features, n_rows))
         for start, stop in row_blocks(n_rows, self.ensemble.block_rows):
             columns[:, start:stop] = self.ensemble.columns(table.block(start, stop))
-        return columns, weight / weight.sum()
+        # Equal weights become whole numbers, whose sums are exact for backgrounds of any size.
+        return columns, weight / weight.max()
 
     def _mean_prediction(
         self, columns: NDArray[np.float64], weight: NDArray[np.float64], threads: int
@@ -244,7 +245,7 @@ class TreeExplainer:
             sums[number] = weight[start:stop] @ self.ensemble.sum_leaves(part)
 
         run_blocks(work, range(len(blocks)), threads)
-        mean: NDArray[np.float64] = self.ensemble.base + sums.sum(axis=0)
+        mean: NDArray[np.float64] = self.ensemble.base + sums.sum(axis=0) / weight.sum()
         return mean
 
     def _margin(self, given: ArrayLike | None, n_rows: int) -> NDArray[np.float64] | None:
