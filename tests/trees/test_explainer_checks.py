@@ -185,9 +185,9 @@ def with_wrong_leaf(explainer, change, rows=X):
     "train, parameters, n_rounds, change",
     [
         (boosted, {}, 10, 1e-4),
-        (boosted, {"learning_rate": 0.02}, 1000, 1e-2),
+        (boosted, {"learning_rate": 0.02}, 500, 1e-2),
         (light, {}, 100, 1e-8),
-        (light, {"learning_rate": 0.02}, 1000, 1e-8),
+        (light, {"learning_rate": 0.02}, 400, 1e-8),
     ],
 )
 def test_a_wrong_leaf_is_caught(train, parameters, n_rounds, change):
@@ -249,20 +249,20 @@ SHARP = {"learning_rate": 1.0, "max_depth": 8, "lambda": 0, "min_child_weight": 
 @pytest.mark.parametrize(
     "train, y, n_rounds, parameters",
     [
-        (boosted, REAL, 1000, {"learning_rate": 0.01, "max_depth": 3}),
+        (boosted, REAL, 1000, {"learning_rate": 0.01, "max_depth": 2}),
         # Trees that add up to a million: the library's float32 sums are off by tens.
-        (boosted, REAL + 1e6, 1000, {"max_depth": 3, "base_score": 0.0}),
-        (boosted, REAL, 1000, {"max_depth": 2, "base_score": 1e7}),
-        (boosted, REAL, 1000, SHARP),
-        (boosted, BINARY, 300, {**SHARP, "objective": "binary:logistic"}),
-        (boosted, 1e10 * REAL, 300, SHARP),
-        (boosted, 1e-8 * REAL, 300, {**SHARP, "base_score": 0.0}),
-        (boosted, REAL, 150, {"booster": "dart", "rate_drop": 0.3}),
+        (boosted, REAL + 1e6, 1000, {"max_depth": 2, "base_score": 0.0}),
+        (boosted, REAL, 300, {"max_depth": 2, "base_score": 1e7}),
+        (boosted, REAL, 300, SHARP),
+        (boosted, BINARY, 100, {**SHARP, "objective": "binary:logistic"}),
+        (boosted, 1e10 * REAL, 100, SHARP),
+        (boosted, 1e-8 * REAL, 100, {**SHARP, "base_score": 0.0}),
+        (boosted, REAL, 80, {"booster": "dart", "rate_drop": 0.3}),
         (light, REAL, 1000, {"learning_rate": 0.01, "max_depth": 3}),
         (light, REAL + 1e6, 1000, {"num_leaves": 4, "boost_from_average": False}),
         (light, REAL + 1e12, 300, {"learning_rate": 1.0, "min_data_in_leaf": 1}),
-        (light, 1e10 * REAL, 300, {"learning_rate": 1.0, "min_data_in_leaf": 1}),
-        (light, 1e-8 * REAL, 300, {"learning_rate": 1.0, "min_data_in_leaf": 1}),
+        (light, 1e10 * REAL, 100, {"learning_rate": 1.0, "min_data_in_leaf": 1}),
+        (light, 1e-8 * REAL, 100, {"learning_rate": 1.0, "min_data_in_leaf": 1}),
     ],
 )
 @pytest.mark.filterwarnings("ignore:.*deprecated")
