@@ -270,3 +270,16 @@ def test_honest_models_pass(train, y, n_rounds, parameters):
     model = train(y, n_rounds, **parameters)
     for background in (None, FRAME[:4]):
         sc.TreeExplainer(model, background)(FRAME[:40])
+
+
+def test_large_leaves_that_cancel_each_other_pass():
+    up = boosted(REAL + 1e6, 20, base_score=0.0)
+    data = xgboost.DMatrix(FRAME, REAL)
+    model = xgboost.train({"max_depth": 4, "nthread": 1}, data, 40, xgb_model=up)
+    explainer = sc.TreeExplainer(model)
+    predicted = model.predict(xgboost.DMatrix(FRAME), output_margin=True)
+    assert np.abs(predicted).max() < 100
+    assert np.abs(explainer.ensemble.predict(X) - predicted).max() > 1e-2
+    explainer(FRAME)
+    with pytest.raises(AdditivityError):
+        with_wrong_leaf(explainer, 10.0)(FRAME)
