@@ -54,7 +54,7 @@ class Background:
     columns : float64 (n_features, n_background)
         As `TreeEnsemble.columns` prepares them.
     weight : float64 (n_background,)
-        Sums to one.
+        Not negative, not all zero.
     n_threads : int
     """
 
@@ -68,6 +68,7 @@ class Background:
         self.paths = paths
         self.columns: NDArray[np.float64] | None = columns
         self.weight = weight
+        self.whole = weight.sum()
         self.levels = paths.most_of_tree(paths.ensemble.depth) + 1
         self.n_words = np.maximum(1, -(-paths.most_of_tree(paths.distinct) // 64))
         self.kept, rest = self._find(0, n_threads)
@@ -131,7 +132,7 @@ class Background:
                 total,
             )
             if used <= room:
-                return TreePatterns(tree, start, words[:used].copy(), total[:used].copy())
+                return TreePatterns(tree, start, words[:used].copy(), total[:used] / self.whole)
             room = used
 
 

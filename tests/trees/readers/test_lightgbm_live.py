@@ -211,6 +211,7 @@ def test_integers():
     assert (rounded != exact).any()
     np.testing.assert_array_equal(from_table(ensemble, frame), exact)
     np.testing.assert_array_equal(reader.predict_raw(booster, frame.to_numpy()), rounded)
+    np.testing.assert_array_equal(ensemble.predict(frame.to_numpy()), rounded)
 
 
 def test_labels_of_categories():

@@ -1,0 +1,110 @@
+"""Whether values sum to the prediction, but for the rounding that the library itself made."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._kernels import forest
+from ..errors import AdditivityError
+from ..tables import Table
+from ..threads import row_blocks
+from ..trees.ensemble import TreeEnsemble
+
+# Rounding of our own float64 sums, in units of the largest sum of leaves that could be.
+OWN_ROUNDING = 1e-11
+LEAVES_AT_ONCE = 1 << 18
+
+
+def check_additivity(
+    ensemble: TreeEnsemble,
+    table: Table,
+    sums: NDArray[np.float64],
+    predicted: NDArray[np.float64],
+    of_library: bool,
+) -> None:
+    """Compare values that were summed up with predictions.
+
+    Parameters
+    ----------
+    ensemble : TreeEnsemble
+    table : Table
+        The rows, to find their leaves where a difference is not obviously rounding.
+    sums : float64 (n_rows, n_outputs)
+        Base value and values of each row; without base margins, which would hide differences.
+    predicted : float64 (n_rows, n_outputs)
+    of_library : bool
+        Whether the predictions are sums in the library's own type, not in float64.
+
+    Raises
+    ------
+    AdditivityError
+        If a row differs by more than rounding; it names the worst.
+    """
+    dtype = ensemble.input_dtype if of_library else "float64"
+    epsilon = float(np.finfo(dtype).eps)
+    gap = np.abs(sums - predicted)
+    size = np.abs(ensemble.base) + np.abs(predicted)
+    few = OWN_ROUNDING * _largest_sums(ensemble) + 4 * epsilon * size
+    quick = few + epsilon / 4 * _trees_of_outputs(ensemble) * size
+    with np.errstate(invalid="ignore"):
+        excess = gap / quick
+    # Where large leaves cancel each other, the prediction does not tell how large they were.
+    for start, stop in row_blocks(len(gap), ensemble.block_rows):
+        doubtful = np.flatnonzero((excess[start:stop] > 1).any(axis=1))
+        if not len(doubtful):
+            continue
+        columns = ensemble.columns(table.block(start, stop))
+        step = max(1, LEAVES_AT_ONCE // max(1, ensemble.n_trees))
+        for some in np.split(doubtful, range(step, len(doubtful), step)):
+            rows = start + some
+            allowed = few[rows] + epsilon / 2 * _passed(ensemble, columns[:, some])
+            excess[rows] = gap[rows] / allowed
+    # What is not finite has no rounding to excuse it.
+    excess[~np.isfinite(gap)] = np.inf
+    wrong = excess > 1
+    if not wrong.any():
+        return
+    row, output = np.unravel_index(int(np.argmax(excess)), gap.shape)
+    raise AdditivityError(
+        f"the values of row {row}, output {output}, and the base value sum to "
+        f"{float(sums[row, output])!r}, but the model predicts "
+        f"{float(predicted[row, output])!r}; {int(wrong.any(axis=1).sum())} of "
+        f"{len(gap)} rows differ by more than rounding. The model was changed since it was read, "
+        "or not read as its library runs it: then please report it; check=None returns the values "
+        "all the same"
+    )
+
+
+def _passed(ensemble: TreeEnsemble, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum the sizes of all numbers that adding tree after tree rounds, (n_rows, n_outputs).
+
+    Rounding moves each of them by at most half an epsilon. The errors may well add up: models are
+    fitted to their own rounded predictions.
+    """
+    nodes = np.empty((columns.shape[1], ensemble.n_trees), np.int64)
+    forest.apply(ensemble.kernel, np.ascontiguousarray(columns), nodes)
+    nodes += ensemble.tree_offsets[:-1]
+    passed = np.zeros((len(nodes), ensemble.n_outputs))
+    for output in range(ensemble.n_outputs):
+        part = output - ensemble.tree_outputs
+        adds = (part >= 0) & (part < ensemble.values.shape[1])
+        leaves = ensemble.values[nodes[:, adds], part[adds]]
+        partial = np.abs(np.cumsum(leaves, axis=1)) + np.abs(leaves) + np.abs(ensemble.base[output])
+        passed[:, output] = partial.sum(axis=1)
+    return passed
+
+
+def _trees_of_outputs(ensemble: TreeEnsemble) -> NDArray[np.float64]:
+    width = ensemble.values.shape[1]
+    if width > 1:
+        return np.full(ensemble.n_outputs, float(ensemble.n_trees))
+    return np.bincount(ensemble.tree_outputs, minlength=ensemble.n_outputs).astype(np.float64)
+
+
+def _largest_sums(ensemble: TreeEnsemble) -> NDArray[np.float64]:
+    """Largest sum of leaves that each output could have, and at least something."""
+    largest = np.abs(ensemble.base) + np.finfo(np.float64).tiny
+    if ensemble.n_trees:
+        most = np.maximum.reduceat(np.abs(ensemble.values), ensemble.tree_offsets[:-1])
+        for k in range(ensemble.values.shape[1]):
+            np.add.at(largest, ensemble.tree_outputs + k, most[:, k])
+    return largest
