@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from . import coalitions as sets
 from . import indices
+from .arrays import real_numbers
 from .coalitions import Interaction, InteractionSet
 from .errors import InputError, MemoryLimitError
 from .result_file import checked_rows, not_ours, read_fields, write_fields
@@ -87,7 +88,7 @@ class InteractionValues:
         self._std_error = None if std_error is None else self._arranged(std_error, at, "std_error")
 
     def _arranged(self, given: Any, at: NDArray[np.int64] | None, what: str) -> NDArray[np.float64]:
-        array = np.array(given, dtype=np.float64, ndmin=1)
+        array = np.array(real_numbers(given, what), ndmin=1)
         if array.shape != (len(self._set),):
             raise InputError(
                 f"{what} must have one number for each of the {len(self._set)} interactions; got "
@@ -369,6 +370,8 @@ class InteractionValues:
         )
 
     __rmul__ = __mul__
+    # Without this, numpy would multiply its arrays by these values one entry at a time.
+    __array_ufunc__ = None
 
     def __truediv__(self, divisor: Any) -> "InteractionValues":
         if isinstance(divisor, bool) or not isinstance(divisor, int | float | np.number):
@@ -439,7 +442,7 @@ class InteractionValues:
 
     @classmethod
     def _from_fields(cls, fields: dict[str, NDArray[Any]]) -> "InteractionValues":
-        n_players = int(fields["n_players"])
+        n_players = sets.check_n_players(fields["n_players"][()])
         blocks: dict[int, NDArray[np.int32] | None] = {}
         for size, full in zip(fields["sizes"].tolist(), fields["complete"].tolist(), strict=True):
             rows = None if full else fields[f"interactions_{size}"]
@@ -449,7 +452,7 @@ class InteractionValues:
             fields["values"],
             chosen,
             index=str(fields["index"]),
-            order=int(fields["order"]),
+            order=fields["order"][()],
             n_players=n_players,
             baseline=float(fields["baseline"]),
             player_names=fields["player_names"].tolist() if "player_names" in fields else None,

@@ -1,7 +1,7 @@
 """Named arrays in one file (npz): written whole or not at all, read with suspicion."""
 
 import os
-import tempfile
+import secrets
 import zipfile
 import zlib
 from pathlib import Path
@@ -13,18 +13,30 @@ from numpy.typing import NDArray
 from .coalitions import InteractionSet
 from .errors import InputError
 
+# What reading a damaged zip file can raise; RuntimeError where a flag says that it is encrypted or
+# of another kind.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ValueError,
+    KeyError,
+    EOFError,
+    OSError,
+    RuntimeError,
+)
+
 
 def write_fields(path: str | os.PathLike[str], fields: dict[str, Any]) -> None:
     """Write the arrays; what stood at ``path`` is replaced only by the whole of the new."""
     target = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
+    # Opened like any other file, so that it gets the mode of any other file.
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **fields)
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        with temporary.open("xb") as file:
+            np.savez(file, fields=np.array(sorted(fields)), **fields)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def read_fields(path: str | os.PathLike[str], wanted: str, newest: int) -> dict[str, NDArray[Any]]:
@@ -38,7 +50,13 @@ def read_fields(path: str | os.PathLike[str], wanted: str, newest: int) -> dict[
             if str(fields["format"]) != wanted:
                 raise ValueError(f"its format is {fields['format']}")
             version = int(fields["version"])
-        except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError) as error:
+            if version < 1:
+                raise ValueError(f"its version is {version}")
+            # No checksum covers a zip file's directory: damage there can make fields vanish.
+            missing = set(fields["fields"].tolist()) - set(fields)
+            if missing:
+                raise ValueError(f"{min(missing)} is missing")
+        except _DAMAGE as error:
             raise not_ours(path, wanted, error) from error
     if version > newest:
         raise InputError(

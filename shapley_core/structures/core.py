@@ -96,8 +96,9 @@ def egalitarian_least_core(game: Game) -> CoreSolution:
 
     References
     ----------
-    Yan, Procaccia (2021), If you like Shapley then you'll love the core, AAAI 35; the least distance is found by non-negative least squares, Lawson,
-    Hanson (1974), Solving Least Squares Problems, algorithm LDP (23.27).
+    Yan, Procaccia (2021), If you like Shapley then you'll love the core, AAAI 35; the least
+    distance is found by non-negative least squares, Lawson, Hanson (1974), Solving Least Squares
+    Problems, algorithm LDP (23.27).
     """
     return _solve(game, "EgalitarianLeastCore")
 
@@ -119,7 +120,7 @@ def _solve(game: Game, index: str) -> CoreSolution:
     else:
         allocation, surplus = _least_core(worths, n, egalitarian=index == "EgalitarianLeastCore")
     values = player_values(allocation * scale, checked, index, float(table[0]), 1 << n)
-    return CoreSolution(values, -surplus * scale)
+    return CoreSolution(values, (0.0 - surplus) * scale)  # not -0.0
 
 
 def _least_core(worths: Vector, n: int, egalitarian: bool) -> tuple[Vector, float]:

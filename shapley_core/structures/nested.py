@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from .. import coalitions as sets
 from ..errors import InputError, MemoryLimitError
 from ..game import Game
+from ..memory import human_count
 from ..result import InteractionValues
 from ._checked import checked_game, player_values
 
@@ -215,7 +216,7 @@ def _walk(given: Game, tree: Tree, weights: _Weights, index: str) -> Interaction
     nodes = _Nodes(tree, game.n_players)
     if nodes.n_evaluations() > _MAX_EVALUATIONS:
         raise MemoryLimitError(
-            f"this structure takes {nodes.n_evaluations():.3g} coalitions (at most "
+            f"this structure takes {human_count(nodes.n_evaluations())} coalitions (at most "
             f"{_MAX_EVALUATIONS}): use smaller or more nested unions"
         )
     values = np.zeros(nodes.n_players)
