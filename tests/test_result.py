@@ -286,15 +286,14 @@ def test_every_flip_of_a_byte_is_refused_or_harmless(tmp_path):
     whole = path.read_bytes()
     # The directory at the end: names, lengths and flags, which no checksum covers.
     for at in range(whole.index(b"PK\x01\x02"), len(whole)):
-        for bit in (1, 32):
-            flipped = bytearray(whole)
-            flipped[at] ^= bit
-            path.write_bytes(flipped)
-            with suppress(InputError):
-                got = InteractionValues.load(path)
-                assert got == make()
-                assert (got.n_evaluations, got.is_exact) == (7, False)
-                np.testing.assert_array_equal(got.std_error, make().std_error)
+        flipped = bytearray(whole)
+        flipped[at] ^= 1 << at % 8
+        path.write_bytes(flipped)
+        with suppress(InputError):
+            got = InteractionValues.load(path)
+            assert got == make()
+            assert (got.n_evaluations, got.is_exact) == (7, False)
+            np.testing.assert_array_equal(got.std_error, make().std_error)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes of files")
