@@ -341,7 +341,8 @@ class InteractionValues:
         return InteractionValues(values, self._set, **(kept | changed))
 
     def __sub__(self, other: Any) -> "InteractionValues":
-        return self + -other
+        difference: InteractionValues = self + -other
+        return difference
 
     def __mul__(self, factor: Any) -> "InteractionValues":
         if isinstance(factor, bool) or not isinstance(factor, int | float | np.number):
