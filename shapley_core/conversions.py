@@ -13,6 +13,7 @@ from .errors import InputError
 from .game import TableGame, check_table_size
 from .indices import IndexSpec
 from .indices.tables import exact_moments
+from .memory import check_memory
 from .result import InteractionValues
 from .threads import resolve_threads
 
@@ -46,6 +47,8 @@ def to_game(values: InteractionValues, *, n_threads: int | None = None) -> Table
     MemoryLimitError
         If the table would not fit.
     """
+    if not isinstance(values, InteractionValues):
+        raise TypeError(f"InteractionValues are wanted, not {type(values).__name__}")
     spec = indices.get(values.index)
     threads = resolve_threads(n_threads)
     n = values.n_players
@@ -61,8 +64,12 @@ def to_game(values: InteractionValues, *, n_threads: int | None = None) -> Table
             f"{spec.name} determines the game only with all interactions up to order {n}; these "
             f"are {len(values)} of order {values.order}. Only Moebius values may be partial"
         )
+    full = list(given.sizes) == list(range(1, n + 1)) and len(given) == (1 << n) - 1
+    if full:
+        # The table, and what either the transforms or the positions of the values take.
+        check_memory(8 * (5 << n), f"a table of {n} players from its values", "Use fewer players")
     table = np.zeros(1 << n)
-    if list(given.sizes) == list(range(1, n + 1)) and len(given) == (1 << n) - 1:
+    if full:
         table[np.concatenate(sets.positions_by_size(n, n)[1:])] = values.values
     else:
         for size in given.sizes:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from . import coalitions as sets
 from . import indices, transforms
 from .coalitions import InteractionSet
-from .errors import UnknownIndexError
-from .game import as_table
+from .errors import InputError, UnknownIndexError
+from .game import as_table, check_table_size
 from .indices import BetaLaw, IndexSpec, PointLaw, ProbabilisticValue
 from .indices.tables import exact_moments
 from .memory import check_memory, human_bytes
@@ -77,8 +77,14 @@ def exact(
     if isinstance(spec, IndexSpec) and spec.has_constant:
         weights = indices.fold_weights(spec, n, 0, order)
         baseline += float(transforms.fold(values, baseline, weights, 0, n, threads)[0, 0])
+    found = np.concatenate([by_size.pop(size) for size in range(1, order + 1)])
+    if not np.isfinite([found.min(), found.max(), baseline]).all():
+        raise InputError(
+            f"the worths, from {values.min():g} to {values.max():g}, are so large that their "
+            "differences overflow float64: divide them all by one number"
+        )
     return InteractionValues(
-        np.concatenate([by_size[size] for size in range(1, order + 1)]),
+        found,
         InteractionSet.complete(n, order),
         index=spec.name,
         order=order,
@@ -102,10 +108,13 @@ def _check(spec: IndexSpec | ProbabilisticValue, n_players: int | None, given: A
             )
         return order
     spec.check(n_players, order)
+    check_table_size(n_players)
     count = sets.n_interactions(n_players, order)
-    arrays = 1 if _few(n_players, order) else 3
+    # By transforms: the table, the work and the sums, and three more to put the sums in order.
+    arrays = 1 if _few(n_players, order) else 6
+    # By folds: the values of each size, those of all, and what the interactions are found by.
     check_memory(
-        8 * (arrays << n_players) + 8 * count,
+        8 * (arrays << n_players) + 8 * (order + 2) * count * (arrays == 1),
         f"the table of {n_players} players with {spec.name} of order {order} ({count} values, "
         f"{human_bytes(8 * count)})",
         "Ask for a lower order, or use an estimator",
@@ -159,6 +168,7 @@ def _by_transforms(
             transforms.add_weighed(work, sign * factors, threads, sums)
     for size in others:
         _add_size(values, baseline, spec, n, size, order, threads, work, sums)
+    del work  # before its room is needed to put the sums in order
     places = sets.positions_by_size(n, order)
     return {size: sums[places[size]] for size in range(1, order + 1)}
 

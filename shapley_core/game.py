@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import coalitions as sets
+from .arrays import real_numbers
 from .errors import InputError, MemoryLimitError
 from .memory import check_memory, human_bytes
 
@@ -57,11 +58,11 @@ class TableGame:
     """
 
     def __init__(self, values: Any, player_names: Iterable[Any] | None = None) -> None:
-        given = np.asarray(values)
-        if given.ndim != 1 or given.dtype.kind not in "biuf":
+        given = real_numbers(values, "values")
+        if given.ndim != 1:
             raise InputError(
                 "values must be a one-dimensional array of 2**n_players real numbers; got shape "
-                f"{given.shape}, {given.dtype}"
+                f"{given.shape}"
             )
         length = given.shape[0]
         if length < 2 or length & (length - 1):
@@ -69,7 +70,7 @@ class TableGame:
                 f"values has {length} worths; a table has one for each coalition, so 2, 4, 8, ... "
                 "2**n_players of them"
             )
-        table = np.ascontiguousarray(given, dtype=np.float64).view()
+        table = np.ascontiguousarray(given).view()
         table.flags.writeable = False
         # Minimum and maximum pass a NaN on, and need no array of bools beside a large table.
         if not (np.isfinite(table.min()) and np.isfinite(table.max())):
@@ -208,17 +209,14 @@ class CallableGame:
     def _checked(
         self, answer: Any, matrix: NDArray[np.bool_], start: int, count: int
     ) -> NDArray[np.float64]:
-        values = np.asarray(answer)
-        if values.shape == (count, 1):
-            values = values[:, 0]
-        if values.shape != (count,):
+        floats = real_numbers(answer, f"what worth returns for {count} coalitions")
+        if floats.shape == (count, 1):
+            floats = floats[:, 0]
+        if floats.shape != (count,):
             raise InputError(
                 f"worth was given {count} coalitions and must return an array of shape ({count},); "
-                f"it returned shape {values.shape}"
+                f"it returned shape {floats.shape}"
             )
-        if values.dtype.kind not in "biuf":
-            raise InputError(f"worth must return real numbers; it returned {values.dtype}")
-        floats = values.astype(np.float64)
         wrong = np.flatnonzero(~np.isfinite(floats))
         if len(wrong):
             players = sets.players_of(matrix[start + wrong[0]])

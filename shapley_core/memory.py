@@ -30,12 +30,19 @@ def check_memory(count: int, what: str, advice: str) -> None:
 
 def human_bytes(count: int) -> str:
     """A number of bytes for a message: ``2.0 GiB``."""
+    if count >= 1 << 60:
+        # As a power: with thousands of players the number itself would fill pages.
+        return f"2**{count.bit_length() - 41} TiB"
     for power, unit in ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")):
         if count >= 1 << power:
-            # The integer division keeps a count beyond float64 from overflowing.
             return (
                 f"{(count * 10 >> power) / 10:.1f} {unit}"
                 if power < 40
                 else (f"{count >> power} {unit}")
             )
     return f"{count} bytes"
+
+
+def human_count(count: int) -> str:
+    """A number of things for a message, however large."""
+    return str(count) if count < 10**12 else f"over 2**{count.bit_length() - 1}"

@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 
 from . import coalitions as sets
 from . import indices
+from .arrays import real_numbers
 from .coalitions import Interaction, InteractionSet
 from .errors import InputError, MemoryLimitError
-from .result_file import checked_rows, not_ours, read_fields, write_fields
-
-FILE_FORMAT = "shapley_core.InteractionValues"
-FILE_VERSION = 1
+from .result_file import read_values, write_values
 
 
 class InteractionValues:
@@ -87,7 +85,7 @@ class InteractionValues:
         self._std_error = None if std_error is None else self._arranged(std_error, at, "std_error")
 
     def _arranged(self, given: Any, at: NDArray[np.int64] | None, what: str) -> NDArray[np.float64]:
-        array = np.array(given, dtype=np.float64, ndmin=1)
+        array = np.array(real_numbers(given, what), ndmin=1)
         if array.shape != (len(self._set),):
             raise InputError(
                 f"{what} must have one number for each of the {len(self._set)} interactions; got "
@@ -309,7 +307,9 @@ class InteractionValues:
                 return f"{what} {mine!r} and {its!r}"
         return None if self._set == other._set else "different interactions"
 
-    def _combined(self, other: "InteractionValues", sign: float) -> "InteractionValues":
+    def __add__(self, other: Any) -> "InteractionValues":
+        if not isinstance(other, InteractionValues):
+            return NotImplemented
         reason = self._same_kind(other)
         if reason is not None:
             raise InputError(f"values can be added only when they are of one kind; got {reason}")
@@ -321,54 +321,39 @@ class InteractionValues:
             errors = np.hypot(mine, its)
         counts = (self._n_evaluations, other._n_evaluations)
         return self._like(
-            self._values + sign * other._values,
-            self._baseline + sign * other._baseline,
-            errors,
-            None if counts[0] is None or counts[1] is None else counts[0] + counts[1],
-            self._is_exact and other._is_exact,
+            self._values + other._values,
+            baseline=self._baseline + other._baseline,
+            std_error=errors,
+            n_evaluations=None if None in counts else sum(filter(None, counts)),
+            is_exact=self._is_exact and other._is_exact,
         )
 
-    def _like(
-        self,
-        values: NDArray[np.float64],
-        baseline: float,
-        std_error: NDArray[np.float64] | None,
-        n_evaluations: int | None,
-        is_exact: bool,
-    ) -> "InteractionValues":
-        return InteractionValues(
-            values,
-            self._set,
-            index=self._index,
-            order=self._order,
-            n_players=self._n_players,
-            baseline=baseline,
-            player_names=self._player_names,
-            std_error=std_error,
-            n_evaluations=n_evaluations,
-            is_exact=is_exact,
-        )
-
-    def __add__(self, other: Any) -> "InteractionValues":
-        return (
-            self._combined(other, 1.0) if isinstance(other, InteractionValues) else NotImplemented
-        )
+    def _like(self, values: NDArray[np.float64], **changed: Any) -> "InteractionValues":
+        """Other values of the same kind."""
+        kept: dict[str, Any] = {
+            "index": self._index,
+            "order": self._order,
+            "n_players": self._n_players,
+            "player_names": self._player_names,
+            "n_evaluations": self._n_evaluations,
+            "is_exact": self._is_exact,
+        }
+        return InteractionValues(values, self._set, **(kept | changed))
 
     def __sub__(self, other: Any) -> "InteractionValues":
-        return (
-            self._combined(other, -1.0) if isinstance(other, InteractionValues) else NotImplemented
-        )
+        difference: InteractionValues = self + -other
+        return difference
 
     def __mul__(self, factor: Any) -> "InteractionValues":
         if isinstance(factor, bool) or not isinstance(factor, int | float | np.number):
             return NotImplemented
         by = float(factor)
         errors = None if self._std_error is None else abs(by) * self._std_error
-        return self._like(
-            by * self._values, by * self._baseline, errors, self._n_evaluations, self._is_exact
-        )
+        return self._like(by * self._values, baseline=by * self._baseline, std_error=errors)
 
     __rmul__ = __mul__
+    # Without this, numpy would multiply its arrays by these values one entry at a time.
+    __array_ufunc__ = None
 
     def __truediv__(self, divisor: Any) -> "InteractionValues":
         if isinstance(divisor, bool) or not isinstance(divisor, int | float | np.number):
@@ -399,28 +384,7 @@ class InteractionValues:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to a file (npz); what stood there is replaced only by the whole of the new."""
-        fields: dict[str, Any] = {
-            "format": np.array(FILE_FORMAT),
-            "version": np.array(FILE_VERSION),
-            "index": np.array(self._index),
-            "order": np.array(self._order),
-            "n_players": np.array(self._n_players),
-            "baseline": np.array(self._baseline),
-            "is_exact": np.array(self._is_exact),
-            "values": self._values,
-            "sizes": np.array(self._set.sizes, dtype=np.int64),
-            "complete": np.array([self._set.is_complete(size) for size in self._set.sizes], bool),
-        }
-        for size in self._set.sizes:
-            if not self._set.is_complete(size):
-                fields[f"interactions_{size}"] = self._set.block(size)
-        if self._std_error is not None:
-            fields["std_error"] = self._std_error
-        if self._n_evaluations is not None:
-            fields["n_evaluations"] = np.array(self._n_evaluations)
-        if self._player_names is not None:
-            fields["player_names"] = np.array(self._player_names, dtype=np.str_)
-        write_fields(path, fields)
+        write_values(path, self)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "InteractionValues":
@@ -431,29 +395,4 @@ class InteractionValues:
         InputError
             If the file is something else, damaged, or written by a later version.
         """
-        fields = read_fields(path, FILE_FORMAT, FILE_VERSION)
-        try:
-            return cls._from_fields(fields)
-        except (KeyError, ValueError, TypeError, IndexError) as error:
-            raise not_ours(path, FILE_FORMAT, error) from error
-
-    @classmethod
-    def _from_fields(cls, fields: dict[str, NDArray[Any]]) -> "InteractionValues":
-        n_players = int(fields["n_players"])
-        blocks: dict[int, NDArray[np.int32] | None] = {}
-        for size, full in zip(fields["sizes"].tolist(), fields["complete"].tolist(), strict=True):
-            rows = None if full else fields[f"interactions_{size}"]
-            blocks[int(size)] = None if rows is None else checked_rows(rows, size, n_players)
-        chosen = InteractionSet(n_players, blocks)
-        return cls(
-            fields["values"],
-            chosen,
-            index=str(fields["index"]),
-            order=int(fields["order"]),
-            n_players=n_players,
-            baseline=float(fields["baseline"]),
-            player_names=fields["player_names"].tolist() if "player_names" in fields else None,
-            std_error=fields.get("std_error"),
-            n_evaluations=int(fields["n_evaluations"]) if "n_evaluations" in fields else None,
-            is_exact=bool(fields["is_exact"]),
-        )
+        return read_values(path, cls)

@@ -12,7 +12,7 @@ import shapley_core
 PACKAGE = Path(shapley_core.__file__).parent
 FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 
-LOW = {"_kernels", "errors", "memory", "threads"}
+LOW = {"_kernels", "arrays", "errors", "memory", "threads"}
 GAME = LOW | {"coalitions", "indices", "transforms", "game", "result"}
 TREES = {"trees", "tables", "explanation"}
 
@@ -21,6 +21,7 @@ TREES = {"trees", "tables", "explanation"}
 MAY_IMPORT = {
     "_kernels": set(),
     "errors": set(),
+    "arrays": {"errors"},
     "memory": {"errors"},
     "threads": {"_kernels", "errors"},
     "coalitions": {"_kernels", "errors", "memory"},

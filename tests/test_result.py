@@ -1,3 +1,4 @@
+import os
 import pickle
 import zipfile
 from contextlib import suppress
@@ -152,6 +153,14 @@ def test_arithmetic():
             wrong()
 
 
+def test_arithmetic_with_arrays():
+    assert (np.float64(2) * make())[0] == 2.0
+    with pytest.raises(TypeError):
+        make() * np.ones(3)
+    with pytest.raises(TypeError):
+        np.ones(3) * make()
+
+
 def test_comparison():
     r = make()
     near = make([1.0 + 1e-13, -2.0, 4.0])
@@ -253,12 +262,15 @@ def rewritten(path, **changed):
     ("changed", "message"),
     [({"version": 99}, "version 99; this shapley_core reads versions up to 1"),
      ({"format": "other"}, "its format is other"), ({"format": None}, "KeyError"),
-     ({"values": None}, "KeyError"), ({"values": np.ones(2)}, "each of the 3"),
+     ({"values": None}, "values is missing"), ({"values": np.ones(2)}, "each of the 3"),
      ({"interactions_2": np.array([[1, 0]])}, "not sorted"),
      ({"interactions_2": np.array([[0, 3]])}, "0..2"),
      ({"interactions_1": np.array([[2], [0]])}, "not sorted"),
      ({"interactions_1": np.array([[0.0], [2.0]])}, "float64"),
-     ({"n_players": 0}, "not a file of"), ({"values": np.array(["a", "b", "c"])}, "damaged")],
+     ({"n_players": 0}, "not a file of"), ({"values": np.array(["a", "b", "c"])}, "damaged"),
+     ({"n_players": 3.7}, "n_players"), ({"values": np.ones(3) * 1j}, "real numbers"),
+     ({"version": 0}, "version is 0"), ({"player_names": None}, "player_names is missing"),
+     ({"std_error": None}, "std_error is missing")],
 )  # fmt: skip
 def test_wrong_fields(changed, message, tmp_path):
     path = tmp_path / "r.npz"
@@ -266,6 +278,30 @@ def test_wrong_fields(changed, message, tmp_path):
     rewritten(path, **changed)
     with pytest.raises(InputError, match=message):
         InteractionValues.load(path)
+
+
+def test_every_flip_of_a_byte_is_refused_or_harmless(tmp_path):
+    path = tmp_path / "r.npz"
+    make().save(path)
+    whole = path.read_bytes()
+    # The directory at the end: names, lengths and flags, which no checksum covers.
+    for at in range(whole.index(b"PK\x01\x02"), len(whole)):
+        flipped = bytearray(whole)
+        flipped[at] ^= 1 << at % 8
+        path.write_bytes(flipped)
+        with suppress(InputError):
+            got = InteractionValues.load(path)
+            assert got == make()
+            assert (got.n_evaluations, got.is_exact) == (7, False)
+            np.testing.assert_array_equal(got.std_error, make().std_error)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of files")
+def test_a_saved_file_is_as_readable_as_any_other(tmp_path):
+    make().save(tmp_path / "r.npz")
+    (tmp_path / "other").touch()
+    modes = [(tmp_path / name).stat().st_mode for name in ("r.npz", "other")]
+    assert modes[0] == modes[1]
 
 
 def test_other_files(tmp_path):

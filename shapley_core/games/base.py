@@ -23,6 +23,7 @@ from ..coalitions import Interaction, InteractionSet
 from ..errors import InputError, MemoryLimitError, UnknownIndexError
 from ..indices import IndexSpec
 from ..indices.tables import exact_weights
+from ..memory import human_count
 from ..result import InteractionValues
 
 _MAX_INTERACTIONS = 2**24
@@ -153,8 +154,8 @@ class AnalyticGame(ABC):
         count = sets.n_interactions(self._n_players, order)
         if count > _MAX_INTERACTIONS:
             raise MemoryLimitError(
-                f"{self._n_players} players have {count:.3g} interactions of up to {order} "
-                f"players; the most is {_MAX_INTERACTIONS}: ask for a smaller order"
+                f"{self._n_players} players have {human_count(count)} interactions of up to "
+                f"{order} players; the most is {_MAX_INTERACTIONS}: ask for a smaller order"
             )
         return spec, order
 

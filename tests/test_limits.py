@@ -1,0 +1,115 @@
+"""What is too large, too odd or no number: refused with a message, never computed wrongly."""
+
+import importlib
+import tracemalloc
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from shapley_core import conversions, games, structures
+from shapley_core.errors import InputError, MemoryLimitError
+from shapley_core.game import CallableGame, TableGame
+from shapley_core.result import InteractionValues
+
+# The package gives the function under the name of its module.
+engine = importlib.import_module("shapley_core.exact")
+
+RAGGED = [[1], [2, 3], [4], [5]]
+MASKED = np.ma.masked_array([0.0, 1.0, 2.0, 3.0], mask=[False, False, False, True])
+
+
+@pytest.mark.parametrize("wrong", [RAGGED, MASKED, [0, 1, 2, None], [0, 1, 2, "3"], {1: 2}])
+def test_worths_that_are_no_real_numbers(wrong):
+    with pytest.raises(InputError, match="real numbers"):
+        TableGame(wrong)
+    with pytest.raises(InputError, match="worth"):
+        CallableGame(lambda S: wrong, 2).table()
+
+
+@pytest.mark.parametrize("worth", [2**70, Fraction(1, 3), np.float32(0.5)])
+def test_worths_of_any_exact_type(worth):
+    given = [0, worth, worth, worth]
+    assert TableGame(given).grand_worth == float(worth)
+    assert CallableGame(lambda S: given, 2).table().grand_worth == float(worth)
+
+
+@pytest.mark.parametrize("order", [1, 4])
+def test_worths_whose_differences_overflow(order):
+    worths = np.zeros(16)
+    worths[0], worths[-1] = -1.7e308, 1.7e308
+    with pytest.raises(InputError, match="divide"):
+        engine.exact(TableGame(worths), "SII", order)
+
+
+def test_a_worth_beyond_float64():
+    with pytest.raises(InputError, match="float64"):
+        TableGame([0, 10**400])
+
+
+@pytest.mark.parametrize("n", [31, 1000, 20000])
+@pytest.mark.parametrize("order", [1, 2, 500])
+def test_messages_for_absurd_numbers_of_players(n, order):
+    if order > n:
+        return
+    with pytest.raises(MemoryLimitError, match="estimator") as caught:
+        engine.exact(CallableGame(lambda S: 1 / 0, n), "SII", order)
+    assert len(str(caught.value)) < 400
+    with pytest.raises(MemoryLimitError) as caught:
+        structures.owen(games.Glove(1, n - 1), [[player] for player in range(n)])
+    assert len(str(caught.value)) < 400
+
+
+def test_messages_for_absurd_numbers_of_interactions():
+    with pytest.raises(MemoryLimitError, match="smaller order") as caught:
+        games.Airport([1] * 5000).exact("SII", 2000)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("index", "order"),
+    [("SV", 1), ("k-SII", 2), ("SII", 5), ("SII", 8), ("JointSV", 16), ("FSII", 15), ("SGV", 16)],
+)
+def test_the_memory_that_is_foreseen_is_enough(index, order, monkeypatch):
+    n = 16
+    foreseen = []
+    monkeypatch.setattr(engine, "check_memory", lambda count, *_: foreseen.append(count))
+    game = TableGame(np.random.default_rng(1).standard_normal(1 << n))
+    engine.exact(game, index, order)  # what is cached is not counted
+    tracemalloc.start()
+    try:
+        engine.exact(game, index, order)
+        used = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert used + game.values.nbytes <= foreseen[-1] + (1 << 19)
+    if order <= 2:
+        assert used < game.values.nbytes
+
+
+@pytest.mark.parametrize("index", ["SII", "Moebius"])
+def test_the_way_back_foresees_its_memory(index, monkeypatch):
+    n = 16
+    foreseen = []
+    monkeypatch.setattr(conversions, "check_memory", lambda count, *_: foreseen.append(count))
+    values = engine.exact(TableGame(np.random.default_rng(1).standard_normal(1 << n)), index, n)
+    conversions.to_game(values)
+    tracemalloc.start()
+    try:
+        conversions.to_game(values)
+        used = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert used <= foreseen[-1] + (1 << 19)
+
+
+@pytest.mark.parametrize("wrong", [3, TableGame([0, 1])])
+def test_the_way_back_takes_values_alone(wrong):
+    with pytest.raises(TypeError, match="InteractionValues"):
+        conversions.to_game(wrong)
+
+
+@pytest.mark.parametrize("wrong", [[1j], ["a"], [None], RAGGED[:2]])
+def test_values_that_are_no_real_numbers(wrong):
+    with pytest.raises(InputError, match="values must be real numbers"):
+        InteractionValues(wrong, [(0,)], index="SV", order=1, n_players=1, baseline=0.0)
