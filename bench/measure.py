@@ -42,7 +42,7 @@ def alternate(works: dict[str, Callable[[], Any]], budget: float) -> dict[str, T
     calls = dict.fromkeys(names, 0)
     for number in range(MOST_ROUNDS):
         playing = [name for name in names if number == 0 or spent[name] < budget / len(names)]
-        if number and not set(playing) - {names[0]}:
+        if number and (sum(spent.values()) > 2 * budget or not set(playing) - {names[0]}):
             break
         for name in names if number % 2 == 0 else reversed(names):
             if name != names[0] and name not in playing:

@@ -15,9 +15,9 @@ from .measure import alternate, middle, paired_ratio
 
 TEXT = """\
 CPU time of one thread, the contenders taking turns in one process: median (quartiles) of rounds;
-`/ shapley_core` is the ratio within a round. `numpy Moebius` is a plain transform of the same table,
-a measure of the machine, not of the index. `difference` is the largest from shapley_core's values,
-relative to the largest."""
+`/ shapley_core` is the ratio within a round. `numpy Moebius` is a plain transform of the same
+table, a measure of the machine, not of the index. `difference` is the largest from shapley_core's
+values, relative to the largest."""
 
 
 def run(quick: bool, peers: list[str], say: Any) -> dict[str, Any]:
