@@ -1,11 +1,10 @@
 """``python -m bench [SUITE ...] [--quick] [--peers ...] [--out DIR]``, from the repository's root.
 
-Writes ``bench.json`` and one Markdown page a suite to DIR; docs/bench.md says how to read them.
+Writes ``bench-SUITE.json`` and a Markdown page for each suite; docs/bench.md says how to read them.
 """
 
 import argparse
 import os
-import shlex
 import sys
 import time
 from pathlib import Path
@@ -29,6 +28,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small sizes, well under a minute")
     parser.add_argument("--peers", default=",".join(PEERS), help="default: %(default)s")
     parser.add_argument("--out", type=Path, default=Path("bench-results"), metavar="DIR")
+    parser.add_argument("--pages", type=Path, metavar="DIR", help="of the pages; default: as --out")
     options = parser.parse_args()
     asked = [name for name in options.peers.split(",") if name]
     for kind, given, known in (("suite", options.suites, SUITES), ("peer", asked, PEERS)):
@@ -42,18 +42,20 @@ def main() -> None:
     absent = [f"{name}: not installed" for name in asked if name not in peers]
     for line in absent:
         say(line)
-    start = time.perf_counter()
-    command = shlex.join(["python", "-m", "bench", *sys.argv[1:]])
-    result = {"command": command, "quick": options.quick, "environment": environment()}
-    result["suites"] = {}
+    flags = f"{'--quick ' * options.quick}--peers {options.peers}"
     for name in options.suites or SUITES:
-        suite = SUITES[name](options.quick, peers, say)
-        suite["skipped"] = absent + suite["skipped"]
-        result["suites"][name] = suite
-    result["seconds"] = time.perf_counter() - start
-    for path in write(result, options.out):
-        print(path)
-    say(f"{result['seconds']:.0f} s")
+        start = time.perf_counter()
+        result = {
+            "suite": name,
+            "command": f"python -m bench {name} {flags}",
+            "quick": options.quick,
+            "environment": environment(),
+        }
+        result |= SUITES[name](options.quick, peers, say)
+        result["skipped"] = absent + result["skipped"]
+        result["seconds"] = time.perf_counter() - start
+        for path in write(result, options.out, options.pages or options.out):
+            print(path)
 
 
 if __name__ == "__main__":

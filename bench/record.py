@@ -46,32 +46,33 @@ def _cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def write(result: dict[str, Any], out: Path) -> list[Path]:
-    """Write ``bench.json`` and a Markdown page for each suite."""
+def write(result: dict[str, Any], out: Path, pages: Path) -> list[Path]:
+    """Write everything to ``bench-SUITE.json``, and what there is to read to ``bench-SUITE.md``."""
     out.mkdir(parents=True, exist_ok=True)
-    paths = [out / "bench.json"]
-    paths[0].write_text(json.dumps(result, indent=1) + "\n")
-    for name, suite in result["suites"].items():
-        paths.append(out / f"bench-{name}.md")
-        paths[-1].write_text(page(name, suite, result))
-    return paths
+    pages.mkdir(parents=True, exist_ok=True)
+    data = out / f"bench-{result['suite']}.json"
+    data.write_text(json.dumps(result, indent=1) + "\n")
+    text = pages / f"bench-{result['suite']}.md"
+    text.write_text(page(result))
+    return [data, text]
 
 
-def page(name: str, suite: dict[str, Any], result: dict[str, Any]) -> str:
+def page(result: dict[str, Any]) -> str:
     env = result["environment"]
     versions = ", ".join(f"{package} {number}" for package, number in env["versions"].items())
     load = "" if env["load"] is None else f", load {env['load']:.1f} at the start"
     parts = [
-        f"# Bench: {name}",
-        f"{env['date']}, {'quick' if result['quick'] else 'full'} mode: `{result['command']}`. "
+        f"# Bench: {result['suite']}",
+        f"{env['date']}, {'quick' if result['quick'] else 'full'} mode, {result['seconds']:.0f} s: "
+        f"`{result['command']}`. "
         f"{env['cpu']}, {env['cores']} cores, {env['memory']}, {env['system']}{load}.\n\n"
         f"{versions}.",
-        suite["text"],
+        result["text"],
     ]
-    for table in suite["tables"]:
+    for table in result["tables"]:
         parts.append(f"## {table['title']}\n\n{_table(table['rows'])}")
-    if suite["skipped"]:
-        parts.append("## Left out\n\n" + "\n".join(f"- {line}" for line in suite["skipped"]))
+    if result["skipped"]:
+        parts.append("## Left out\n\n" + "\n".join(f"- {line}" for line in result["skipped"]))
     return "\n\n".join(parts) + "\n"
 
 
