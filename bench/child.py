@@ -22,8 +22,8 @@ def threads(order: dict[str, Any], booster: Any, X: Any, background: Any) -> dic
         call = CONTENDERS[name](booster, background, threads=count)
 
         def work() -> None:
-            # XGBoost takes the number from the model; our check of the sums runs its prediction.
-            if order["library"] == "xgboost":
+            # XGBoost takes the number from the model.
+            if hasattr(booster, "set_param"):
                 booster.set_param("nthread", count)
             call(X)
 
@@ -71,10 +71,13 @@ def main() -> None:
 
     X = np.load(order["data"])
     background = X[: order["background"]] if order["background"] else None
-    if order["library"] == "xgboost":
+    if order["contender"] == "shapley_core":
+        # It reads the file; without the library, neither its threads nor its memory count.
+        booster: Any = order["model"]
+    elif order["library"] == "xgboost":
         import xgboost
 
-        booster: Any = xgboost.Booster({"nthread": 1}, model_file=order["model"])
+        booster = xgboost.Booster({"nthread": 1}, model_file=order["model"])
     else:
         import lightgbm
 

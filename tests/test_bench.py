@@ -1,9 +1,11 @@
 """The bench runs in its quick mode, and what it writes is complete."""
 
+import importlib
 import json
 import math
 import subprocess
 import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -133,3 +135,49 @@ def test_unknown_names_are_refused(arguments, said):
     done = bench("--quick", *arguments)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+@pytest.fixture
+def measure(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    return importlib.import_module("bench.measure")
+
+
+def test_contenders_take_turns_and_the_slow_one_sits_out(measure):
+    seen = []
+
+    def work(name, seconds):
+        def call():
+            seen.append(name)
+            time.sleep(seconds)
+
+        return call
+
+    times = measure.alternate({"a": work("a", 0.006), "b": work("b", 0.006)}, 10)
+    assert "".join(seen[:8]) == "aabbbaab"  # each warms up once; the order turns round by round
+    assert len(times["a"].wall) == len(times["b"].wall) == measure.MOST_ROUNDS
+    assert min(times["a"].wall) >= 0.006 > 0.003 > max(times["a"].cpu)
+
+    times = measure.alternate(
+        {"a": work("a", 0.01), "b": work("b", 0.2), "c": work("c", 0.01)}, 0.5
+    )
+    assert [sample is None for sample in times["b"].wall[:2]] == [False, True]
+    assert len(times["a"].wall) > 2 and None not in times["a"].wall
+
+
+def test_ratios_are_taken_round_by_round(measure):
+    ours, theirs = [1.0, 10.0, 2.0, 5.0], [3.0, 30.0, 8.0, None]
+    assert measure.paired_ratio(ours, theirs) == pytest.approx([3, 3, 3.5])
+    assert measure.paired_ratio(ours, theirs, factor=2) == pytest.approx([6, 6, 7])
+
+
+def test_rows_are_as_many_as_the_time_takes(measure, monkeypatch):
+    asked = []
+
+    def timed(call):
+        call()
+        return 0.0, 0.001 * asked[-1]
+
+    monkeypatch.setattr(measure, "timed", timed)
+    for limit, expected in ((0.05, 10), (0.25, 250), (10, 250), (0.0001, 1)):
+        assert measure.affordable(lambda X: asked.append(len(X)), range(250), limit) == expected
