@@ -11,7 +11,7 @@ import numpy as np
 
 # A sample that lasts less is made of several calls, or the clock's grain would show.
 SHORTEST = 0.005
-MOST_ROUNDS = 9
+LEAST_ROUNDS, MOST_ROUNDS = 3, 9
 
 
 @dataclass
@@ -31,35 +31,36 @@ def timed(work: Callable[[], Any], calls: int = 1) -> tuple[float, float]:
 
 
 def alternate(works: dict[str, Callable[[], Any]], budget: float) -> dict[str, Times]:
-    """Let the contenders take turns: A B C, C B A, A B C, ... for about ``budget`` seconds.
+    """Let the contenders take turns: A B C, C B A, A B C, ... for about ``budget`` CPU seconds.
 
-    All run in the first round. Later, one that has used its share of the budget sits out; the
-    first named, which the others are compared with, runs in every round.
+    All run in the first round. Later, one that has used its share of the budget sits out. The
+    first named, which the others are compared with, runs in every round, three at least.
     """
     names = list(works)
+    first, share = names[0], budget / len(names)
     times = {name: Times() for name in names}
     spent = dict.fromkeys(names, 0.0)
     calls = dict.fromkeys(names, 0)
     for number in range(MOST_ROUNDS):
-        playing = [name for name in names if number == 0 or spent[name] < budget / len(names)]
-        if number and (sum(spent.values()) > 2 * budget or not set(playing) - {names[0]}):
+        playing = {name for name in names[1:] if number == 0 or spent[name] < share}
+        if number >= LEAST_ROUNDS and (spent[first] > budget or not playing):
             break
         for name in names if number % 2 == 0 else reversed(names):
-            if name != names[0] and name not in playing:
+            if name != first and name not in playing:
                 times[name].cpu.append(None)
                 times[name].wall.append(None)
                 continue
             if not calls[name]:
                 cpu, wall = timed(works[name])
-                spent[name] += wall
+                spent[name] += cpu
                 calls[name] = max(1, int(SHORTEST / max(wall, 1e-7)))
             # What fills its share with the first call needs no warming up, and gets one sample.
-            if number or spent[name] < budget / len(names):
+            if number or spent[name] < share:
                 cpu, wall = timed(works[name], calls[name])
+                # A round costs as much as it lasts, however many calls it is made of.
+                spent[name] += cpu * calls[name]
             times[name].cpu.append(cpu)
             times[name].wall.append(wall)
-            # A round costs as much as it lasts, however many calls it is made of.
-            spent[name] += wall * calls[name]
     return times
 
 
@@ -76,11 +77,11 @@ def paired_ratio(ours: list[float | None], theirs: list[float | None], factor: f
 
 
 def affordable(explain: Callable[[Any], Any], X: Any, limit: float) -> int:
-    """How many of the rows a call of about ``limit`` seconds takes, by powers of ten."""
+    """How many of the rows a call of about ``limit`` CPU seconds takes, by powers of ten."""
     explain(X[:1])
     rows = 1
     while rows < len(X):
-        _, seconds = timed(lambda n=rows: explain(X[:n]))
+        seconds, _ = timed(lambda n=rows: explain(X[:n]))
         more = min(10 * rows, len(X))
         if seconds * more / rows > limit:
             break
