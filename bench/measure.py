@@ -77,16 +77,17 @@ def paired_ratio(ours: list[float | None], theirs: list[float | None], factor: f
 
 
 def affordable(explain: Callable[[Any], Any], X: Any, limit: float) -> int:
-    """How many of the rows a call of about ``limit`` CPU seconds takes, by powers of ten."""
+    """How many of the rows a call of about ``limit`` CPU seconds takes."""
     explain(X[:1])
     rows = 1
-    while rows < len(X):
+    while True:
         seconds, _ = timed(lambda n=rows: explain(X[:n]))
         more = min(10 * rows, len(X))
+        if rows == len(X):
+            return rows
         if seconds * more / rows > limit:
-            break
+            return max(rows, int(rows * limit / seconds))
         rows = more
-    return rows
 
 
 def peak_memory() -> int:

@@ -68,6 +68,7 @@ def page(result: dict[str, Any]) -> str:
         f"{env['cpu']}, {env['cores']} cores, {env['memory']}, {env['system']}{load}.\n\n"
         f"{versions}.",
         result["text"],
+        f"## Overview: time over that of shapley_core, medians\n\n{_overview(result['tables'])}",
     ]
     for table in result["tables"]:
         parts.append(f"## {table['title']}\n\n{_table(table['rows'])}")
@@ -76,12 +77,12 @@ def page(result: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+UNITS = {"us_per_row_and_tree": "us per row and tree", "milliseconds": "ms"}
 # Column of the Markdown table, key of the row, how it is shown.
 COLUMNS = [
     ("", "contender", str),
     ("rows", "rows", "{:,}".format),
-    ("us per row and tree", "us_per_row_and_tree", lambda value: _spread(value)),
-    ("ms", "milliseconds", lambda value: _spread(value)),
+    *((unit, key, lambda value: _spread(value)) for key, unit in UNITS.items()),
     ("/ shapley_core", "ratio", lambda value: _spread(value)),
     ("/ predict", "ratio_predict", lambda value: _number(value[0])),
     ("wall / CPU", "wall_per_cpu", "{:.2f}".format),
@@ -95,6 +96,22 @@ COLUMNS = [
     ("peak MiB", "peak", lambda value: f"{value / 2**20:.0f}"),
     ("grew by MiB", "growth", lambda value: f"{value / 2**20:.0f}"),
 ]
+
+
+def _overview(tables: list[dict[str, Any]]) -> str:
+    """One line a case: our own time, then how many times as long each of the others takes."""
+    timed = [table for table in tables if all("ratio" in row for row in table["rows"])]
+    others = list(dict.fromkeys(row["contender"] for table in timed for row in table["rows"]))
+    others.remove("shapley_core")
+    unit = next(key for key in UNITS if key in timed[0]["rows"][0])
+    lines = [f"| | shapley_core, {UNITS[unit]} | " + " | ".join(others) + " |"]
+    lines.append("|" + "---|" * (2 + len(others)))
+    for table in timed:
+        found = {row["contender"]: row for row in table["rows"]}
+        cells = [table["title"], _number(found["shapley_core"][unit][0])]
+        cells += [_number(found[name]["ratio"][0]) if name in found else "-" for name in others]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
