@@ -1,0 +1,1 @@
+"""What is measured, how, and beside which peers: ``python -m bench --help``."""
