@@ -30,9 +30,7 @@ def log_loss(y: Floats, output: Floats) -> Floats:
     return -np.where(y == 1, np.log(p), np.log(1 - p))
 
 
-def saved_loss(
-    table: Table, predict: Predict, loss: Callable[[Floats, Floats], Floats]
-) -> Setting:
+def saved_loss(table: Table, predict: Predict, loss: Callable[[Floats, Floats], Floats]) -> Setting:
     """The game of a model on some rows of the table."""
     judged = table.sample(N_ROWS, seed=2)
     background = table.sample(N_BACKGROUND, seed=3).X

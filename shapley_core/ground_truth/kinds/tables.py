@@ -29,18 +29,14 @@ class Source(NamedTuple):
 
 
 SOURCES = {
-    "bike": Source(
-        "UCI Bike Sharing (Fanaee-T, Gama 2013)", "CC BY 4.0", "bike.csv.gz", "count"
-    ),
+    "bike": Source("UCI Bike Sharing (Fanaee-T, Gama 2013)", "CC BY 4.0", "bike.csv.gz", "count"),
     "california": Source(
         "California housing, StatLib (Pace, Barry 1997)",
         "public",
         "california_housing.csv.gz",
         "MedHouseVal",
     ),
-    "adult": Source(
-        "UCI Adult (Becker, Kohavi 1996)", "CC BY 4.0", "adult_census.csv.gz", "class"
-    ),
+    "adult": Source("UCI Adult (Becker, Kohavi 1996)", "CC BY 4.0", "adult_census.csv.gz", "class"),
     "breast_cancer": Source(
         "UCI Breast Cancer Wisconsin, Diagnostic (Wolberg, Mangasarian, Street, Street 1995), "
         "as scikit-learn has it",
@@ -147,9 +143,7 @@ def _bundled(name: str) -> Table:
 def _read_csv(path: Path, target: str) -> Table:
     with gzip.open(path) as file:
         header, *rows = csv.reader(io.TextIOWrapper(file, "utf-8"))
-    columns = {
-        name: _numbers(name, [row[at] for row in rows]) for at, name in enumerate(header)
-    }
+    columns = {name: _numbers(name, [row[at] for row in rows]) for at, name in enumerate(header)}
     y = columns.pop(target)
     return Table(np.column_stack(list(columns.values())), y, tuple(columns))
 
