@@ -1,4 +1,4 @@
-"""Every value of ``ground_truth/published.json``, published or computed in fractions, by every route.
+"""Every value of ``published.json``, published or computed in fractions, by every route.
 
 The routes share nothing but the games: the engine for tables, the closed forms, and where a
 source prints a number, that number. Nothing is left out silently: each key of the file belongs to

@@ -266,7 +266,7 @@ def field_name(index: str, order: int) -> str:
 
 def stored_interactions(n_players: int, order: int) -> list[tuple[int, ...]]:
     """The interactions that stored values belong to, as ordered as they are in the file."""
-    single = [(i,) for i in range(n_players)]
+    single: list[tuple[int, ...]] = [(i,) for i in range(n_players)]
     if order == 1:
         return single
     return single + [(i, j) for i in range(n_players) for j in range(i + 1, n_players)]

@@ -8,7 +8,9 @@ did the model fail?: Attributing model performance changes to distribution shift
 
 The loss comes from rows of the source, reweighted by the product of the mechanisms' density
 ratios; these come from classifiers that tell the environments apart, one on each prefix of the
-blocks.
+blocks. That is an estimate: where an environment goes beyond what the source has seen, or its law
+is not log-linear in the columns, the worth of all mechanisms differs from the loss observed in
+the target. The game is defined by the estimate, so its values are exact all the same.
 """
 
 from collections.abc import Sequence

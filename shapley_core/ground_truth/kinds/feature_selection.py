@@ -1,7 +1,7 @@
 """Feature selection: the players are features, a coalition is worth the score of a new model.
 
 The model is trained with the features of the coalition alone, and judged on rows that it has not
-seen. Without features it sees a constant.
+seen.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .recipe import Floats, Recipe, Setting, columns_of, one_by_one, score_r2
+from .recipe import Floats, Recipe, Setting, one_by_one, score_r2
 from .tables import Table
 
 
@@ -20,17 +20,22 @@ def accuracy(y: Floats, predicted: Floats) -> float:
 
 
 def retrained(model: Any, table: Table, score: Callable[[Floats, Floats], float]) -> Setting:
-    """The game of five-fold predictions."""
-    from sklearn.base import clone
+    """The game of five-fold predictions.
+
+    Without features, the mean of the training rows is predicted, or their most frequent class.
+    """
+    from sklearn.base import clone, is_classifier
+    from sklearn.dummy import DummyClassifier, DummyRegressor
 
     folds = np.arange(len(table.y)) % 5
+    nothing = DummyClassifier() if is_classifier(model) else DummyRegressor()
 
     def worth(players: NDArray[np.intp]) -> float:
-        X = columns_of(table.X, players)
+        X = table.X[:, players]
         predicted = np.empty(len(table.y))
         for fold in range(5):
             train = folds != fold
-            fitted = clone(model).fit(X[train], table.y[train])
+            fitted = clone(model if len(players) else nothing).fit(X[train], table.y[train])
             predicted[~train] = fitted.predict(X[~train])
         return score(table.y, predicted)
 
@@ -64,7 +69,10 @@ DESCRIPTION = (
     "players are features; a coalition is worth the {score} of a model trained with them alone "
     "(five folds)"
 )
-ABSENT = "left out of training and of prediction"
+ABSENT = (
+    "left out of training and prediction; without features, the mean or most frequent class is "
+    "predicted"
+)
 
 RECIPES = [
     Recipe(

@@ -36,7 +36,8 @@ def digits_forest(table: Table) -> Setting:
 
 def digits_network(table: Table) -> Setting:
     """A three in sixteen patches, seen by a neural network."""
-    return patched(table, 3, 2, 2, models.network(table, 3.0))
+    scaled = Table(table.X / 16, table.y, table.columns)
+    return patched(scaled, 3, 2, 2, models.network(scaled, 3.0))
 
 
 def digits_logistic(table: Table) -> Setting:

@@ -26,7 +26,7 @@ def marginal(predict: Predict, row: Floats, background: Floats) -> Worth:
     def worth(coalitions: NDArray[np.bool_]) -> Floats:
         mixed = np.where(coalitions[:, None, :], row, background)
         outputs = predict(mixed.reshape(-1, len(row)))
-        return outputs.reshape(len(coalitions), len(background)).mean(axis=1)
+        return np.asarray(outputs.reshape(len(coalitions), -1).mean(axis=1))
 
     return worth
 

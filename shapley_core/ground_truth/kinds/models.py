@@ -64,10 +64,10 @@ def least_squares(table: Table) -> Predict:
 
 
 def network(table: Table, label: float) -> Predict:
-    """A neural network with hidden layers of 16 and 8 units, trained by L-BFGS."""
+    """A neural network with hidden layers of 16 and 8 units, trained by L-BFGS to the end."""
     from sklearn.neural_network import MLPClassifier
 
-    model = MLPClassifier((16, 8), solver="lbfgs", alpha=0.1, max_iter=500, random_state=0)
+    model = MLPClassifier((16, 8), solver="lbfgs", alpha=1.0, max_iter=5000, random_state=0)
     return probability_of(model.fit(table.X, table.y), label)
 
 

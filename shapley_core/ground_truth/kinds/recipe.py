@@ -1,6 +1,6 @@
 """What a recipe for a stored game holds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -63,11 +63,6 @@ def one_by_one(worth: Callable[[NDArray[np.intp]], float]) -> Worth:
         return np.array([worth(np.flatnonzero(one)) for one in coalitions], dtype=np.float64)
 
     return worths
-
-
-def columns_of(X: Floats, players: Sequence[int] | NDArray[np.intp]) -> Floats:
-    """The columns of the players; without any, a constant column, which no model learns from."""
-    return X[:, players] if len(players) else np.zeros((len(X), 1))
 
 
 def score_r2(y: Any, predicted: Any) -> float:

@@ -14,7 +14,7 @@ from .tables import Table
 
 def gaussian(table: Table) -> Setting:
     """Of the normal law with the table's correlations: minus half the log-determinant."""
-    correlation = np.corrcoef(table.X, rowvar=False)
+    correlation = np.asarray(np.corrcoef(table.X, rowvar=False))
 
     def worth(players: NDArray[np.intp]) -> float:
         if len(players) < 2:
@@ -50,7 +50,7 @@ def discrete(codes: NDArray[np.int64], columns: tuple[str, ...]) -> Setting:
 def binned(X: Floats, n_bins: int) -> NDArray[np.int64]:
     """The number of the quantile bin of each entry, by column."""
     edges = np.quantile(X, np.arange(1, n_bins) / n_bins, axis=0)
-    return (X[None] > edges[:, None, :]).sum(axis=0).astype(np.int64)
+    return np.asarray((X[None] > edges[:, None, :]).sum(axis=0), dtype=np.int64)
 
 
 def breast_cancer_gaussian(table: Table) -> Setting:

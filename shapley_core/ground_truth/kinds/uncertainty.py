@@ -53,7 +53,8 @@ def diabetes_spread(table: Table) -> Setting:
     def worth(coalitions: NDArray[np.bool_]) -> Floats:
         rows = mixtures(coalitions, x, background).astype(np.float32)
         outputs = np.stack([tree.predict(rows) for tree in forest.estimators_])
-        return -outputs.var(axis=0).reshape(len(coalitions), N_BACKGROUND).mean(axis=1)
+        spread = outputs.var(axis=0).reshape(len(coalitions), N_BACKGROUND)
+        return np.asarray(-spread.mean(axis=1))
 
     return Setting(worth, table.columns)
 
