@@ -1,4 +1,4 @@
-"""Every value of ``data/ground_truth.json``, published or computed in fractions, by every route.
+"""Every value of ``published.json``, published or computed in fractions, by every route.
 
 The routes share nothing but the games: the engine for tables, the closed forms, and where a
 source prints a number, that number. Nothing is left out silently: each key of the file belongs to
@@ -10,7 +10,6 @@ from collections import Counter
 from fractions import Fraction
 from functools import cache
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,8 +17,9 @@ import pytest
 from shapley_core.exact import exact
 from shapley_core.game import TableGame, as_table
 from shapley_core.games import Airport, Glove, WeightedVoting
+from shapley_core.ground_truth.published import FILE as PATH
 
-FILE = json.loads((Path(__file__).parent / "data" / "ground_truth.json").read_text())
+FILE = json.loads(PATH.read_text("utf-8"))
 GAMES = {game["name"]: game for game in FILE["games"]}
 CLOSE = 1e-12
 

@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "conversions": GAME,
     "games": GAME,
     "structures": GAME,
-    "ground_truth": GAME,
+    "ground_truth": GAME | {"exact", "games"},
     # An oracle that shares a table or a kernel with what it judges proves nothing.
     "reference": {"errors"},
     "estimators": GAME,

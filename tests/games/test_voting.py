@@ -1,7 +1,6 @@
 import json
 from fractions import Fraction
 from itertools import combinations, product
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,10 +8,9 @@ from hypothesis import strategies as st
 
 from shapley_core.errors import InputError, MemoryLimitError
 from shapley_core.games import WeightedVoting
+from shapley_core.ground_truth.published import FILE as PUBLISHED
 
 from .contracts import GameContract
-
-PUBLISHED = Path(__file__).parents[1] / "data" / "ground_truth.json"
 
 
 @st.composite
