@@ -1,6 +1,6 @@
 """Shapley values and interactions: exact where exact is possible, fast everywhere."""
 
-from . import games, indices, trees
+from . import games, ground_truth, indices, trees
 from .conversions import to_game
 from .exact import exact
 from .explainers import TreeExplainer
@@ -30,6 +30,7 @@ __all__ = [
     "egalitarian_least_core",
     "exact",
     "games",
+    "ground_truth",
     "indices",
     "least_core",
     "owen",
