@@ -120,7 +120,7 @@ def _solve(game: Game, index: str) -> CoreSolution:
     else:
         allocation, surplus = _least_core(worths, n, egalitarian=index == "EgalitarianLeastCore")
     values = player_values(allocation * scale, checked, index, float(table[0]), 1 << n)
-    return CoreSolution(values, -surplus * scale)
+    return CoreSolution(values, (0.0 - surplus) * scale)  # not -0.0
 
 
 def _least_core(worths: Vector, n: int, egalitarian: bool) -> tuple[Vector, float]:

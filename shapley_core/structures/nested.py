@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .. import coalitions as sets
 from ..errors import InputError, MemoryLimitError
 from ..game import Game
-from ..memory import check_memory
+from ..memory import check_memory, human_count
 from ..result import InteractionValues
 from ._checked import checked_game, player_values
 
@@ -224,7 +224,7 @@ class _Nodes:
         count = self.n_evaluations()
         if count > _MAX_EVALUATIONS:
             raise MemoryLimitError(
-                f"this structure takes {count:.3g} coalitions (at most {_MAX_EVALUATIONS}): use "
+                f"this structure takes {human_count(count)} coalitions (at most {_MAX_EVALUATIONS}): use "
                 "smaller or more nested unions"
             )
         rows = max(self.contexts()) + max(1 << len(children) for children in self.inner)

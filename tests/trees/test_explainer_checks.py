@@ -142,19 +142,22 @@ def test_what_users_do_with_an_explanation(explainer):
     matplotlib.pyplot.close("all")
 
 
-@pytest.mark.parametrize(
-    "model, message",
-    [
-        (None, "NoneType"),
-        (sklearn.ensemble.RandomForestRegressor(2), "RandomForestRegressor"),
-        (xgboost.XGBRegressor, "type"),
-        (xgboost.XGBRegressor(), "not fitted"),
-        (lightgbm.LGBMRegressor(), "not fitted"),
-        (boosted(REAL, booster="gblinear", max_depth=None, X=FRAME.fillna(0)), "gblinear"),
-    ],
-    ids=str,
-)
-def test_models_that_are_refused(model, message):
+REFUSED = {
+    "nothing": (lambda: None, "NoneType"),
+    "forest": (lambda: sklearn.ensemble.RandomForestRegressor(2), "RandomForestRegressor"),
+    "class": (lambda: xgboost.XGBRegressor, "type"),
+    "unfitted XGBoost": (xgboost.XGBRegressor, "not fitted"),
+    "unfitted LightGBM": (lightgbm.LGBMRegressor, "not fitted"),
+    "linear booster": (
+        lambda: boosted(REAL, booster="gblinear", max_depth=None, X=FRAME.fillna(0)),
+        "gblinear",
+    ),
+}
+
+
+@pytest.mark.parametrize("make, message", REFUSED.values(), ids=REFUSED)
+def test_models_that_are_refused(make, message):
+    model = make()
     for background in (None, X):
         with pytest.raises(ValueError, match=message):
             sc.TreeExplainer(model, background)
