@@ -60,7 +60,9 @@ def read_table(path: Path, ensemble: TreeEnsemble, drop: Sequence[str] = ()) -> 
         raise FileNotFoundError(2, "no such file", str(path))
     if path.name.lower().endswith(PARQUET):
         table = pyarrow.parquet.ParquetFile(path).read()
-        table = table.drop_columns([name for name in table.column_names if name in drop])
+        # What pandas stores the rows' own labels in is no feature.
+        dropped = [n for n in table.column_names if n in drop or n.startswith("__index_level_")]
+        table = table.drop_columns(dropped)
         labels = _labels(table.column_names, ensemble)
     else:
         table, labels = _read_csv(path, ensemble, drop)
@@ -79,19 +81,11 @@ def _read_csv(
     from pyarrow import csv
 
     with csv.open_csv(path) as reader:
-        schema = reader.schema
-    names = [name for name in schema.names if name not in drop]
+        names = [name for name in reader.schema.names if name not in drop]
     if ensemble.feature_names is None and _looks_like_a_row(names):
         raise InputError(f"{path}: the first line must name the columns, not hold numbers")
     labels = _labels(names, ensemble)
-    types = {}
-    for name in names:
-        inferred = schema.field(name).type if schema.names.count(name) == 1 else pyarrow.null()
-        if name in labels:
-            types[name] = pyarrow.array(list(labels[name])).type
-        elif pyarrow.types.is_integer(inferred) or pyarrow.types.is_null(inferred):
-            # The first lines do not show what comes later: 3, then 2.5.
-            types[name] = pyarrow.float64()
+    types = {name: pyarrow.array(list(known)).type for name, known in labels.items()}
     known = {label for known in labels.values() for label in known if isinstance(label, str)}
     convert = csv.ConvertOptions(
         column_types=types,

@@ -1,6 +1,7 @@
 """Columns of data frames: found by name, labels translated, read block by block."""
 
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def pandas_column(
             return lambda start, stop: _codes(codes[start:stop]), True
         # One more entry, so that code -1 finds the missing value.
         translate = _Translation(labels, unseen, name, what)
-        known = np.append(translate.lookup(array.categories), np.nan)
+        known = np.append(translate.lookup(list(array.categories)), np.nan)
 
         def read_codes(start: int, stop: int) -> NDArray[np.float64]:
             found = known[codes[start:stop]]
@@ -64,7 +65,7 @@ def pandas_column(
     is_text = dtype.name in ("object", "str") or "string" in dtype.name
     if is_text and labels is not None:
         translate = _Translation(labels, unseen, name, what)
-        return lambda start, stop: translate(array[start:stop]), False
+        return lambda start, stop: translate(array[start:stop].to_numpy(object).tolist()), False
     _refuse_unless_numbers(kind in NUMERIC_KINDS and not is_text, name, dtype, labels, what)
     if dtype.name.startswith("Sparse"):
         return lambda start, stop: np.asarray(array[start:stop], np.float64), False
@@ -125,13 +126,14 @@ def narwhals_column(series: Any, labels: Sequence[Any] | None, unseen: str, what
     _refuse_unless_numbers(numbers, name, dtype, labels, what)
 
     # pyarrow refuses to cast integers beyond 2^53, but gives them as they are.
-    castable = not dtype.is_integer()
+    decimal = dtype == narwhals.Decimal
+    castable = decimal or dtype in (narwhals.Boolean, narwhals.Float32, narwhals.Float64)
 
     def read(start: int, stop: int) -> NDArray[Any]:
         part = series[start:stop]
         return np.asarray((part.cast(narwhals.Float64) if castable else part).to_numpy())
 
-    return read, not dtype.is_decimal()
+    return read, not decimal
 
 
 def _refuse_unless_numbers(
@@ -156,14 +158,18 @@ class _Translation:
 
     def __init__(self, labels: Sequence[Any], unseen: str, name: str, what: str) -> None:
         self.code = {label: float(code) for code, label in enumerate(labels)}
+        self.code.update({None: np.nan, np.nan: np.nan})
         self.labels = labels
         self.unseen = unseen
         self.name = name
         self.what = what
 
-    def lookup(self, labels: Any) -> NDArray[np.float64]:
-        code = self.code
-        return np.array([np.nan if _is_missing(a) else code.get(a, -1.0) for a in labels], float)
+    def lookup(self, labels: list[Any]) -> NDArray[np.float64]:
+        found = np.fromiter(map(self.code.get, labels, repeat(-1.0)), np.float64, len(labels))
+        for row in np.flatnonzero(found == -1.0):
+            if _is_missing(labels[row]):
+                found[row] = np.nan
+        return found
 
     def settle(
         self, found: NDArray[np.float64], label_of: Callable[[int], Any]
@@ -179,7 +185,7 @@ class _Translation:
             found[unseen] = np.nan
         return found
 
-    def __call__(self, labels: Any) -> NDArray[np.float64]:
+    def __call__(self, labels: list[Any]) -> NDArray[np.float64]:
         return self.settle(self.lookup(labels), lambda row: labels[row])
 
 

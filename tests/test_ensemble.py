@@ -132,7 +132,7 @@ def test_layouts_threads_and_pickle_agree():
         ({"threshold": [np.nan, 0, 0]}, "threshold"),
         ({"threshold": [0.5]}, "1 of threshold"),
         ({"cover": [1, -1, 2]}, "cover"),
-        ({"cover": [1]}, "covers"),
+        ({"cover": [1]}, "of cover"),
         ({"output": 1}, "output 1"),
         ({"flags": [en.CATEGORICAL, 0, 0]}, "no category set"),
         ({"category_sets": {0: [-1]}}, "category set"),

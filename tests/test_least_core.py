@@ -101,6 +101,15 @@ def test_known_least_cores():
     np.testing.assert_allclose(allocation.values, [3, 3, 3], atol=1e-9)
 
 
+@pytest.mark.parametrize("n", [3, 4, 5, 8, 9])
+def test_miners_in_pairs(n):
+    # v(S) = floor(|S| / 2): equal shares by symmetry, and for odd n all but one lack (n-1) / 2n.
+    sizes = np.array([at.bit_count() for at in range(2**n)])
+    allocation, epsilon = egalitarian_least_core(TableGame(sizes // 2))
+    np.testing.assert_allclose(allocation.values, (n // 2) / n, atol=1e-12)
+    assert epsilon == pytest.approx((n - 1) / (2 * n) if n % 2 else 0.0, abs=1e-12)
+
+
 def test_least_core_comes_before_equality():
     # Player 2 brings nothing, the others 1 and 3: equal shares have a larger e than the least.
     worths = np.array([0, 1, 3, 4, 0, 1, 3, 5], dtype=float)

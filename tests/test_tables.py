@@ -94,9 +94,9 @@ def test_no_rows(X):
         ("table.csv", "is a str"),
         ({"a": [1]}, "is a dict"),
         (3.0, "shape"),
-        (sp.eye_array(3, format="lil"), "tocsr"),
-        (sp.eye_array(3, format="csr") * 1j, "complex"),
-        (sp.eye_array(4, format="csr"), "4 columns"),
+        (sp.lil_array(np.eye(3)), "tocsr"),
+        (sp.csr_array(np.eye(3)) * 1j, "complex"),
+        (sp.csr_array(np.eye(4)), "4 columns"),
         (lightgbm.Dataset(ROWS), "lightgbm Dataset"),
         (pl.LazyFrame({"a": [1]}), "collect"),
         (pl.Series("a", [1]), "cannot be read as a table"),
@@ -310,6 +310,13 @@ def test_unseen_labels(labelled):
         table.block(0, 3)
     table = as_table(X, n_features=2, categories=LABELS, unseen_category="missing")
     np.testing.assert_array_equal(whole(table)[:, 1], [0, NAN, 2])
+
+
+@pytest.mark.parametrize("gap", [None, NAN, float("nan"), pd.NA, pd.NaT])
+def test_every_kind_of_missing_label(gap):
+    X = pd.DataFrame({"a": pd.Series(["x", gap, "y"], dtype=object)})
+    table = as_table(X, n_features=1, categories={0: ["y", "x"]})
+    np.testing.assert_array_equal(whole(table)[:, 0], [1, NAN, 0])
 
 
 def test_labels_match_as_python_values():

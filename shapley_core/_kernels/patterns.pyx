@@ -254,6 +254,9 @@ def interventional(
     const int64_t[::1] slot,
     const int64_t[::1] depth,
     const int64_t[::1] distinct,
+    const int64_t[::1] subtree,
+    const int64_t[::1] bits,
+    int64_t max_bits,
     int64_t n_levels,
     const int64_t[::1] start,
     const uint64_t[:, ::1] words,
@@ -262,7 +265,11 @@ def interventional(
     const double[:, ::1] loss,
     double[:, :, ::1] out,
 ):
-    """Add one tree's values of all rows to ``out`` (rows by features by outputs)."""
+    """Add one tree's values of all rows to ``out`` (rows by features by outputs).
+
+    Leaves are summed group by group, as pattern_tables.pyx does, so that both give the same bits;
+    a leaf outside of all groups (``bits`` above ``max_bits``) is a group of its own.
+    """
     cdef Groups g
     cdef const Nodes* nodes = &forest.nodes
     cdef int64_t first = nodes.tree_offsets[tree]
@@ -271,8 +278,12 @@ def interventional(
     cdef int64_t side = gain.shape[1]
     cdef int64_t output = nodes.tree_outputs[tree]
     cdef int64_t most = 64 * words.shape[1]
+    cdef int64_t c, n_columns = 0, end = first
     cdef int64_t* feature = NULL
+    cdef int64_t* column = NULL
+    cdef int64_t* group_feature = NULL
     cdef double* shares = NULL
+    cdef double* sums = NULL
     cdef double* grown
     cdef double* target
     cdef const double* given
@@ -293,8 +304,13 @@ def interventional(
     try:
         with nogil:
             prepare(&g, n_levels)
+            # A group has at most max_bits features, a leaf outside of groups at most its own.
+            most = max(most, max_bits)
             feature = <int64_t*>calloc(most, sizeof(int64_t))
-            if feature == NULL:
+            column = <int64_t*>calloc(most, sizeof(int64_t))
+            group_feature = <int64_t*>calloc(most, sizeof(int64_t))
+            sums = <double*>calloc(most * nodes.width * g.n_rows, sizeof(double))
+            if feature == NULL or column == NULL or group_feature == NULL or sums == NULL:
                 status = -1
             for i in range(first, last):
                 node = order[i]
@@ -302,10 +318,16 @@ def interventional(
                 if status or (level and refine(&g, node, level) < 0):
                     status = -1
                     break
+                if i >= end and bits[node] <= max_bits:
+                    n_columns = 0
+                    end = i + subtree[node]
                 if nodes.feature[node] != LEAF:
                     decide(&g, node, level)
                     continue
                 players = distinct[node]
+                if i >= end:
+                    n_columns = 0
+                    end = i + 1
                 value = nodes.values + node * nodes.width
                 up = node
                 while parent[up] != -1:
@@ -326,16 +348,35 @@ def interventional(
                         &gain[0, 0], &loss[0, 0], side, shares + j * players,
                     )
                 leaf += 1
+                for j in range(players):
+                    c = 0
+                    while c < n_columns and group_feature[c] != feature[j]:
+                        c += 1
+                    if c == n_columns:
+                        group_feature[c] = feature[j]
+                        n_columns += 1
+                    column[j] = c
                 group = g.group + level * g.n_rows
                 for row in range(g.n_rows):
                     given = shares + group[row] * players
                     for j in range(players):
-                        target = &out[row, feature[j], output]
+                        target = sums + (row * most + column[j]) * nodes.width
                         for k in range(nodes.width):
                             target[k] += value[k] * given[j]
+                if i + 1 < end:
+                    continue
+                for row in range(g.n_rows):
+                    for c in range(n_columns):
+                        target = sums + (row * most + c) * nodes.width
+                        for k in range(nodes.width):
+                            out[row, group_feature[c], output + k] += target[k]
+                            target[k] = 0.0
     finally:
         release(&g)
         free(feature)
+        free(column)
+        free(group_feature)
+        free(sums)
         free(shares)
     if status:
         raise MemoryError("no memory for the patterns of one tree")

@@ -5,6 +5,7 @@ from .forest import Forest
 
 def path_dependent(
     forest: Forest,
+    trees: NDArray[np.int64],
     columns: NDArray[np.float64],
     order: NDArray[np.int64],
     parent: NDArray[np.int64],

@@ -189,6 +189,7 @@ cdef void explain(
 
 def path_dependent(
     Forest forest,
+    const int64_t[::1] trees,
     const double[:, ::1] columns,
     const int64_t[::1] order,
     const int64_t[::1] parent,
@@ -204,14 +205,14 @@ def path_dependent(
     int64_t n_rows_at_once,
     double[:, :, ::1] out,
 ):
-    """Add the Shapley values of all rows to ``out`` (rows by features by outputs).
+    """Add the values of some trees to ``out`` (rows by features by outputs).
 
     ``rule[tree]`` numbers the quadrature rule of each tree, points and weights
     ``rule_offsets[rule] .. rule_offsets[rule + 1]``.
     """
     cdef Walk walk
     cdef int64_t n_rows = out.shape[0]
-    cdef int64_t tree, first, levels, most, column, n
+    cdef int64_t t, tree, first, levels, most, column, n
     cdef double* scratch
     if not forest.n_nodes or not n_rows or not out.shape[1]:
         return
@@ -227,7 +228,8 @@ def path_dependent(
     walk.n_features = out.shape[1]
     walk.n_outputs = out.shape[2]
     most = 1
-    for tree in range(walk.nodes.n_trees):
+    for t in range(trees.shape[0]):
+        tree = trees[t]
         n = rule_offsets[rule[tree] + 1] - rule_offsets[rule[tree]]
         most = max(most, (tree_depth[tree] + 1) * (2 * n + 2))
     n = min(n_rows_at_once, n_rows)
@@ -241,7 +243,8 @@ def path_dependent(
         first = 0
         while first < n_rows:
             walk.n_rows = min(n, n_rows - first)
-            for tree in range(walk.nodes.n_trees):
+            for t in range(trees.shape[0]):
+                tree = trees[t]
                 levels = tree_depth[tree] + 1
                 walk.points = &points[rule_offsets[rule[tree]]]
                 walk.weights = &weights[rule_offsets[rule[tree]]]

@@ -6,25 +6,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._kernels import patterns, quadrature
 from ..errors import InputError, UnknownIndexError
 from ..explanation import Explanation
 from ..memory import check_memory
 from ..tables import Table, as_table
 from ..threads import resolve_threads, row_blocks, run_blocks
-from ..trees.background import Background, cube_shares
+from ..trees.engines import Engine, Interventional, PathDependent, Stage
 from ..trees.ensemble import TreeEnsemble
-from ..trees.paths import CoverShares, Paths, Quadrature
+from ..trees.paths import Paths
 from ..trees.readers import read_model, reader_of
 from .additivity import check_additivity
 
 Check = Literal["model", "trees"] | None
-
-# Rows of one task: enough to fill the cores, few enough to keep a block of values in cache.
-QUADRATURE_ROWS = 512
-LANE_BYTES = 1 << 18
-# The more rows meet the background's groups at once, the fewer meetings a row.
-PATTERN_ROWS = 4096
 
 
 class TreeExplainer:
@@ -81,19 +74,17 @@ class TreeExplainer:
         self.ensemble: TreeEnsemble = read_model(model, iteration_range=iteration_range)
         self._model = model if reader_of(model) is not None else None
         self._iteration_range = iteration_range
-        self._paths = Paths.of(self.ensemble)
-        self._background: Background | None = None
-        self._shares: CoverShares | None = None
+        paths = Paths.of(self.ensemble)
+        self._engine: Engine
         if background is None:
             if weights is not None:
                 raise InputError("weights are those of a background, but no background was given")
-            self._shares = CoverShares.of(self._paths)
-            self._quadrature = Quadrature.of(self._paths)
-            self._expected = self._shares.expected
+            self._engine = PathDependent(paths)
         else:
             columns, weight = self._read_background(background, weights)
-            self._background = Background(self._paths, columns, weight, threads)
-            self._expected = self._mean_prediction(columns, weight, threads)
+            expected = self._mean_prediction(columns, weight, threads)
+            self._engine = Interventional(paths, columns, weight, expected, threads)
+        self._expected = self._engine.expected
         self._expected.setflags(write=False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -101,7 +92,7 @@ class TreeExplainer:
         return {**self.__dict__, "_model": None}
 
     def __repr__(self) -> str:
-        mode = "path-dependent" if self._background is None else "interventional"
+        mode = "path-dependent" if isinstance(self._engine, PathDependent) else "interventional"
         return f"TreeExplainer({mode}, {self.ensemble!r})"
 
     @property
@@ -179,10 +170,7 @@ class TreeExplainer:
             "Explain fewer rows a call",
         )
         values = np.zeros(shape)
-        if self._background is None:
-            self._path_dependent(table, values, threads, progress)
-        else:
-            self._interventional(table, values, threads, progress)
+        self._explain(table, values, threads, progress)
         base = np.broadcast_to(self._expected, (table.n_rows, self.ensemble.n_outputs))
         if margin is not None:
             base = base - self.ensemble.base + margin
@@ -259,91 +247,34 @@ class TreeExplainer:
             )
         return margin.reshape(wanted)
 
-    def _path_dependent(
+    def _explain(
         self,
         table: Table,
         values: NDArray[np.float64],
         threads: int,
         progress: Callable[[int, int], object] | None,
     ) -> None:
-        assert self._shares is not None
-        ensemble, paths, rule = self.ensemble, self._paths, self._quadrature
+        ensemble = self.ensemble
         if not ensemble.n_trees:
             return
-        tree_depth = paths.most_of_tree(ensemble.depth)
-        points = np.diff(rule.offsets)[rule.rule]
-        level_bytes = 16 * int(((tree_depth + 1) * (points + 1)).max())
-        at_once = int(np.clip(LANE_BYTES // level_bytes, 8, 64))
+        done = 0
+        for stage in self._engine.stages(table.n_rows, threads):
 
-        def work(block: tuple[int, int]) -> None:
-            start, stop = block
-            assert self._shares is not None
-            quadrature.path_dependent(
-                ensemble.kernel,
-                ensemble.columns(table.block(start, stop)),
-                paths.order,
-                paths.parent,
-                paths.previous,
-                ensemble.depth,
-                self._shares.ratio,
-                self._shares.share,
-                rule.rule,
-                rule.offsets,
-                rule.points,
-                rule.weights,
-                tree_depth,
-                at_once,
-                values[start:stop],
-            )
-
-        blocks = row_blocks(table.n_rows, min(QUADRATURE_ROWS, ensemble.block_rows))
-        count = _row_counter(progress, table.n_rows, 1)
-        run_blocks(work, blocks, threads, lambda block: count(block, 1))
-
-    def _interventional(
-        self,
-        table: Table,
-        values: NDArray[np.float64],
-        threads: int,
-        progress: Callable[[int, int], object] | None,
-    ) -> None:
-        assert self._background is not None
-        ensemble, paths, background = self.ensemble, self._paths, self._background
-        if not ensemble.n_trees:
-            return
-        gain, loss = cube_shares(int(paths.distinct.max()))
-        rows = min(PATTERN_ROWS, ensemble.block_rows, max(64, -(-table.n_rows // threads)))
-        blocks = row_blocks(table.n_rows, rows)
-        count = _row_counter(progress, table.n_rows, ensemble.n_trees)
-        for batch in background.batches(threads):
-
-            def work(block: tuple[int, int], batch: list[Any] = batch) -> None:
+            def work(block: tuple[int, int], stage: Stage = stage) -> None:
                 start, stop = block
-                columns = ensemble.columns(table.block(start, stop))
-                for tree in batch:
-                    patterns.interventional(
-                        ensemble.kernel,
-                        tree.tree,
-                        columns,
-                        paths.order,
-                        paths.parent,
-                        paths.previous,
-                        paths.slot,
-                        ensemble.depth,
-                        paths.distinct,
-                        int(background.levels[tree.tree]),
-                        tree.start,
-                        tree.words,
-                        tree.total,
-                        gain,
-                        loss,
-                        values[start:stop],
-                    )
+                stage.add(ensemble.columns(table.block(start, stop)), values[start:stop])
 
-            def done(block: tuple[int, int], trees: int = len(batch)) -> None:
-                count(block, trees)
+            def count(block: tuple[int, int], stage: Stage = stage) -> None:
+                nonlocal done
+                if progress is not None:
+                    done += (block[1] - block[0]) * stage.n_trees
+                    progress(done // ensemble.n_trees, table.n_rows)
 
-            run_blocks(work, blocks, threads, done)
+            # As many blocks as the threads can share evenly.
+            most = min(stage.n_rows, ensemble.block_rows)
+            n_blocks = threads * max(1, -(-table.n_rows // (threads * most)))
+            n_rows = max(8, -(-table.n_rows // n_blocks))
+            run_blocks(work, row_blocks(table.n_rows, n_rows), threads, count)
 
     def _check(self, table: Table, values: NDArray[np.float64], check: Check, threads: int) -> None:
         if table.n_rows == 0:
@@ -374,18 +305,3 @@ class TreeExplainer:
             run_blocks(work, row_blocks(table.n_rows, self.ensemble.block_rows), threads)
         sums = values.sum(axis=1) + self._expected
         check_additivity(self.ensemble, table, sums, predicted, reader is not None)
-
-
-def _row_counter(
-    progress: Callable[[int, int], object] | None, n_rows: int, n_trees: int
-) -> Callable[[tuple[int, int], int], None]:
-    """Turn finished blocks of some of the trees into calls of ``progress``."""
-    done = 0
-
-    def count(block: tuple[int, int], trees: int) -> None:
-        nonlocal done
-        if progress is not None:
-            done += (block[1] - block[0]) * trees
-            progress(done // n_trees, n_rows)
-
-    return count

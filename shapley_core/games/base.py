@@ -35,6 +35,8 @@ class AnalyticGame(ABC):
     of one size (``_values_of_size``).
     """
 
+    _empty_worth = Fraction(0)
+
     def __init__(self, n_players: int, player_names: Iterable[Any] | None) -> None:
         self._n_players = sets.check_n_players(n_players)
         self._player_names = sets.check_names(player_names, self._n_players)
@@ -93,7 +95,7 @@ class AnalyticGame(ABC):
     ) -> dict[Interaction, Fraction]:
         """The same values as fractions, by interaction; the baseline is that of ``()``.
 
-        Worths that are not integers count as the float64 that they are.
+        Numbers of the game that are float64 count as just that: give fractions for others.
 
         Parameters
         ----------
@@ -136,8 +138,7 @@ class AnalyticGame(ABC):
         """Worth of the empty coalition, or the constant term of an index that has its own."""
         if spec.has_constant:
             return next(iter(self._all(spec, 0, order)))
-        nobody = np.zeros((1, self._n_players), dtype=np.bool_)
-        return Fraction(float(self._worths(nobody)[0]))
+        return self._empty_worth
 
     def _checked(self, index: Any, order: Any) -> tuple[IndexSpec, int]:
         if not isinstance(index, str | IndexSpec):

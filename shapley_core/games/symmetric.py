@@ -38,6 +38,7 @@ class Symmetric(TypedGame):
         if len(exact) < 2:
             raise InputError("worth_of_size needs n_players + 1 numbers, from size 0 on; got 1")
         super().__init__([0] * (len(exact) - 1), player_names)
+        self._empty_worth = exact[0]
         self._by_size = as_floats(exact)
         self._units, self._scale = as_integers(exact)
 

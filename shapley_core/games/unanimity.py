@@ -62,6 +62,7 @@ class SumOfUnanimity(AnalyticGame):
             if len(set(players)) < len(players) or players in self._terms:
                 raise InputError(f"{coalition!r} holds a player twice, or is given twice")
             self._terms[players] = exact_numbers([value], f"the coefficient of {coalition!r}")[0]
+        self._empty_worth = self._terms.get((), Fraction(0))
 
     @property
     def coefficients(self) -> dict[Interaction, float]:
@@ -119,7 +120,7 @@ class Additive(AnalyticGame):
     ) -> None:
         self._exact = exact_numbers(weights, "weights")
         super().__init__(len(self._exact), player_names)
-        self._offset = exact_numbers([offset], "offset")[0]
+        self._empty_worth = exact_numbers([offset], "offset")[0]
 
     @property
     def weights(self) -> NDArray[np.float64]:
@@ -127,12 +128,12 @@ class Additive(AnalyticGame):
         return as_floats(self._exact)
 
     def _worths(self, coalitions: NDArray[np.bool_]) -> NDArray[np.float64]:
-        return coalitions.astype(np.float64) @ as_floats(self._exact) + float(self._offset)
+        return coalitions.astype(np.float64) @ as_floats(self._exact) + float(self._empty_worth)
 
     def _values_of_size(self, size: int, weights: Weights) -> Iterable[Any]:
         if size == 0:
             total = sum(self._exact, Fraction(0))
-            yield self._offset * weights.moments[0] + total * weights.moments[1]
+            yield self._empty_worth * weights.moments[0] + total * weights.moments[1]
         elif weights.joins or size == 1:
             moment = weights.moments[0]
             for players in combinations(range(self._n_players), size):

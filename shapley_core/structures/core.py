@@ -22,7 +22,7 @@ Vector = NDArray[np.float64]
 _MAX_PLAYERS = 22
 # With worths scaled to at most 1: a surplus that differs by more than this is another surplus.
 _TOLERANCE = 1e-9
-_CUTS = 40
+_CUTS = 100
 
 
 class CoreSolution(NamedTuple):
@@ -96,8 +96,9 @@ def egalitarian_least_core(game: Game) -> CoreSolution:
 
     References
     ----------
-    Yan, Procaccia (2021), If you like Shapley then you'll love the core, AAAI 35; the least distance is found by non-negative least squares, Lawson,
-    Hanson (1974), Solving Least Squares Problems, algorithm LDP (23.27).
+    Yan, Procaccia (2021), If you like Shapley then you'll love the core, AAAI 35. The least
+    distance is found by non-negative least squares: Lawson, Hanson (1974), Solving Least Squares
+    Problems, algorithm LDP (23.27).
     """
     return _solve(game, "EgalitarianLeastCore")
 
@@ -228,7 +229,7 @@ def _least_distance(rows: Vector, least: Vector) -> Vector:
 
 def _least_squares(rows: Vector, wanted: Vector) -> Vector:
     """The shortest of the ``x`` for which ``rows @ x`` is nearest to what is wanted."""
-    return np.asarray(np.linalg.lstsq(rows, wanted)[0], dtype=np.float64)
+    return np.asarray(np.linalg.lstsq(rows, wanted, rcond=None)[0], dtype=np.float64)
 
 
 def _rows(coalitions: NDArray[np.int64], n: int) -> Vector:

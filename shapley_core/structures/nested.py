@@ -10,7 +10,7 @@ contexts, and only those small games are ever tabulated.
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from math import comb
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +18,13 @@ from numpy.typing import NDArray
 from .. import coalitions as sets
 from ..errors import InputError, MemoryLimitError
 from ..game import Game
+from ..memory import check_memory
 from ..result import InteractionValues
 from ._checked import checked_game, player_values
 
 Tree: TypeAlias = "int | Sequence[Tree]"
 Table: TypeAlias = NDArray[np.float64]
 
-# Weighted sets of players: a bool matrix (m, n_players) and m weights.
-_Contexts: TypeAlias = tuple[NDArray[np.bool_], Table]
 # From the number of children of a node, the weight of the siblings that one joins, by their number.
 _Weights: TypeAlias = Callable[[int], Table]
 
@@ -197,59 +196,95 @@ class _Nodes:
             above, place = parent[node]
             self.members[above][place] = sorted(p for child in self.members[node] for p in child)
 
-    def n_evaluations(self) -> int:
-        """Coalitions that the walk will ask for."""
-        contexts = [1] * len(self.members)
-        total = 0
+    def contexts(self) -> list[int]:
+        """Number of contexts of each inner node."""
+        counts = [1] * len(self.members)
         for node, children in enumerate(self.inner):
-            total += contexts[node] * (2 ** len(children) - (2 if node else 0))
             for child in children:
                 if child >= 0:
-                    contexts[child] = contexts[node] * 2 ** (len(children) - 1)
-        return total
+                    counts[child] = counts[node] << (len(children) - 1)
+        return counts
+
+    def n_evaluations(self) -> int:
+        """Coalitions that the walk will ask for."""
+        sizes = [1 << len(children) for children in self.inner]
+        # The parent's game has the empty and the full set of every node but the root.
+        inner = (c * (s - 2) for c, s in zip(self.contexts()[1:], sizes[1:], strict=True))
+        return sizes[0] + sum(inner)
+
+    def blocks(self, node: int) -> NDArray[np.int64]:
+        """The child of the node that each player is under, -1 for none; shape (n_players,)."""
+        labels = np.full(self.n_players, -1)
+        for at, players in enumerate(self.members[node]):
+            labels[players] = at
+        return labels
+
+    def check_effort(self) -> None:
+        """Raise a MemoryLimitError if the walk would take too long or too much memory."""
+        count = self.n_evaluations()
+        if count > _MAX_EVALUATIONS:
+            raise MemoryLimitError(
+                f"this structure takes {count:.3g} coalitions (at most {_MAX_EVALUATIONS}): use "
+                "smaller or more nested unions"
+            )
+        rows = max(self.contexts()) + max(1 << len(children) for children in self.inner)
+        check_memory(
+            3 * rows * self.n_players,
+            f"a structure with {rows} coalitions of {self.n_players} players at once",
+            "Use smaller or more nested unions",
+        )
+
+
+class _Step(NamedTuple):
+    """From the contexts of a node to those of one of its children."""
+
+    contexts: NDArray[np.bool_]
+    shares: Table
+    blocks: NDArray[np.int64]
+    joins: Table
+    child: int
+
+    def taken(self) -> tuple[NDArray[np.bool_], Table]:
+        """The child's contexts: each of the node's with each set of siblings; and their weights."""
+        siblings = sets.all_coalitions(len(self.joins).bit_length() - 1)
+        without = ~siblings[:, self.child]
+        beside = _union(siblings[without], self.blocks)
+        grown = self.contexts[:, None] | beside[None]
+        shares = np.outer(self.shares, self.joins[without]).ravel()
+        return grown.reshape(-1, len(self.blocks)), shares
 
 
 def _walk(given: Game, tree: Tree, weights: _Weights, index: str) -> InteractionValues:
     """Values of all players, from the root's game down to the leaves'."""
     game = checked_game(given)
     nodes = _Nodes(tree, game.n_players)
-    if nodes.n_evaluations() > _MAX_EVALUATIONS:
-        raise MemoryLimitError(
-            f"this structure takes {nodes.n_evaluations():.3g} coalitions (at most "
-            f"{_MAX_EVALUATIONS}): use smaller or more nested unions"
-        )
+    nodes.check_effort()
     values = np.zeros(nodes.n_players)
     baseline = 0.0
     nothing = np.zeros((1, nodes.n_players), dtype=np.bool_)
-    # Each entry: node, the parent's contexts and their weights, what the parent's other children
-    # add to them with which weights, and the averages of v(context) without and with the whole
-    # node, which the parent's table gave already.
-    todo: list[tuple[int, _Contexts, _Contexts, Table | None]] = [
-        (0, (nothing, np.ones(1)), (nothing, np.ones(1)), None)
-    ]
+    # Each entry: a node, the way to its contexts (the root has one, the empty set), and what the
+    # parent's game tells of its own, the worths without and with all of its players.
+    todo: list[tuple[int, _Step | None, Table | None]] = [(0, None, None)]
     while todo:
-        node, above, beside, ends = todo.pop()
-        contexts = (above[0][:, None] | beside[0][None]).reshape(-1, nodes.n_players)
-        shares = np.outer(above[1], beside[1]).ravel()
-        blocks = np.zeros((len(nodes.members[node]), nodes.n_players), dtype=np.bool_)
-        for at, players in enumerate(nodes.members[node]):
-            blocks[at, players] = True
-        table = _average_table(game, contexts, shares, blocks, ends)
-        if ends is None:
+        node, step, ends = todo.pop()
+        contexts, shares = (nothing, np.ones(1)) if step is None else step.taken()
+        n_children = len(nodes.inner[node])
+        blocks = nodes.blocks(node)
+        table = _average_table(game, contexts, shares, blocks, n_children, ends)
+        if step is None:
             baseline = float(table[0])
-        subsets = sets.all_coalitions(len(blocks))
         # The largest subset joins nobody, and its weight is not asked for.
-        joins = np.append(weights(len(blocks)), 0.0)[subsets.sum(axis=1)]
+        sizes = sets.all_coalitions(n_children).sum(axis=1)
+        joins = np.append(weights(n_children), 0.0)[sizes]
         for at, child in enumerate(nodes.inner[node]):
             # Axis 1 tells whether the child is out or in.
             out_in = table.reshape(-1, 2, 1 << at)
             share = joins.reshape(out_in.shape)[:, 0].ravel()
             if child < 0:
                 values[nodes.members[node][at]] = share @ (out_in[:, 1] - out_in[:, 0]).ravel()
-                continue
-            ends = np.array([share @ out_in[:, 0].ravel(), share @ out_in[:, 1].ravel()])
-            beside = (_union(subsets[~subsets[:, at]], blocks), share)
-            todo.append((child, (contexts, shares), beside, ends))
+            else:
+                ends = np.array([share @ out_in[:, 0].ravel(), share @ out_in[:, 1].ravel()])
+                todo.append((child, _Step(contexts, shares, blocks, joins, at), ends))
     return player_values(values, game, index, baseline, nodes.n_evaluations())
 
 
@@ -257,31 +292,36 @@ def _average_table(
     game: Game,
     contexts: NDArray[np.bool_],
     shares: Table,
-    blocks: NDArray[np.bool_],
+    blocks: NDArray[np.int64],
+    n_children: int,
     ends: Table | None,
 ) -> Table:
-    """The game among the blocks: ``sum_c shares[c] v(contexts[c] + blocks in S)`` for each S."""
-    subsets = sets.all_coalitions(len(blocks))
-    table = np.zeros(len(subsets))
-    first, last = 0, len(subsets)
+    """The game among the children: ``sum_c shares[c] v(contexts[c] + S)`` for each set S of them.
+
+    ``ends`` gives its first and last worth, if they are known.
+    """
+    table = np.zeros(1 << n_children)
+    first, last = 0, len(table)
     if ends is not None:
         table[[0, -1]] = ends
         first, last = 1, last - 1
-    step = max(1, _BLOCK // len(subsets))
+    step = max(1, _BLOCK // len(table))
     for low in range(first, last, _BLOCK):
-        part = slice(low, min(low + _BLOCK, last))
-        joined = _union(subsets[part], blocks)
+        high = min(low + _BLOCK, last)
+        joined = _union(sets.all_coalitions(n_children, low, high), blocks)
         for start in range(0, len(contexts), step):
             some = contexts[start : start + step, None] | joined[None]
             worths = game(some.reshape(-1, some.shape[2])).reshape(some.shape[:2])
-            table[part] += shares[start : start + step] @ worths
+            table[low:high] += shares[start : start + step] @ worths
     return table
 
 
-def _union(subsets: NDArray[np.bool_], blocks: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Players of the blocks of each subset; the blocks are disjoint."""
-    counts: NDArray[np.bool_] = (subsets.astype(np.float32) @ blocks.astype(np.float32)) > 0
-    return counts
+def _union(subsets: NDArray[np.bool_], blocks: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """All players under the children in each subset."""
+    joined = np.zeros((len(subsets), len(blocks)), dtype=np.bool_)
+    held = blocks >= 0
+    joined[:, held] = subsets[:, blocks[held]]
+    return joined
 
 
 def _shapley_weights(n: int) -> Table:

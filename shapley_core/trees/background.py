@@ -12,6 +12,8 @@ from .ensemble import LEAF
 from .paths import Paths
 
 KEPT_BYTES = 1 << 30
+# Trees found together; fixed, so that what is kept does not depend on the number of threads.
+STEP = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +76,11 @@ class Background:
         if rest == paths.ensemble.n_trees:
             self.columns = None
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether all trees' patterns are in memory."""
+        return self.columns is None
+
     def batches(self, n_threads: int) -> Iterator[list[TreePatterns]]:
         """Yield the patterns of all trees, a bounded number at a time."""
         yield self.kept
@@ -85,9 +92,9 @@ class Background:
     def _find(self, first: int, n_threads: int) -> tuple[list[TreePatterns], int]:
         """Find the patterns of trees from ``first`` on, until they fill the memory."""
         found: list[TreePatterns] = []
-        size, step = 0, 4 * n_threads
+        size = 0
         while first < self.paths.ensemble.n_trees and size < KEPT_BYTES:
-            trees = range(first, min(first + step, self.paths.ensemble.n_trees))
+            trees = range(first, min(first + STEP, self.paths.ensemble.n_trees))
             some: dict[int, TreePatterns] = {}
 
             def work(tree: int, some: dict[int, TreePatterns] = some) -> None:

@@ -93,7 +93,7 @@ class TreeEnsemble:
     missing : float
         This value stands for a missing one, as NaN always does.
     integer_dtype : "float32" or "float64"
-        The type that the library rounds arrays of whole numbers to before anything else.
+        The type that the library first turns integer arrays into.
     sparse_absent : "missing" or "zero"
         What an entry absent from a sparse matrix is.
     feature_names, output_names : tuple of str, or None
@@ -265,9 +265,9 @@ class TreeEnsemble:
         -------
         float64 (n_features, n_rows), C-contiguous; missing values are NaN.
         """
+        if rows.dtype.kind in "iub":
+            rows = rows.astype(self.integer_dtype)
         with np.errstate(over="ignore", invalid="ignore"):
-            if rows.dtype.kind in "iu" and self.integer_dtype == "float32":
-                rows = rows.astype(np.float32)
             rounded = rows.T.astype(self.input_dtype)
             missing = np.dtype(self.input_dtype).type(self.missing)
         if not np.isnan(missing):
@@ -318,7 +318,8 @@ class TreeEnsemble:
 
         Returns
         -------
-        int64 (n_rows, n_trees): node numbers within the tree.
+        int64 (n_rows, n_trees): node numbers within the tree, which are the library's own unless
+        the model held nodes that cannot be reached.
         """
         rows = self._check_rows(X)
         out = np.empty((len(rows), self.n_trees), np.int64)
@@ -353,7 +354,10 @@ def _join(trees: Sequence[Tree], n_features: int, n_outputs: int) -> dict[str, A
     offsets = np.concatenate([[0], np.cumsum(sizes)])
     column: dict[str, NDArray[Any]] = {}
     for name, dtype in _COLUMNS.items():
-        parts = [np.asarray(getattr(t, name)) for t in trees]
+        given = [getattr(t, name) for t in trees]
+        if name == "cover" and any(part is None for part in given):
+            continue
+        parts = [np.asarray(part) for part in given]
         for number, (part, size) in enumerate(zip(parts, sizes, strict=True)):
             if len(part) != size:
                 raise ModelFileError(
@@ -361,11 +365,6 @@ def _join(trees: Sequence[Tree], n_features: int, n_outputs: int) -> dict[str, A
                 )
         column[name] = np.concatenate(parts).astype(dtype) if parts else np.empty(0, dtype)
     column["values"] = column["values"].reshape(-1, next(iter(widths))[0])
-    covers = [t.cover for t in trees if t.cover is not None]
-    if len(covers) == len(trees):
-        column["cover"] = np.concatenate([np.empty(0), *(np.asarray(c, float) for c in covers)])
-        if len(column["cover"]) != offsets[-1]:
-            raise ModelFileError("the model has another number of covers than of nodes")
     outputs = np.array([t.output for t in trees], np.int64)
 
     leaf = column["feature"] == LEAF
@@ -397,6 +396,7 @@ _COLUMNS = {
     "left": np.int64,
     "right": np.int64,
     "values": np.float64,
+    "cover": np.float64,
 }
 
 

@@ -143,3 +143,13 @@ class Quadrature:
             np.concatenate([np.empty(0), *((x + 1) / 2 for x, _ in rules)]),
             np.concatenate([np.empty(0), *(w / 2 for _, w in rules)]),
         )
+
+    def points_of(self, tree: int) -> NDArray[np.float64]:
+        """Nodes of a tree's rule."""
+        rule = self.rule[tree]
+        return self.points[self.offsets[rule] : self.offsets[rule + 1]]
+
+    def weights_of(self, tree: int) -> NDArray[np.float64]:
+        """Weights of a tree's rule."""
+        rule = self.rule[tree]
+        return self.weights[self.offsets[rule] : self.offsets[rule + 1]]

@@ -52,7 +52,7 @@ class GameContract:
         coalitions = (np.arange(2**n)[:, None] >> np.arange(n) & 1).astype(bool)
         found = game(coalitions)
         assert found.dtype == np.float64
-        np.testing.assert_allclose(found, [float(x) for x in worths], rtol=1e-15, atol=1e-15)
+        np.testing.assert_allclose(found, [float(x) for x in worths], rtol=1e-14, atol=1e-14)
         np.testing.assert_array_equal(game(coalitions.astype(int)), found)
         assert game(coalitions[:0]).shape == (0,)
 

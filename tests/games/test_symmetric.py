@@ -12,7 +12,7 @@ from .contracts import GameContract
 
 @st.composite
 def symmetric_games(draw):
-    numbers = st.one_of(st.integers(-9, 9), st.floats(-2, 2))
+    numbers = st.one_of(st.integers(-9, 9), st.floats(-2, 2), st.just(Fraction(1, 3)))
     worths = draw(st.lists(numbers, min_size=2, max_size=6))
     return Symmetric(worths), lambda players: Fraction(worths[len(players)])
 

@@ -9,7 +9,7 @@ from shapley_core.games import Additive, SumOfUnanimity
 
 from .contracts import GameContract
 
-NUMBERS = st.one_of(st.integers(-9, 9), st.sampled_from([0.1, -2.5]))
+NUMBERS = st.one_of(st.integers(-9, 9), st.sampled_from([0.1, -2.5, Fraction(1, 3)]))
 
 
 @st.composite

@@ -17,9 +17,8 @@ from shapley_core.errors import (
     UnsupportedModelError,
 )
 from shapley_core.explainers import TreeExplainer
-from shapley_core.explainers import tree as tree_module
 from shapley_core.reference import trees as literal
-from shapley_core.trees import Tree, TreeEnsemble
+from shapley_core.trees import Tree, TreeEnsemble, engines, lookup
 from shapley_core.trees import background as background_module
 
 assert reference
@@ -114,8 +113,8 @@ def test_values_do_not_depend_on_threads_batches_or_layout(with_background, monk
     assert (explainer(np.repeat(rows, 2, axis=0)[::2], n_threads=2).values == wanted).all()
     for some in (slice(0, 1), slice(7, 60), slice(1499, 1500)):
         assert (explainer(rows[some]).values == wanted[some]).all()
-    monkeypatch.setattr(tree_module, "QUADRATURE_ROWS", 33)
-    monkeypatch.setattr(tree_module, "PATTERN_ROWS", 70)
+    monkeypatch.setattr(engines, "FEW_ROWS", 33)
+    monkeypatch.setattr(engines, "MANY_ROWS", 70)
     assert (explainer(rows).values == wanted).all()
     with ThreadPoolExecutor(4) as pool:
         for values in pool.map(lambda _: explainer(rows, n_threads=2).values, range(4)):
@@ -129,11 +128,50 @@ def test_background_patterns_beyond_the_memory_are_found_again(monkeypatch):
     wanted = TreeExplainer(ensemble, background)
     monkeypatch.setattr(background_module, "KEPT_BYTES", 2000)
     frugal = TreeExplainer(ensemble, background)
-    assert len(frugal._background.kept) < ensemble.n_trees
+    assert not frugal._engine.background.is_kept
     calls = []
     values = frugal(rows, progress=lambda done, of: calls.append((done, of))).values
     assert (values == wanted(rows).values).all()
     assert calls[-1] == (50, 50)
+
+
+@pytest.mark.parametrize("with_background", [False, True])
+@pytest.mark.parametrize("vector", [False, True])
+def test_tables_and_the_kernels_without_them_give_the_same_bits(
+    with_background, vector, monkeypatch
+):
+    rng = np.random.default_rng(11)
+    ensemble = random_ensemble(rng, n_features=12, n_trees=12, depth=9, n_outputs=2, vector=vector)
+    rows = random_rows(rng, 700, 12)
+    background = random_rows(rng, 100, 12) if with_background else None
+    values = {}
+    for pays in (False, True):
+        monkeypatch.setattr(engines.TableStages, "pays", lambda *_, pays=pays: pays)
+        values[pays] = TreeExplainer(ensemble, background)(rows).values
+    assert (values[False] == values[True]).all()
+    # The quadrature kernel sums in another order.
+    monkeypatch.setattr(lookup, "MOST_BITS", 0)
+    apart = TreeExplainer(ensemble, background)
+    assert not apart._engine.groups.has_tables.any()
+    np.testing.assert_allclose(apart(rows).values, values[True], rtol=0, atol=1e-13)
+
+
+def test_tables_are_kept_or_built_again_within_bounds(monkeypatch):
+    rng = np.random.default_rng(12)
+    ensemble = random_ensemble(rng, n_features=6, n_trees=30, depth=6)
+    rows = random_rows(rng, 5000, 6)
+    explainer = TreeExplainer(ensemble)
+    wanted = explainer(rows).values
+    assert len(explainer._engine.tables._kept) == 1
+    assert (explainer(rows[:1]).values == wanted[:1]).all()
+    monkeypatch.setattr(engines, "STAGE_BYTES", 100_000)
+    monkeypatch.setattr(engines, "KEPT_BYTES", 250_000)
+    frugal = TreeExplainer(ensemble)
+    for _ in range(2):
+        assert (frugal(rows).values == wanted).all()
+        kept = sum(tables.table.nbytes for tables in frugal._engine.tables._kept.values())
+        assert 0 < kept <= 250_000
+    assert len(list(frugal._engine.stages(5000, 1))) > 3
 
 
 def chain(depth, share, value=1.0):
@@ -266,14 +304,14 @@ def test_additivity_names_the_worst_row(monkeypatch):
     ensemble = random_ensemble(rng)
     rows = random_rows(rng, 10, 4)
     explainer = TreeExplainer(ensemble)
-    kernel = tree_module.quadrature.path_dependent
+    explain = TreeExplainer._explain
 
-    def broken(*args):
-        kernel(*args)
-        args[-1][3, 0, 0] += 1e-6
-        args[-1][7, 2, 0] += 1e-3
+    def broken(self, table, values, *others):
+        explain(self, table, values, *others)
+        values[3, 0, 0] += 1e-6
+        values[7, 2, 0] += 1e-3
 
-    monkeypatch.setattr(tree_module.quadrature, "path_dependent", broken)
+    monkeypatch.setattr(TreeExplainer, "_explain", broken)
     with pytest.raises(AdditivityError, match=r"row 7, output 0.* 2 of 10 rows"):
         explainer(rows)
     explainer(rows, check=None)

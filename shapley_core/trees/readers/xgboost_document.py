@@ -146,8 +146,6 @@ def _kept_trees(
         # Before 2.0 every round had as many trees.
         param = _part(model, "gbtree_model_param", dict)
         a_round = int(outputs.max(initial=0) + 1) * max(_count(param, "num_parallel_tree", 1), 1)
-        if a_round <= 0:
-            raise ModelFileError("a tree of the model adds to a negative output")
         starts = np.arange(n_trees // a_round + 1, dtype=np.int64) * a_round
     if len(starts) == 0 or starts[0] != 0 or starts[-1] != n_trees or (np.diff(starts) < 0).any():
         raise ModelFileError("the rounds of the model do not add up to its trees")

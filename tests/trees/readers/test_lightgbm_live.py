@@ -207,7 +207,7 @@ def test_integers():
     np.testing.assert_array_equal(reader.predict_raw(booster, frame), exact)
     np.testing.assert_array_equal(reader.predict_raw(booster, frame.astype("Int64")), exact)
     # The library itself rounds integer arrays to float32; that is its prediction of them.
-    rounded = ensemble.predict(frame.to_numpy().astype(np.float32))
+    rounded = ensemble.predict(frame.to_numpy())
     assert (rounded != exact).any()
     np.testing.assert_array_equal(from_table(ensemble, frame), exact)
     np.testing.assert_array_equal(reader.predict_raw(booster, frame.to_numpy()), rounded)

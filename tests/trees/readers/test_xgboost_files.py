@@ -242,7 +242,11 @@ def test_rounds_that_do_not_add_up_are_errors():
     assert "rounds" in refusal("1.7.6", "forest of classes", drop)
     assert "rounds" in refusal("3.4.1", "forest of classes", drop)
     for value in (-1, -2):
-        assert refusal("1.7.6", "logistic", lambda d, m, t, v=value: set_item(m["tree_info"], 0, v))
+
+        def negative(document, model, tree, value=value):
+            model["tree_info"] = [value] * len(model["trees"])
+
+        assert "output" in refusal("1.7.6", "logistic", negative)
 
 
 def test_dart_weights_must_fit_the_trees():

@@ -1,0 +1,662 @@
+"""Shapley values of many rows by looking them up: one table for a small subtree.
+
+At a leaf a row counts only by which of the d path features it passes, so the leaf's values are a
+table of 2^d rows. A *group* is a node with the small subtree below it: the features passed on the
+path to it and the outcomes of the tests inside it are one pattern of a few bits, and the values of
+all its leaves are one table, column by column ([column][pattern]). Explaining a row is then to
+assemble a pattern for each group and to add one number for each of its features.
+"""
+
+from libc.stdint cimport int64_t, uint16_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy, memset
+
+from .forest cimport CATEGORICAL, DEFAULT_LEFT, LEAF, ZERO_IS_MISSING, Forest, Nodes, goes_left
+
+
+cdef extern from "lookup.h" nogil:
+    void compare_rows(const double*, double, int, uint16_t*, int64_t)
+    void add_bit(const uint16_t*, const uint16_t*, uint16_t, int, uint16_t*, int64_t)
+    void clear_bit(const uint16_t*, const uint16_t*, uint16_t, int, uint16_t*, int64_t)
+    void look_up(const double*, const uint16_t*, double*, int64_t)
+    void add_scaled(const double*, const uint16_t*, double, double*, int64_t)
+    void multiply_factor(const double*, const double*, double, double, double*, int64_t)
+    void add_share(const double*, const double*, double, double, double*, int64_t)
+    void add_times(const double*, double, double*, int64_t)
+
+
+cdef extern from "bits.h" nogil:
+    int lowest_bit(uint64_t word)
+    int count_bits(uint64_t word)
+
+
+cdef struct Build:
+    const Nodes* nodes
+    const int64_t* order
+    const int64_t* parent
+    const int64_t* previous
+    const int64_t* slot
+    const int64_t* distinct
+
+
+cdef void fill_by_quadrature(
+    const double* share,
+    int64_t d,
+    int64_t n_points,
+    const double* points,
+    const double* weights,
+    double* product,
+    double* table,
+) noexcept nogil:
+    """Write a path-dependent leaf's table [slot][pattern of passed features], for value 1.
+
+    ``share`` holds the cover share z of each slot; the values are those of quadrature.pyx.
+    """
+    cdef int64_t size = <int64_t>1 << d
+    cdef int64_t q, j, p, half
+    cdef double t, passed, failed
+    memset(table, 0, size * d * sizeof(double))
+    for q in range(n_points):
+        t = points[q]
+        product[0] = weights[q]
+        for j in range(d):
+            half = <int64_t>1 << j
+            failed = share[j] * (1.0 - t)
+            for p in range(half):
+                product[half + p] = product[p] * (failed + t)
+                product[p] *= failed
+        for j in range(d):
+            half = <int64_t>1 << j
+            passed = (1.0 - share[j]) / (share[j] * (1.0 - t) + t)
+            failed = -1.0 / (1.0 - t)
+            for p in range(size):
+                table[j * size + p] += product[p] * (passed if p & half else failed)
+
+
+cdef void fill_by_background(
+    const uint64_t* words,
+    const double* total,
+    int64_t n_groups,
+    int64_t d,
+    const double* gain,
+    const double* loss,
+    int64_t side,
+    double* lost,
+    double* table,
+) noexcept nogil:
+    """Write an interventional leaf's table [slot][pattern of passed features], for value 1.
+
+    A background set B meets the patterns that pass all of B: ``gain`` goes to B, ``loss`` to
+    what the pattern fails, as in patterns.pyx.
+    """
+    cdef int64_t size = <int64_t>1 << d
+    cdef int64_t full = size - 1
+    cdef int64_t g, p, n_in, n_out, free_bits, extra, j
+    cdef uint64_t word
+    cdef double given
+    memset(table, 0, size * d * sizeof(double))
+    memset(lost, 0, size * sizeof(double))
+    for g in range(n_groups):
+        n_in = count_bits(words[g])
+        free_bits = full & ~<int64_t>words[g]
+        extra = free_bits
+        while True:  # all subsets of the free bits
+            p = <int64_t>words[g] | extra
+            n_out = d - count_bits(<uint64_t>p)
+            lost[p] += total[g] * loss[n_in * side + n_out]
+            given = total[g] * gain[n_in * side + n_out]
+            word = words[g]
+            while word:
+                table[lowest_bit(word) * size + p] += given
+                word &= word - 1
+            if extra == 0:
+                break
+            extra = (extra - 1) & free_bits
+    for j in range(d):
+        for p in range(size):
+            if not p >> j & 1:
+                table[j * size + p] = lost[p]
+
+
+cdef void add_leaf(
+    const Build* b,
+    int64_t leaf,
+    int64_t root,
+    const double* leaf_table,
+    const int64_t* bit,
+    int64_t n_bits,
+    const int64_t* columns,
+    int64_t n_columns,
+    uint16_t* leaf_pattern,
+    double* out,
+) noexcept nogil:
+    """Add a leaf's table to its group's: from patterns of the group to patterns of the leaf.
+
+    ``bit[node - first]`` is the pattern bit of an inner node of the group.
+    """
+    cdef const Nodes* nodes = b.nodes
+    cdef int64_t k = b.distinct[root]
+    cdef int64_t d = b.distinct[leaf]
+    cdef int64_t size = <int64_t>1 << n_bits
+    cdef uint16_t path_mask = <uint16_t>((<int64_t>1 << k) - 1)
+    cdef uint16_t fresh = <uint16_t>(((<int64_t>1 << d) - 1) & ~path_mask)
+    cdef uint16_t slot_bit
+    cdef int64_t column[64]
+    cdef int64_t node = leaf
+    cdef int64_t j, c, pattern, up, feature, shift
+    cdef bint is_left
+    for j in range(k):
+        column[j] = j
+    for pattern in range(size):
+        leaf_pattern[pattern] = (<uint16_t>pattern & path_mask) | fresh
+    while node != root:
+        up = b.parent[node]
+        shift = bit[up]
+        is_left = nodes.left[up] == node
+        slot_bit = <uint16_t>1 << b.slot[node]
+        for pattern in range(size):
+            if (pattern >> shift & 1) != is_left:
+                leaf_pattern[pattern] &= ~slot_bit
+        if b.previous[node] == -1:
+            feature = nodes.feature[up]
+            for c in range(k, n_columns):
+                if columns[c] == feature:
+                    column[b.slot[node]] = c
+        node = up
+    for c in range(nodes.width):
+        for j in range(d):
+            add_scaled(
+                leaf_table + (j << d), leaf_pattern, nodes.values[leaf * nodes.width + c],
+                out + (column[j] * nodes.width + c) * size, size,
+            )
+
+
+def build(
+    Forest forest,
+    int64_t tree,
+    const int64_t[::1] order,
+    const int64_t[::1] parent,
+    const int64_t[::1] previous,
+    const int64_t[::1] slot,
+    const int64_t[::1] distinct,
+    const int64_t[::1] subtree,
+    const int64_t[::1] bits,
+    int64_t max_bits,
+    const double[::1] share,
+    const double[::1] points,
+    const double[::1] weights,
+    const int64_t[::1] start,
+    const uint64_t[:, ::1] words,
+    const double[::1] total,
+    const double[:, ::1] gain,
+    const double[:, ::1] loss,
+    int64_t[::1] group_offsets,
+    int64_t[::1] group_columns,
+    int64_t[::1] columns,
+    double[::1] table,
+):
+    """Build the tables of one tree's groups, in the order of the walk.
+
+    Groups are the topmost nodes with at most ``max_bits`` bits. With ``points`` the tables are
+    path-dependent, else those of the background sets ``start, words, total`` (see patterns.pyx).
+
+    group_offsets : where each group's table begins, and the end (groups + 1)
+    group_columns : where each group's features begin in ``columns``, and the end
+    columns, table : filled; too short an array is an error of the caller
+    """
+    cdef Build b
+    cdef const Nodes* nodes = &forest.nodes
+    cdef int64_t first = nodes.tree_offsets[tree]
+    cdef int64_t last = nodes.tree_offsets[tree + 1]
+    cdef int64_t i, j, k, node, leaf, root, n_bits, up, feature, inner
+    cdef int64_t leaf_number = 0, group = 0, used = 0, n_columns = 0, first_column, d
+    cdef int64_t most = 1
+    cdef double* scratch = NULL
+    cdef double* leaf_table
+    cdef int64_t* bit = NULL
+    cdef uint16_t* leaf_pattern = NULL
+    cdef double shares[64]
+    cdef bint by_cover = points.shape[0] > 0
+    b.nodes = nodes
+    b.order = &order[0]
+    b.parent = &parent[0]
+    b.previous = &previous[0]
+    b.slot = &slot[0]
+    b.distinct = &distinct[0]
+    for i in range(first, last):
+        most = max(most, distinct[order[i]])
+    scratch = <double*>malloc(((most + 1) << most) * sizeof(double))
+    bit = <int64_t*>malloc((last - first) * sizeof(int64_t))
+    leaf_pattern = <uint16_t*>malloc((<int64_t>1 << max_bits) * sizeof(uint16_t))
+    if scratch == NULL or bit == NULL or leaf_pattern == NULL:
+        free(scratch)
+        free(bit)
+        free(leaf_pattern)
+        raise MemoryError("no memory for the tables of one tree")
+    leaf_table = scratch + (<int64_t>1 << most)
+    with nogil:
+        i = first
+        while i < last:
+            root = order[i]
+            if bits[root] > max_bits:
+                i += 1
+                continue
+            n_bits = bits[root]
+            k = distinct[root]
+            first_column = n_columns
+            group_offsets[group] = used
+            group_columns[group] = n_columns
+            # Columns: the path's features by slot, then those tested below for the first time.
+            up = root
+            while parent[up] != -1:
+                if previous[up] == -1:
+                    columns[first_column + slot[up]] = nodes.feature[parent[up]]
+                up = parent[up]
+            n_columns += k
+            inner = k
+            for j in range(i, i + subtree[root]):
+                node = order[j]
+                if nodes.feature[node] == LEAF:
+                    continue
+                bit[node - first] = inner
+                inner += 1
+                feature = nodes.feature[node]
+                up = first_column
+                while up < n_columns and columns[up] != feature:
+                    up += 1
+                if up == n_columns:
+                    columns[n_columns] = feature
+                    n_columns += 1
+            memset(
+                &table[used], 0,
+                ((n_columns - first_column) * nodes.width << n_bits) * sizeof(double),
+            )
+            for j in range(i, i + subtree[root]):
+                leaf = order[j]
+                if nodes.feature[leaf] != LEAF:
+                    continue
+                d = distinct[leaf]
+                if by_cover:
+                    # The lowest edge of a feature holds the share of all of them.
+                    for k in range(d):
+                        shares[k] = -1.0
+                    up = leaf
+                    while parent[up] != -1:
+                        if shares[slot[up]] < 0.0:
+                            shares[slot[up]] = share[up]
+                        up = parent[up]
+                    fill_by_quadrature(
+                        shares, d, points.shape[0], &points[0], &weights[0], scratch, leaf_table
+                    )
+                else:
+                    fill_by_background(
+                        &words[start[leaf_number], 0], &total[start[leaf_number]],
+                        start[leaf_number + 1] - start[leaf_number], d, &gain[0, 0], &loss[0, 0],
+                        gain.shape[1], scratch, leaf_table,
+                    )
+                leaf_number += 1
+                add_leaf(
+                    &b, leaf, root, leaf_table, bit - first, n_bits, &columns[first_column],
+                    n_columns - first_column, leaf_pattern, &table[used],
+                )
+            used += (n_columns - first_column) * nodes.width << n_bits
+            group += 1
+            i += subtree[root]
+        group_offsets[group] = used
+        group_columns[group] = n_columns
+        free(scratch)
+        free(bit)
+        free(leaf_pattern)
+
+
+cdef void decide(
+    const Nodes* nodes,
+    int64_t node,
+    const double* columns,
+    int64_t stride,
+    int64_t n,
+    uint16_t* out,
+) noexcept nogil:
+    cdef const double* x = columns + nodes.feature[node] * stride
+    cdef int64_t i
+    cdef double threshold = nodes.threshold[node]
+    if nodes.flags[node] & (CATEGORICAL | ZERO_IS_MISSING) or threshold != threshold:
+        for i in range(n):
+            out[i] = goes_left(nodes, node, x[i])
+    else:
+        compare_rows(x, threshold, nodes.flags[node] & DEFAULT_LEFT, out, n)
+
+
+def explain(
+    Forest forest,
+    const int64_t[::1] trees,
+    const double[:, ::1] columns,
+    const int64_t[::1] order,
+    const int64_t[::1] parent,
+    const int64_t[::1] previous,
+    const int64_t[::1] slot,
+    const int64_t[::1] depth,
+    const int64_t[::1] distinct,
+    const int64_t[::1] subtree,
+    const int64_t[::1] bits,
+    const int64_t[::1] max_bits,
+    int64_t n_levels,
+    const int64_t[::1] first_group,
+    const int64_t[::1] group_offsets,
+    const int64_t[::1] group_columns,
+    const int64_t[::1] column_features,
+    const double[::1] table,
+    int64_t n_rows_at_once,
+    double[:, :, ::1] out,
+):
+    """Add the values of some trees to ``out`` (rows by features by outputs).
+
+    ``first_group[i]`` numbers the first group of ``trees[i]``; ``max_bits`` is by tree.
+    """
+    cdef const Nodes* nodes = &forest.nodes
+    cdef int64_t n_rows = out.shape[0]
+    cdef int64_t n_features = out.shape[1]
+    cdef int64_t n_outputs = out.shape[2]
+    cdef int64_t stride = columns.shape[1]
+    cdef int64_t first, n, t, tree, i, last, node, up, level, group, c, k, j, feature, inner, w
+    cdef int64_t most = min(n_rows_at_once, n_rows)
+    cdef uint16_t* pattern
+    cdef uint16_t* left
+    cdef uint16_t* here
+    cdef uint16_t* above
+    cdef uint16_t* work
+    cdef uint16_t* outcome
+    cdef double* sums
+    cdef double* target
+    cdef const double* data
+    if not n_rows or not n_features or not trees.shape[0]:
+        return
+    pattern = <uint16_t*>calloc((2 * n_levels + 3) * most, sizeof(uint16_t))
+    sums = <double*>malloc(n_features * n_outputs * most * sizeof(double))
+    if pattern == NULL or sums == NULL:
+        free(pattern)
+        free(sums)
+        raise MemoryError("no memory for the sums of one block of rows")
+    with nogil:
+        left = pattern + n_levels * most
+        work = left + n_levels * most
+        outcome = work + 2 * most
+        first = 0
+        while first < n_rows:
+            n = min(most, n_rows - first)
+            data = &columns[0, first]
+            for i in range(n):
+                target = &out[first + i, 0, 0]
+                for k in range(n_outputs):
+                    for feature in range(n_features):
+                        sums[(k * n_features + feature) * most + i] = target[
+                            feature * n_outputs + k
+                        ]
+            for t in range(trees.shape[0]):
+                tree = trees[t]
+                group = first_group[t]
+                i = nodes.tree_offsets[tree]
+                last = nodes.tree_offsets[tree + 1]
+                while i < last:
+                    node = order[i]
+                    level = depth[node]
+                    here = pattern + level * most
+                    if level:
+                        up = parent[node]
+                        above = here - most
+                        if previous[node] == -1:
+                            add_bit(
+                                above, left + (level - 1) * most, nodes.left[up] == node,
+                                <int>slot[node], here, n,
+                            )
+                        else:
+                            clear_bit(
+                                above, left + (level - 1) * most, nodes.left[up] == node,
+                                <int>slot[node], here, n,
+                            )
+                    if bits[node] > max_bits[tree]:
+                        decide(nodes, node, data, stride, n, left + level * most)
+                        i += 1
+                        continue
+                    inner = distinct[node]
+                    for j in range(i, i + subtree[node]):
+                        up = order[j]
+                        if nodes.feature[up] == LEAF:
+                            continue
+                        decide(nodes, up, data, stride, n, outcome)
+                        above = work + (inner & 1) * most
+                        add_bit(here, outcome, 1, <int>inner, above, n)
+                        here = above
+                        inner += 1
+                    for c in range(group_columns[group], group_columns[group + 1]):
+                        feature = column_features[c]
+                        for w in range(nodes.width):
+                            k = (nodes.tree_outputs[tree] + w) * n_features + feature
+                            j = (c - group_columns[group]) * nodes.width + w
+                            look_up(
+                                &table[group_offsets[group] + (j << bits[node])], here,
+                                sums + k * most, n,
+                            )
+                    group += 1
+                    i += subtree[node]
+            for i in range(n):
+                target = &out[first + i, 0, 0]
+                for k in range(n_outputs):
+                    for feature in range(n_features):
+                        target[feature * n_outputs + k] = sums[
+                            (k * n_features + feature) * most + i
+                        ]
+            first += n
+        free(pattern)
+        free(sums)
+
+
+cdef struct Lanes:
+    # A few rows side by side on their way down one tree; levels hold n_rows numbers, or n_points
+    # times as many products. The path's node at each level, and how many repeats are above.
+    const Nodes* nodes
+    int64_t n_rows
+    int64_t n_points
+    const double* point
+    const double* weight
+    double* left
+    double* passed
+    double* prefix
+    double* product
+    double* entry
+    double* group
+    int64_t* path
+    int64_t* repeats
+
+
+cdef void decide_lanes(Lanes* lanes, int64_t node, int64_t level, const double* x) noexcept nogil:
+    cdef double* left = lanes.left + level * lanes.n_rows
+    cdef int64_t i
+    for i in range(lanes.n_rows):
+        left[i] = 1.0 if goes_left(lanes.nodes, node, x[i]) else 0.0
+
+
+cdef void descend_lanes(
+    Lanes* lanes, int64_t node, int64_t level, bint is_left, int64_t before, double z
+) noexcept nogil:
+    """Follow the edge into ``node``; ``before`` is the level of the feature's last test, or 0."""
+    cdef int64_t n = lanes.n_rows
+    cdef const double* left = lanes.left + (level - 1) * n
+    cdef double* passed = lanes.passed + level * n
+    cdef int64_t i, q
+    for i in range(n):
+        passed[i] = left[i] if is_left else 1.0 - left[i]
+    lanes.path[level] = node
+    lanes.repeats[level] = lanes.repeats[level - 1]
+    if before:
+        lanes.repeats[level] += 1
+        for i in range(n):
+            passed[i] *= lanes.passed[before * n + i]
+    for q in range(lanes.n_points):
+        multiply_factor(
+            lanes.prefix + ((level - 1) * lanes.n_points + q) * n, passed,
+            z * (1.0 - lanes.point[q]), lanes.point[q],
+            lanes.prefix + (level * lanes.n_points + q) * n, n,
+        )
+
+
+cdef void enter_leaf(
+    Lanes* lanes,
+    int64_t level,
+    int64_t d,
+    const int64_t* slot,
+    const double* z,
+    const double* coefficient,
+    int64_t* at,
+) noexcept nogil:
+    """Write the entries of a leaf's table for value 1; ``at[slot]`` is its lowest edge's level."""
+    cdef int64_t n = lanes.n_rows
+    cdef int64_t i, j, q
+    cdef double* product
+    cdef double t
+    for j in range(1, level + 1):
+        at[slot[lanes.path[j]]] = j
+    memset(lanes.entry, 0, d * n * sizeof(double))
+    for q in range(lanes.n_points):
+        t = lanes.point[q]
+        product = lanes.prefix + (level * lanes.n_points + q) * n
+        if lanes.repeats[level]:
+            # The products down the path hold the factors that a repeated test replaced.
+            product = lanes.product
+            for i in range(n):
+                product[i] = lanes.weight[q]
+            for j in range(d):
+                multiply_factor(
+                    product, lanes.passed + at[j] * n, z[lanes.path[at[j]]] * (1.0 - t), t,
+                    lanes.product + n, n,
+                )
+                memcpy(product, lanes.product + n, n * sizeof(double))
+        for j in range(d):
+            add_share(
+                product, lanes.passed + at[j] * n,
+                coefficient[lanes.path[at[j]] * lanes.n_points + q], -1.0 / (1.0 - t),
+                lanes.entry + j * n, n,
+            )
+
+
+def explain_few(
+    Forest forest,
+    const int64_t[::1] trees,
+    const double[:, ::1] columns,
+    const int64_t[::1] order,
+    const int64_t[::1] parent,
+    const int64_t[::1] previous,
+    const int64_t[::1] slot,
+    const int64_t[::1] depth,
+    const int64_t[::1] distinct,
+    const int64_t[::1] subtree,
+    const int64_t[::1] bits,
+    const int64_t[::1] max_bits,
+    const double[::1] share,
+    const int64_t[::1] rule,
+    const int64_t[::1] rule_offsets,
+    const double[::1] points,
+    const double[::1] weights,
+    const int64_t[::1] passed_offsets,
+    const double[::1] passed_shares,
+    double[:, :, ::1] out,
+):
+    """Add the path-dependent values of a few rows, by the one table entry each group needs.
+
+    Bit for bit what `explain` adds: each entry is summed in the order in which `build` sums it.
+    ``passed_shares[passed_offsets[tree] + (node - first) * n_points + q]`` is the share of a passed
+    feature, (1 - z) / (z (1 - t) + t).
+    """
+    cdef const Nodes* nodes = &forest.nodes
+    cdef Lanes lanes
+    cdef int64_t n = out.shape[0]
+    cdef int64_t t, tree, i, j, c, k, node, up, level, last, end, d, n_columns, row, output
+    cdef int64_t n_levels = 1, most_points = 1
+    cdef int64_t features[64]
+    cdef int64_t at[64]
+    cdef double* scratch
+    cdef int64_t* numbers
+    cdef const double* coefficient
+    if not n or not out.shape[1] or not trees.shape[0]:
+        return
+    for t in range(trees.shape[0]):
+        tree = trees[t]
+        most_points = max(most_points, rule_offsets[rule[tree] + 1] - rule_offsets[rule[tree]])
+        for i in range(nodes.tree_offsets[tree], nodes.tree_offsets[tree + 1]):
+            n_levels = max(n_levels, depth[i] + 1)
+    scratch = <double*>calloc(
+        n * (n_levels * (most_points + 2) + 66 + 64 * nodes.width), sizeof(double)
+    )
+    numbers = <int64_t*>calloc(2 * n_levels, sizeof(int64_t))
+    if scratch == NULL or numbers == NULL:
+        free(scratch)
+        free(numbers)
+        raise MemoryError("no memory for the patterns of a few rows")
+    lanes.nodes = nodes
+    lanes.n_rows = n
+    lanes.left = scratch
+    lanes.passed = lanes.left + n_levels * n
+    lanes.prefix = lanes.passed + n_levels * n
+    lanes.product = lanes.prefix + n_levels * most_points * n
+    lanes.entry = lanes.product + 2 * n
+    lanes.group = lanes.entry + 64 * n
+    lanes.path = numbers
+    lanes.repeats = numbers + n_levels
+    with nogil:
+        for t in range(trees.shape[0]):
+            tree = trees[t]
+            output = nodes.tree_outputs[tree]
+            last = nodes.tree_offsets[tree + 1]
+            lanes.n_points = rule_offsets[rule[tree] + 1] - rule_offsets[rule[tree]]
+            lanes.point = &points[rule_offsets[rule[tree]]]
+            lanes.weight = &weights[rule_offsets[rule[tree]]]
+            # Counted from the tree's first node.
+            coefficient = &passed_shares[0] + (
+                passed_offsets[tree] - nodes.tree_offsets[tree] * lanes.n_points
+            )
+            for k in range(lanes.n_points):
+                for row in range(n):
+                    lanes.prefix[k * n + row] = lanes.weight[k]
+            end = 0
+            n_columns = 0
+            for i in range(nodes.tree_offsets[tree], last):
+                node = order[i]
+                level = depth[node]
+                if level:
+                    descend_lanes(
+                        &lanes, node, level, nodes.left[parent[node]] == node,
+                        depth[previous[node]] if previous[node] != -1 else 0, share[node],
+                    )
+                if i >= end and bits[node] <= max_bits[tree]:
+                    end = i + subtree[node]
+                    n_columns = 0
+                if nodes.feature[node] != LEAF:
+                    decide_lanes(&lanes, node, level, &columns[nodes.feature[node], 0])
+                    continue
+                d = distinct[node]
+                enter_leaf(&lanes, level, d, &slot[0], &share[0], coefficient, at)
+                for j in range(d):
+                    up = nodes.feature[parent[lanes.path[at[j]]]]
+                    c = j if j < n_columns and features[j] == up else 0
+                    while c < n_columns and features[c] != up:
+                        c += 1
+                    if c == n_columns:
+                        features[c] = up
+                        memset(
+                            lanes.group + c * nodes.width * n, 0, nodes.width * n * sizeof(double)
+                        )
+                        n_columns += 1
+                    for k in range(nodes.width):
+                        add_times(
+                            lanes.entry + j * n, nodes.values[node * nodes.width + k],
+                            lanes.group + (c * nodes.width + k) * n, n,
+                        )
+                if i + 1 == end:
+                    for c in range(n_columns):
+                        for k in range(nodes.width):
+                            for row in range(n):
+                                out[row, features[c], output + k] += lanes.group[
+                                    (c * nodes.width + k) * n + row
+                                ]
+        free(scratch)
+        free(numbers)

@@ -1,0 +1,354 @@
+"""How the values of many rows are computed: in stages, each a kernel over some of the trees.
+
+Trees of moderate depth go through tables of values by pattern (lookup.py) where there are rows
+enough to pay for building them, else through the kernels that compute just the entries needed, in
+the same order of summation: the values do not depend on which it was, bit for bit. Deeper trees
+always take the kernels that need no tables.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._kernels import pattern_tables, patterns, quadrature
+from .background import Background, TreePatterns, cube_shares
+from .lookup import Fill, Groups, LookupTables
+from .paths import CoverShares, Paths, Quadrature
+
+# Tables of one stage, and of all stages that are kept between calls.
+STAGE_BYTES = 1 << 28
+KEPT_BYTES = 1 << 30
+# Sums of one block of rows in the look-up, and products in the quadrature: a level-2 cache's.
+SUMS_BYTES = 1 << 20
+LANE_BYTES = 1 << 18
+# Rows of one task.
+MANY_ROWS = 4096
+FEW_ROWS = 512
+
+NO_FLOATS = np.empty(0)
+NO_NUMBERS = np.empty(0, np.int64)
+NO_WORDS = np.empty((0, 1), np.uint64)
+NO_SHARES = np.empty((0, 0))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Some of the trees, and the kernel that adds their values.
+
+    Parameters
+    ----------
+    n_trees : int
+    n_rows : int
+        Rows of one task.
+    add : callable of (columns, out)
+        Adds the values of prepared rows to ``out`` (rows by features by outputs).
+    """
+
+    n_trees: int
+    n_rows: int
+    add: Callable[[NDArray[np.float64], NDArray[np.float64]], None]
+
+
+class Engine(Protocol):
+    """One of the two games of a tree ensemble; ``expected`` is the empty coalition's worth."""
+
+    expected: NDArray[np.float64]
+
+    def stages(self, n_rows: int, n_threads: int) -> Iterator[Stage]:
+        """Yield what explains that many rows, in an order that depends on the model alone."""
+
+
+class TableStages:
+    """Builds tables a stage at a time and keeps them between calls, up to a bound."""
+
+    def __init__(self, groups: Groups) -> None:
+        self.groups = groups
+        self._kept: dict[tuple[int, ...], LookupTables] = {}
+        self._rows_seen: dict[tuple[int, ...], int] = {}
+        self._lock = Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the tables out; they are built again."""
+        return {"groups": self.groups}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["groups"])  # type: ignore[misc]
+
+    def split(self, trees: Sequence[int]) -> list[tuple[int, ...]]:
+        """Cut trees into stages of bounded memory."""
+        ends = 8 * np.cumsum(self.groups.n_entries[list(trees)]) // STAGE_BYTES
+        return [tuple(np.array(trees)[ends == end].tolist()) for end in np.unique(ends)]
+
+    def stage(self, trees: tuple[int, ...], fill: Fill, n_threads: int, keep: bool) -> Stage:
+        """Look up, building the tables first if they are not there."""
+        tables = self._kept.get(trees)
+        if tables is None:
+            with self._lock:
+                tables = self._kept.get(trees)
+                if tables is None:
+                    tables = LookupTables(self.groups, trees, fill, n_threads)
+                    held = sum(kept.table.nbytes for kept in self._kept.values())
+                    if keep and held + tables.table.nbytes <= KEPT_BYTES:
+                        self._kept[trees] = tables
+        ensemble = self.groups.paths.ensemble
+        row_bytes = 8 * max(1, ensemble.n_features * ensemble.n_outputs)
+        at_once = int(np.clip(SUMS_BYTES // row_bytes, 64, MANY_ROWS))
+        built = tables
+
+        def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+            built.explain(columns, at_once, out)
+
+        return Stage(len(trees), MANY_ROWS, add)
+
+    def pays(self, trees: tuple[int, ...], n_rows: int, row_cost: float) -> bool:
+        """Tell whether to look up, where a row costs ``row_cost`` nanoseconds without tables.
+
+        Tables are built once the rows of all calls so far would have paid for them.
+        """
+        if trees in self._kept:
+            return True
+        self._rows_seen[trees] = self._rows_seen.get(trees, 0) + n_rows
+        return float(self.groups.build_cost[list(trees)].sum()) < self._rows_seen[trees] * row_cost
+
+
+class PathDependent:
+    """The game in which a row that misses a feature is split by cover."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.paths = paths
+        self.shares = CoverShares.of(paths)
+        self.expected = self.shares.expected
+        self.rules = Quadrature.of(paths)
+        self.groups = Groups.of(paths)
+        self.tables = TableStages(self.groups)
+        shallow = self.groups.has_tables
+        self.shallow = np.flatnonzero(shallow)
+        self.deep = np.flatnonzero(~shallow)
+        self.tree_depth = paths.most_of_tree(paths.ensemble.depth)
+        self._weigh_passed(shallow)
+
+    def _weigh_passed(self, shallow: NDArray[np.bool_]) -> None:
+        """Tabulate the share of a passed feature at each edge and point of the shallow trees."""
+        rules, offsets = self.rules, self.paths.ensemble.tree_offsets
+        parts, ends = [NO_FLOATS], [0]
+        for tree, has_tables in enumerate(shallow):
+            if has_tables:
+                t = rules.points_of(tree)
+                z = self.shares.share[offsets[tree] : offsets[tree + 1], None]
+                parts.append(((1.0 - z) / (z * (1.0 - t) + t)).ravel())
+            ends.append(ends[-1] + (len(parts[-1]) if has_tables else 0))
+        self.passed_offsets = np.array(ends[:-1], np.int64)
+        self.passed = np.concatenate(parts)
+
+    def stages(self, n_rows: int, n_threads: int) -> Iterator[Stage]:
+        """Yield the stages: shallow trees, then deep ones."""
+        n_points = np.diff(self.rules.offsets)[self.rules.rule]
+        for trees in self.tables.split(self.shallow.tolist()) if len(self.shallow) else []:
+            numbers = np.array(trees, np.int64)
+            nodes = np.diff(self.paths.ensemble.tree_offsets)[numbers]
+            row_cost = float((nodes * (8 + 6 * n_points[numbers])).sum())
+            if self.tables.pays(trees, n_rows, row_cost):
+                yield self.tables.stage(trees, self._fill, n_threads, keep=True)
+            else:
+                yield self._few(numbers)
+        if len(self.deep):
+            yield self._quadrature(n_points)
+
+    def _fill(
+        self,
+        tree: int,
+        group_offsets: NDArray[np.int64],
+        group_columns: NDArray[np.int64],
+        columns: NDArray[np.int64],
+        table: NDArray[np.float64],
+    ) -> None:
+        paths, groups = self.paths, self.groups
+        pattern_tables.build(
+            paths.ensemble.kernel,
+            tree,
+            paths.order,
+            paths.parent,
+            paths.previous,
+            paths.slot,
+            paths.distinct,
+            groups.subtree,
+            groups.bits,
+            int(groups.max_bits[tree]),
+            self.shares.share,
+            self.rules.points_of(tree),
+            self.rules.weights_of(tree),
+            NO_NUMBERS,
+            NO_WORDS,
+            NO_FLOATS,
+            NO_SHARES,
+            NO_SHARES,
+            group_offsets,
+            group_columns,
+            columns,
+            table,
+        )
+
+    def _few(self, trees: NDArray[np.int64]) -> Stage:
+        paths, groups, rules = self.paths, self.groups, self.rules
+
+        def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+            pattern_tables.explain_few(
+                paths.ensemble.kernel,
+                trees,
+                columns,
+                paths.order,
+                paths.parent,
+                paths.previous,
+                paths.slot,
+                paths.ensemble.depth,
+                paths.distinct,
+                groups.subtree,
+                groups.bits,
+                groups.max_bits,
+                self.shares.share,
+                rules.rule,
+                rules.offsets,
+                rules.points,
+                rules.weights,
+                self.passed_offsets,
+                self.passed,
+                out,
+            )
+
+        return Stage(len(trees), 64, add)
+
+    def _quadrature(self, n_points: NDArray[np.int64]) -> Stage:
+        paths, rules = self.paths, self.rules
+        level_bytes = 16 * int(((self.tree_depth + 1) * (n_points + 1))[self.deep].max())
+        at_once = int(np.clip(LANE_BYTES // level_bytes, 8, 64))
+
+        def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+            quadrature.path_dependent(
+                paths.ensemble.kernel,
+                self.deep,
+                columns,
+                paths.order,
+                paths.parent,
+                paths.previous,
+                paths.ensemble.depth,
+                self.shares.ratio,
+                self.shares.share,
+                rules.rule,
+                rules.offsets,
+                rules.points,
+                rules.weights,
+                self.tree_depth,
+                at_once,
+                out,
+            )
+
+        return Stage(len(self.deep), FEW_ROWS, add)
+
+
+class Interventional:
+    """The game in which a row that misses a feature takes it from the background."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        columns: NDArray[np.float64],
+        weight: NDArray[np.float64],
+        expected: NDArray[np.float64],
+        n_threads: int,
+    ) -> None:
+        self.paths = paths
+        self.expected = expected
+        self.groups = Groups.of(paths)
+        self.tables = TableStages(self.groups)
+        self.background = Background(paths, columns, weight, n_threads)
+        self.gain, self.loss = cube_shares(int(paths.distinct.max(initial=0)))
+
+    def stages(self, n_rows: int, n_threads: int) -> Iterator[Stage]:
+        """Yield the stages: of each batch of patterns the shallow trees, then the deep ones."""
+        shallow = self.groups.has_tables
+        keep = self.background.is_kept
+        for batch in self.background.batches(n_threads):
+            of_tree = {found.tree: found for found in batch}
+
+            def fill(tree: int, *arrays: Any, of_tree: dict[int, TreePatterns] = of_tree) -> None:
+                self._fill(of_tree[tree], *arrays)
+
+            some = [found.tree for found in batch if shallow[found.tree]]
+            for trees in self.tables.split(some) if some else []:
+                # Each leaf's groups are met by every row.
+                row_cost = sum(2.0 * len(of_tree[tree].total) for tree in trees)
+                if self.tables.pays(trees, n_rows, row_cost):
+                    yield self.tables.stage(trees, fill, n_threads, keep)
+                else:
+                    yield self._meet([of_tree[tree] for tree in trees], n_rows, n_threads)
+            deep = [found for found in batch if not shallow[found.tree]]
+            if deep:
+                yield self._meet(deep, n_rows, n_threads)
+
+    def _fill(
+        self,
+        found: TreePatterns,
+        group_offsets: NDArray[np.int64],
+        group_columns: NDArray[np.int64],
+        columns: NDArray[np.int64],
+        table: NDArray[np.float64],
+    ) -> None:
+        paths, groups = self.paths, self.groups
+        pattern_tables.build(
+            paths.ensemble.kernel,
+            found.tree,
+            paths.order,
+            paths.parent,
+            paths.previous,
+            paths.slot,
+            paths.distinct,
+            groups.subtree,
+            groups.bits,
+            int(groups.max_bits[found.tree]),
+            NO_FLOATS,
+            NO_FLOATS,
+            NO_FLOATS,
+            found.start,
+            found.words,
+            found.total,
+            self.gain,
+            self.loss,
+            group_offsets,
+            group_columns,
+            columns,
+            table,
+        )
+
+    def _meet(self, batch: list[TreePatterns], n_rows: int, n_threads: int) -> Stage:
+        paths, groups = self.paths, self.groups
+
+        def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+            for found in batch:
+                patterns.interventional(
+                    paths.ensemble.kernel,
+                    found.tree,
+                    columns,
+                    paths.order,
+                    paths.parent,
+                    paths.previous,
+                    paths.slot,
+                    paths.ensemble.depth,
+                    paths.distinct,
+                    groups.subtree,
+                    groups.bits,
+                    int(groups.max_bits[found.tree]),
+                    int(self.background.levels[found.tree]),
+                    found.start,
+                    found.words,
+                    found.total,
+                    self.gain,
+                    self.loss,
+                    out,
+                )
+
+        # The more rows meet the groups at once, the fewer meetings a row.
+        return Stage(len(batch), max(64, min(MANY_ROWS, -(-n_rows // n_threads))), add)

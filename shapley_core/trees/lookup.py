@@ -1,0 +1,174 @@
+"""Tables of values by pattern: the fast way through trees of moderate depth for many rows."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._kernels import pattern_tables as kernel
+from ..threads import run_blocks
+from .ensemble import LEAF
+from .paths import Paths
+
+# Patterns are 16-bit words, and a table of 2^12 rows still fits a cache.
+MOST_BITS = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """How trees fall into groups: topmost nodes whose pattern has few enough bits.
+
+    Parameters
+    ----------
+    paths : Paths
+    subtree : int64 (n_nodes,)
+        Number of nodes of the subtree, itself included.
+    bits : int64 (n_nodes,)
+        Distinct features on the path and tests below: the bits of the pattern if the node were a
+        group.
+    """
+
+    paths: Paths
+    subtree: NDArray[np.int64]
+    bits: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, paths: Paths) -> "Groups":
+        """Count the nodes below each node."""
+        ensemble = paths.ensemble
+        subtree = np.ones(ensemble.n_nodes, np.int64)
+        inner = (ensemble.feature != LEAF).astype(np.int64)
+        by_level = np.argsort(ensemble.depth, kind="stable")
+        ends = np.cumsum(np.bincount(ensemble.depth, minlength=1))
+        for level in range(len(ends) - 1, 0, -1):
+            nodes = by_level[ends[level - 1] : ends[level]]
+            np.add.at(subtree, paths.parent[nodes], subtree[nodes])
+            np.add.at(inner, paths.parent[nodes], inner[nodes])
+        return cls(paths, subtree, paths.distinct + inner)
+
+    @cached_property
+    def max_bits(self) -> NDArray[np.int64]:
+        """Bits allowed in each tree: int64 (n_trees,), 0 for trees too deep for tables."""
+        distinct = self.paths.most_of_tree(self.paths.distinct)
+        # Measured: one or two bits more than the path has make the fewest additions a byte.
+        wanted = np.maximum(8, distinct + np.where(distinct <= 8, 2, 1))
+        return np.where(distinct > MOST_BITS, 0, np.minimum(wanted, MOST_BITS))
+
+    @cached_property
+    def has_tables(self) -> NDArray[np.bool_]:
+        """Which trees are shallow enough for tables: bool (n_trees,)."""
+        return self.max_bits > 0
+
+    @cached_property
+    def build_cost(self) -> NDArray[np.float64]:
+        """Rough nanoseconds that building each tree's tables takes."""
+        ensemble = self.paths.ensemble
+        distinct = np.minimum(self.paths.most_of_tree(self.paths.distinct), MOST_BITS)
+        leaves = np.add.reduceat(ensemble.feature == LEAF, ensemble.tree_offsets[:-1], dtype=float)
+        cost: NDArray[np.float64] = leaves * distinct * (0.8 * 2.0**self.max_bits + 2.0**distinct)
+        return cost
+
+    @cached_property
+    def _roots(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The groups' nodes, in the order of nodes, and their trees."""
+        ensemble, parent = self.paths.ensemble, self.paths.parent
+        tree = np.repeat(np.arange(ensemble.n_trees), np.diff(ensemble.tree_offsets))
+        small = self.bits <= self.max_bits[tree]
+        roots = np.flatnonzero(small & ((parent == -1) | ~small[parent]))
+        return roots, tree[roots]
+
+    @cached_property
+    def n_groups(self) -> NDArray[np.int64]:
+        """Number of groups of each tree."""
+        counts: NDArray[np.int64] = np.bincount(
+            self._roots[1], minlength=self.paths.ensemble.n_trees
+        )
+        return counts
+
+    @cached_property
+    def n_columns(self) -> NDArray[np.int64]:
+        """At most so many table columns has each tree, for leaves of one value."""
+        roots, tree = self._roots
+        n_trees = self.paths.ensemble.n_trees
+        counts: NDArray[np.int64] = np.bincount(tree, self.bits[roots], n_trees).astype(np.int64)
+        return counts
+
+    @cached_property
+    def n_entries(self) -> NDArray[np.int64]:
+        """At most so many table entries has each tree."""
+        roots, tree = self._roots
+        size = self.bits[roots] << self.bits[roots]
+        entries: NDArray[np.int64] = np.bincount(tree, size, self.paths.ensemble.n_trees).astype(
+            np.int64
+        )
+        return entries * self.paths.ensemble.values.shape[1]
+
+
+# Fills one tree's tables: (tree, group_offsets, group_columns, columns, table).
+Fill = Callable[
+    [int, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]], None
+]
+
+
+class LookupTables:
+    """The tables of some trees, ready to explain rows."""
+
+    def __init__(self, groups: Groups, trees: Sequence[int], fill: Fill, n_threads: int) -> None:
+        self.groups = groups
+        self.trees = np.asarray(trees, np.int64)
+        counts = groups.n_groups[self.trees] + 1
+        self.first_group = np.cumsum(counts) - counts
+        columns_end = np.cumsum(groups.n_columns[self.trees])
+        entries_end = np.cumsum(groups.n_entries[self.trees])
+        self.group_offsets = np.empty(int(counts.sum()), np.int64)
+        self.group_columns = np.empty(int(counts.sum()), np.int64)
+        self.columns = np.empty(int(columns_end[-1]), np.int64)
+        self.table = np.empty(int(entries_end[-1]))
+
+        def work(number: int) -> None:
+            tree = int(self.trees[number])
+            first = self.first_group[number]
+            group = slice(first, first + counts[number])
+            columns_start = columns_end[number] - groups.n_columns[tree]
+            entries_start = entries_end[number] - groups.n_entries[tree]
+            fill(
+                tree,
+                self.group_offsets[group],
+                self.group_columns[group],
+                self.columns[columns_start : columns_end[number]],
+                self.table[entries_start : entries_end[number]],
+            )
+            self.group_offsets[group] += entries_start
+            self.group_columns[group] += columns_start
+
+        run_blocks(work, range(len(self.trees)), n_threads)
+
+    def explain(
+        self, columns: NDArray[np.float64], n_rows_at_once: int, out: NDArray[np.float64]
+    ) -> None:
+        """Add the values of prepared rows to ``out`` (rows by features by outputs)."""
+        paths = self.groups.paths
+        kernel.explain(
+            paths.ensemble.kernel,
+            self.trees,
+            columns,
+            paths.order,
+            paths.parent,
+            paths.previous,
+            paths.slot,
+            paths.ensemble.depth,
+            paths.distinct,
+            self.groups.subtree,
+            self.groups.bits,
+            self.groups.max_bits,
+            paths.ensemble.max_depth + 1,
+            self.first_group,
+            self.group_offsets,
+            self.group_columns,
+            self.columns,
+            self.table,
+            n_rows_at_once,
+            out,
+        )
