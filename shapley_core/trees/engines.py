@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .._kernels import pattern_tables, patterns, quadrature
+from .._kernels import few_rows, pattern_tables, patterns, quadrature
 from .background import Background, TreePatterns, cube_shares
 from .lookup import Fill, Groups, LookupTables
 from .paths import CoverShares, Paths, Quadrature
@@ -196,7 +196,7 @@ class PathDependent:
         paths, groups, rules = self.paths, self.groups, self.rules
 
         def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:
-            pattern_tables.explain_few(
+            few_rows.explain(
                 paths.ensemble.kernel,
                 trees,
                 columns,

@@ -93,7 +93,7 @@ class TreeEnsemble:
     missing : float
         This value stands for a missing one, as NaN always does.
     integer_dtype : "float32" or "float64"
-        The type that the library first turns integer arrays into.
+        The type that the library rounds arrays of whole numbers to before anything else.
     sparse_absent : "missing" or "zero"
         What an entry absent from a sparse matrix is.
     feature_names, output_names : tuple of str, or None

@@ -100,10 +100,10 @@ class Groups:
         """At most so many table entries has each tree."""
         roots, tree = self._roots
         size = self.bits[roots] << self.bits[roots]
-        entries: NDArray[np.int64] = np.bincount(tree, size, self.paths.ensemble.n_trees).astype(
-            np.int64
-        )
-        return entries * self.paths.ensemble.values.shape[1]
+        size *= self.paths.ensemble.values.shape[1]
+        entries = np.zeros(self.paths.ensemble.n_trees, np.int64)
+        np.add.at(entries, tree, size)
+        return entries
 
 
 # Fills one tree's tables: (tree, group_offsets, group_columns, columns, table).
