@@ -11,11 +11,11 @@ Games whose values are known. Made from the stored tables by
 ```python
 import shapley_core as sc
 
-sc.ground_truth.names()                      # all of them; names("published") of one kind
+sc.ground_truth.names()  # all of them; names("published") of one kind
 g = sc.ground_truth.load("data_valuation/wine_neighbours")
-g.game                                       # a TableGame
-g.true("k-SII", order=2)                     # InteractionValues, held against the stored ones
-print(sc.ground_truth.describe(g.name))      # source, licence, model, checksum, versions
+g.game  # a TableGame
+g.true("k-SII", order=2)  # InteractionValues, held against the stored ones
+print(sc.ground_truth.describe(g.name))  # source, licence, model, checksum, versions
 ```
 
 Each game is a table of the worths of all coalitions, from a real model on real data, with its

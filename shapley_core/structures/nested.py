@@ -224,8 +224,8 @@ class _Nodes:
         count = self.n_evaluations()
         if count > _MAX_EVALUATIONS:
             raise MemoryLimitError(
-                f"this structure takes {human_count(count)} coalitions (at most {_MAX_EVALUATIONS}): use "
-                "smaller or more nested unions"
+                f"this structure takes {human_count(count)} coalitions (at most "
+                f"{_MAX_EVALUATIONS}): use smaller or more nested unions"
             )
         rows = max(self.contexts()) + max(1 << len(children) for children in self.inner)
         check_memory(
