@@ -96,7 +96,7 @@ class TableStages:
                         self._kept[trees] = tables
         ensemble = self.groups.paths.ensemble
         row_bytes = 8 * max(1, ensemble.n_features * ensemble.n_outputs)
-        at_once = int(np.clip(SUMS_BYTES // row_bytes, 64, MANY_ROWS))
+        at_once = int(np.clip(SUMS_BYTES // row_bytes, 8, MANY_ROWS))
         built = tables
 
         def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:
