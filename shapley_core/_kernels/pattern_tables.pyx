@@ -210,6 +210,9 @@ def build(
     cdef int64_t most = 1
     cdef double* scratch = NULL
     cdef double* leaf_table
+    cdef double* group_table
+    cdef int64_t* group_features
+    cdef int64_t size
     cdef int64_t* bit = NULL
     cdef uint16_t* leaf_pattern = NULL
     cdef double shares[64]
@@ -231,6 +234,9 @@ def build(
         free(leaf_pattern)
         raise MemoryError("no memory for the tables of one tree")
     leaf_table = scratch + (<int64_t>1 << most)
+    # Trees of a single leaf have neither columns nor entries.
+    group_table = &table[0] if table.shape[0] else NULL
+    group_features = &columns[0] if columns.shape[0] else NULL
     with nogil:
         i = first
         while i < last:
@@ -264,10 +270,9 @@ def build(
                 if up == n_columns:
                     columns[n_columns] = feature
                     n_columns += 1
-            memset(
-                &table[used], 0,
-                ((n_columns - first_column) * nodes.width << n_bits) * sizeof(double),
-            )
+            size = (n_columns - first_column) * nodes.width << n_bits
+            if size:
+                memset(group_table, 0, size * sizeof(double))
             for j in range(i, i + subtree[root]):
                 leaf = order[j]
                 if nodes.feature[leaf] != LEAF:
@@ -293,10 +298,12 @@ def build(
                     )
                 leaf_number += 1
                 add_leaf(
-                    &b, leaf, root, leaf_table, bit - first, n_bits, &columns[first_column],
-                    n_columns - first_column, leaf_pattern, &table[used],
+                    &b, leaf, root, leaf_table, bit - first, n_bits,
+                    group_features + first_column, n_columns - first_column, leaf_pattern,
+                    group_table,
                 )
-            used += (n_columns - first_column) * nodes.width << n_bits
+            used += size
+            group_table += size
             group += 1
             i += subtree[root]
         group_offsets[group] = used
