@@ -103,5 +103,8 @@ RECIPES = [
         model=MODEL,
         absent=ABSENT,
         build=digits_accuracy,
+        # Pixels are integers: which of equally near images are the 25 nearest is the machine's
+        # choice. Measured with other instructions: one row of 1198.
+        tolerance=2e-3,
     ),
 ]
