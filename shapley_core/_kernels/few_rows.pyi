@@ -2,17 +2,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .forest import Forest
+from .paths import Paths
 
 def explain(
     forest: Forest,
     trees: NDArray[np.int64],
     columns: NDArray[np.float64],
-    order: NDArray[np.int64],
-    parent: NDArray[np.int64],
-    previous: NDArray[np.int64],
-    slot: NDArray[np.int64],
-    depth: NDArray[np.int64],
-    distinct: NDArray[np.int64],
+    paths: Paths,
     subtree: NDArray[np.int64],
     bits: NDArray[np.int64],
     max_bits: NDArray[np.int64],

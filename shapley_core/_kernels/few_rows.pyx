@@ -9,6 +9,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from .forest cimport LEAF, Forest, Nodes, goes_left
+from .paths cimport Paths
 
 
 cdef extern from "lanes.h" nogil:
@@ -109,12 +110,7 @@ def explain(
     Forest forest,
     const int64_t[::1] trees,
     const double[:, ::1] columns,
-    const int64_t[::1] order,
-    const int64_t[::1] parent,
-    const int64_t[::1] previous,
-    const int64_t[::1] slot,
-    const int64_t[::1] depth,
-    const int64_t[::1] distinct,
+    Paths paths,
     const int64_t[::1] subtree,
     const int64_t[::1] bits,
     const int64_t[::1] max_bits,
@@ -133,6 +129,12 @@ def explain(
     ``passed_shares[passed_offsets[tree] + (node - first) * n_points + q]`` is the share of a passed
     feature, (1 - z) / (z (1 - t) + t).
     """
+    cdef const int64_t* order = paths.order
+    cdef const int64_t* parent = paths.parent
+    cdef const int64_t* previous = paths.previous
+    cdef const int64_t* slot = paths.slot
+    cdef const int64_t* depth = paths.depth
+    cdef const int64_t* distinct = paths.distinct
     cdef const Nodes* nodes = &forest.nodes
     cdef Lanes lanes
     cdef int64_t n = out.shape[0]
@@ -200,7 +202,7 @@ def explain(
                     decide_lanes(&lanes, node, level, &columns[nodes.feature[node], 0])
                     continue
                 d = distinct[node]
-                enter_leaf(&lanes, level, d, &slot[0], &share[0], coefficient, at)
+                enter_leaf(&lanes, level, d, slot, &share[0], coefficient, at)
                 for j in range(d):
                     up = nodes.feature[parent[lanes.path[at[j]]]]
                     c = j if j < n_columns and features[j] == up else 0

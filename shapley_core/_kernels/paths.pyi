@@ -3,6 +3,17 @@ from numpy.typing import NDArray
 
 from .forest import Forest
 
+class Paths:
+    def __init__(
+        self,
+        order: NDArray[np.int64],
+        parent: NDArray[np.int64],
+        previous: NDArray[np.int64],
+        distinct: NDArray[np.int64],
+        slot: NDArray[np.int64],
+        depth: NDArray[np.int64],
+    ) -> None: ...
+
 def describe(
     forest: Forest,
     n_features: int,

@@ -6,6 +6,28 @@ from libc.stdlib cimport calloc, free, malloc
 from .forest cimport LEAF, Forest, Nodes
 
 
+cdef class Paths:
+    """The arrays that `describe` fills, and the depth of each node, as the kernels want them."""
+
+    def __cinit__(
+        self,
+        const int64_t[::1] order,
+        const int64_t[::1] parent,
+        const int64_t[::1] previous,
+        const int64_t[::1] distinct,
+        const int64_t[::1] slot,
+        const int64_t[::1] depth,
+    ):
+        self.owners = (order, parent, previous, distinct, slot, depth)
+        if order.shape[0]:
+            self.order = &order[0]
+            self.parent = &parent[0]
+            self.previous = &previous[0]
+            self.distinct = &distinct[0]
+            self.slot = &slot[0]
+            self.depth = &depth[0]
+
+
 def describe(
     Forest forest,
     int64_t n_features,

@@ -2,15 +2,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .forest import Forest
+from .paths import Paths
 
 def build(
     forest: Forest,
     tree: int,
-    order: NDArray[np.int64],
-    parent: NDArray[np.int64],
-    previous: NDArray[np.int64],
-    slot: NDArray[np.int64],
-    distinct: NDArray[np.int64],
+    paths: Paths,
     subtree: NDArray[np.int64],
     bits: NDArray[np.int64],
     max_bits: int,
@@ -31,12 +28,7 @@ def explain(
     forest: Forest,
     trees: NDArray[np.int64],
     columns: NDArray[np.float64],
-    order: NDArray[np.int64],
-    parent: NDArray[np.int64],
-    previous: NDArray[np.int64],
-    slot: NDArray[np.int64],
-    depth: NDArray[np.int64],
-    distinct: NDArray[np.int64],
+    paths: Paths,
     subtree: NDArray[np.int64],
     bits: NDArray[np.int64],
     max_bits: NDArray[np.int64],

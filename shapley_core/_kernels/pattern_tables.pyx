@@ -12,6 +12,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
 from .forest cimport CATEGORICAL, DEFAULT_LEFT, LEAF, ZERO_IS_MISSING, Forest, Nodes, goes_left
+from .paths cimport Paths
 
 
 cdef extern from "lookup.h" nogil:
@@ -171,11 +172,7 @@ cdef void add_leaf(
 def build(
     Forest forest,
     int64_t tree,
-    const int64_t[::1] order,
-    const int64_t[::1] parent,
-    const int64_t[::1] previous,
-    const int64_t[::1] slot,
-    const int64_t[::1] distinct,
+    Paths paths,
     const int64_t[::1] subtree,
     const int64_t[::1] bits,
     int64_t max_bits,
@@ -201,6 +198,11 @@ def build(
     group_columns : where each group's features begin in ``columns``, and the end
     columns, table : filled; too short an array is an error of the caller
     """
+    cdef const int64_t* order = paths.order
+    cdef const int64_t* parent = paths.parent
+    cdef const int64_t* previous = paths.previous
+    cdef const int64_t* slot = paths.slot
+    cdef const int64_t* distinct = paths.distinct
     cdef Build b
     cdef const Nodes* nodes = &forest.nodes
     cdef int64_t first = nodes.tree_offsets[tree]
@@ -218,11 +220,11 @@ def build(
     cdef double shares[64]
     cdef bint by_cover = points.shape[0] > 0
     b.nodes = nodes
-    b.order = &order[0]
-    b.parent = &parent[0]
-    b.previous = &previous[0]
-    b.slot = &slot[0]
-    b.distinct = &distinct[0]
+    b.order = order
+    b.parent = parent
+    b.previous = previous
+    b.slot = slot
+    b.distinct = distinct
     for i in range(first, last):
         most = max(most, distinct[order[i]])
     scratch = <double*>malloc(((most + 1) << most) * sizeof(double))
@@ -335,12 +337,7 @@ def explain(
     Forest forest,
     const int64_t[::1] trees,
     const double[:, ::1] columns,
-    const int64_t[::1] order,
-    const int64_t[::1] parent,
-    const int64_t[::1] previous,
-    const int64_t[::1] slot,
-    const int64_t[::1] depth,
-    const int64_t[::1] distinct,
+    Paths paths,
     const int64_t[::1] subtree,
     const int64_t[::1] bits,
     const int64_t[::1] max_bits,
@@ -357,6 +354,12 @@ def explain(
 
     ``first_group[i]`` numbers the first group of ``trees[i]``; ``max_bits`` is by tree.
     """
+    cdef const int64_t* order = paths.order
+    cdef const int64_t* parent = paths.parent
+    cdef const int64_t* previous = paths.previous
+    cdef const int64_t* slot = paths.slot
+    cdef const int64_t* depth = paths.depth
+    cdef const int64_t* distinct = paths.distinct
     cdef const Nodes* nodes = &forest.nodes
     cdef int64_t n_rows = out.shape[0]
     cdef int64_t n_features = out.shape[1]

@@ -2,17 +2,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .forest import Forest
+from .paths import Paths
 
 def background(
     forest: Forest,
     tree: int,
     columns: NDArray[np.float64],
     weight: NDArray[np.float64],
-    order: NDArray[np.int64],
-    parent: NDArray[np.int64],
-    previous: NDArray[np.int64],
-    slot: NDArray[np.int64],
-    depth: NDArray[np.int64],
+    paths: Paths,
     n_levels: int,
     start: NDArray[np.int64],
     words: NDArray[np.uint64],
@@ -22,12 +19,7 @@ def interventional(
     forest: Forest,
     tree: int,
     columns: NDArray[np.float64],
-    order: NDArray[np.int64],
-    parent: NDArray[np.int64],
-    previous: NDArray[np.int64],
-    slot: NDArray[np.int64],
-    depth: NDArray[np.int64],
-    distinct: NDArray[np.int64],
+    paths: Paths,
     subtree: NDArray[np.int64],
     bits: NDArray[np.int64],
     max_bits: int,

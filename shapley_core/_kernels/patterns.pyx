@@ -13,6 +13,7 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
 from .forest cimport LEAF, Forest, Nodes, goes_left
+from .paths cimport Paths
 
 
 cdef extern from "bits.h" nogil:
@@ -138,11 +139,7 @@ def background(
     int64_t tree,
     const double[:, ::1] columns,
     const double[::1] weight,
-    const int64_t[::1] order,
-    const int64_t[::1] parent,
-    const int64_t[::1] previous,
-    const int64_t[::1] slot,
-    const int64_t[::1] depth,
+    Paths paths,
     int64_t n_levels,
     int64_t[::1] start,
     uint64_t[:, ::1] words,
@@ -154,6 +151,11 @@ def background(
     ``total`` (groups: sums of row weights). Returns the number of groups; where that is more than
     there was room for, the arrays hold only the first of them and the call must be repeated.
     """
+    cdef const int64_t* order = paths.order
+    cdef const int64_t* parent = paths.parent
+    cdef const int64_t* previous = paths.previous
+    cdef const int64_t* slot = paths.slot
+    cdef const int64_t* depth = paths.depth
     cdef Groups g
     cdef const Nodes* nodes = &forest.nodes
     cdef int64_t first = nodes.tree_offsets[tree]
@@ -163,9 +165,9 @@ def background(
     cdef const int32_t* group
     memset(&g, 0, sizeof(Groups))
     g.nodes = nodes
-    g.parent = &parent[0]
-    g.previous = &previous[0]
-    g.slot = &slot[0]
+    g.parent = parent
+    g.previous = previous
+    g.slot = slot
     g.columns = &columns[0, 0] if columns.shape[0] else NULL
     g.n_rows = columns.shape[1]
     g.n_words = words.shape[1]
@@ -248,12 +250,7 @@ def interventional(
     Forest forest,
     int64_t tree,
     const double[:, ::1] columns,
-    const int64_t[::1] order,
-    const int64_t[::1] parent,
-    const int64_t[::1] previous,
-    const int64_t[::1] slot,
-    const int64_t[::1] depth,
-    const int64_t[::1] distinct,
+    Paths paths,
     const int64_t[::1] subtree,
     const int64_t[::1] bits,
     int64_t max_bits,
@@ -270,6 +267,12 @@ def interventional(
     Leaves are summed group by group, as pattern_tables.pyx does, so that both give the same bits;
     a leaf outside of all groups (``bits`` above ``max_bits``) is a group of its own.
     """
+    cdef const int64_t* order = paths.order
+    cdef const int64_t* parent = paths.parent
+    cdef const int64_t* previous = paths.previous
+    cdef const int64_t* slot = paths.slot
+    cdef const int64_t* depth = paths.depth
+    cdef const int64_t* distinct = paths.distinct
     cdef Groups g
     cdef const Nodes* nodes = &forest.nodes
     cdef int64_t first = nodes.tree_offsets[tree]
@@ -295,9 +298,9 @@ def interventional(
         return
     memset(&g, 0, sizeof(Groups))
     g.nodes = nodes
-    g.parent = &parent[0]
-    g.previous = &previous[0]
-    g.slot = &slot[0]
+    g.parent = parent
+    g.previous = previous
+    g.slot = slot
     g.columns = &columns[0, 0]
     g.n_rows = columns.shape[1]
     g.n_words = words.shape[1]

@@ -2,15 +2,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .forest import Forest
+from .paths import Paths
 
 def path_dependent(
     forest: Forest,
     trees: NDArray[np.int64],
     columns: NDArray[np.float64],
-    order: NDArray[np.int64],
-    parent: NDArray[np.int64],
-    previous: NDArray[np.int64],
-    depth: NDArray[np.int64],
+    paths: Paths,
     ratio: NDArray[np.float64],
     share: NDArray[np.float64],
     rule: NDArray[np.int64],

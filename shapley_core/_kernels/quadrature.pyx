@@ -16,6 +16,7 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 
 from .forest cimport CATEGORICAL, DEFAULT_LEFT, LEAF, ZERO_IS_MISSING, Forest, Nodes, goes_left
+from .paths cimport Paths
 
 
 cdef struct Walk:
@@ -191,10 +192,7 @@ def path_dependent(
     Forest forest,
     const int64_t[::1] trees,
     const double[:, ::1] columns,
-    const int64_t[::1] order,
-    const int64_t[::1] parent,
-    const int64_t[::1] previous,
-    const int64_t[::1] depth,
+    Paths paths,
     const double[::1] ratio,
     const double[::1] share,
     const int64_t[::1] rule,
@@ -210,6 +208,10 @@ def path_dependent(
     ``rule[tree]`` numbers the quadrature rule of each tree, points and weights
     ``rule_offsets[rule] .. rule_offsets[rule + 1]``.
     """
+    cdef const int64_t* order = paths.order
+    cdef const int64_t* parent = paths.parent
+    cdef const int64_t* previous = paths.previous
+    cdef const int64_t* depth = paths.depth
     cdef Walk walk
     cdef int64_t n_rows = out.shape[0]
     cdef int64_t t, tree, first, levels, most, column, n
@@ -217,10 +219,10 @@ def path_dependent(
     if not forest.n_nodes or not n_rows or not out.shape[1]:
         return
     walk.nodes = &forest.nodes
-    walk.order = &order[0]
-    walk.parent = &parent[0]
-    walk.previous = &previous[0]
-    walk.depth = &depth[0]
+    walk.order = order
+    walk.parent = parent
+    walk.previous = previous
+    walk.depth = depth
     walk.ratio = &ratio[0]
     walk.share = &share[0]
     walk.columns = &columns[0, 0]

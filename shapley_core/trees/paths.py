@@ -1,13 +1,14 @@
 """What explaining needs of an ensemble beyond predicting: its paths and their cover shares."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._kernels import paths as kernel
+from .._kernels import paths as walk
 from ..errors import UnsupportedModelError
 from .ensemble import LEAF, TreeEnsemble
 
@@ -39,8 +40,22 @@ class Paths:
     def of(cls, ensemble: TreeEnsemble) -> "Paths":
         """Walk the ensemble."""
         arrays = [np.empty(ensemble.n_nodes, np.int64) for _ in range(5)]
-        kernel.describe(ensemble.kernel, ensemble.n_features, *arrays)
+        walk.describe(ensemble.kernel, ensemble.n_features, *arrays)
         return cls(ensemble, *arrays)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is derived; the kernels' view cannot be pickled."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    @cached_property
+    def kernel(self) -> walk.Paths:
+        """The arrays as the kernels take them."""
+        return walk.Paths(
+            self.order, self.parent, self.previous, self.distinct, self.slot, self.ensemble.depth
+        )
 
     def most_of_tree(self, per_node: NDArray[np.int64]) -> NDArray[np.int64]:
         """Take the largest entry of each tree."""
