@@ -107,10 +107,13 @@ class TableStages:
     def pays(self, trees: tuple[int, ...], n_rows: int, row_cost: float) -> bool:
         """Tell whether to look up, where a row costs ``row_cost`` nanoseconds without tables.
 
-        Tables are built once the rows of all calls so far would have paid for them.
+        Tables are built once the rows of all calls so far would have paid for them, unless one
+        tree alone would fill the memory of a stage (many outputs to a leaf).
         """
         if trees in self._kept:
             return True
+        if 8 * int(self.groups.n_entries[list(trees)].max()) > STAGE_BYTES:
+            return False
         self._rows_seen[trees] = self._rows_seen.get(trees, 0) + n_rows
         return float(self.groups.build_cost[list(trees)].sum()) < self._rows_seen[trees] * row_cost
 

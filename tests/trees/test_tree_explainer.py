@@ -172,6 +172,12 @@ def test_tables_are_kept_or_built_again_within_bounds(monkeypatch):
         kept = sum(tables.table.nbytes for tables in frugal._engine.tables._kept.values())
         assert 0 < kept <= 250_000
     assert len(list(frugal._engine.stages(5000, 1))) > 3
+    # A tree whose tables fill a stage alone goes without.
+    monkeypatch.setattr(engines, "STAGE_BYTES", 1000)
+    without = TreeExplainer(ensemble)
+    assert (without(rows).values == wanted).all()
+    assert all(len(trees) == 1 for trees in without._engine.tables._kept)
+    assert len(without._engine.tables._kept) < 30
 
 
 def chain(depth, share, value=1.0):
