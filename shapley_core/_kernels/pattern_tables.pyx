@@ -11,6 +11,7 @@ from libc.stdint cimport int64_t, uint16_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
+from .bits cimport count_bits, lowest_bit
 from .forest cimport CATEGORICAL, DEFAULT_LEFT, LEAF, ZERO_IS_MISSING, Forest, Nodes, goes_left
 from .paths cimport Paths
 
@@ -21,20 +22,6 @@ cdef extern from "lookup.h" nogil:
     void clear_bit(const uint16_t*, const uint16_t*, uint16_t, int, uint16_t*, int64_t)
     void look_up(const double*, const uint16_t*, double*, int64_t)
     void add_scaled(const double*, const uint16_t*, double, double*, int64_t)
-
-
-cdef extern from "bits.h" nogil:
-    int lowest_bit(uint64_t word)
-    int count_bits(uint64_t word)
-
-
-cdef struct Build:
-    const Nodes* nodes
-    const int64_t* order
-    const int64_t* parent
-    const int64_t* previous
-    const int64_t* slot
-    const int64_t* distinct
 
 
 cdef void fill_by_quadrature(
@@ -117,7 +104,8 @@ cdef void fill_by_background(
 
 
 cdef void add_leaf(
-    const Build* b,
+    const Nodes* nodes,
+    Paths paths,
     int64_t leaf,
     int64_t root,
     const double* leaf_table,
@@ -132,9 +120,8 @@ cdef void add_leaf(
 
     ``bit[node - first]`` is the pattern bit of an inner node of the group.
     """
-    cdef const Nodes* nodes = b.nodes
-    cdef int64_t k = b.distinct[root]
-    cdef int64_t d = b.distinct[leaf]
+    cdef int64_t k = paths.distinct[root]
+    cdef int64_t d = paths.distinct[leaf]
     cdef int64_t size = <int64_t>1 << n_bits
     cdef uint16_t path_mask = <uint16_t>((<int64_t>1 << k) - 1)
     cdef uint16_t fresh = <uint16_t>(((<int64_t>1 << d) - 1) & ~path_mask)
@@ -148,18 +135,18 @@ cdef void add_leaf(
     for pattern in range(size):
         leaf_pattern[pattern] = (<uint16_t>pattern & path_mask) | fresh
     while node != root:
-        up = b.parent[node]
+        up = paths.parent[node]
         shift = bit[up]
         is_left = nodes.left[up] == node
-        slot_bit = <uint16_t>1 << b.slot[node]
+        slot_bit = <uint16_t>1 << paths.slot[node]
         for pattern in range(size):
             if (pattern >> shift & 1) != is_left:
                 leaf_pattern[pattern] &= ~slot_bit
-        if b.previous[node] == -1:
+        if paths.previous[node] == -1:
             feature = nodes.feature[up]
             for c in range(k, n_columns):
                 if columns[c] == feature:
-                    column[b.slot[node]] = c
+                    column[paths.slot[node]] = c
         node = up
     for c in range(nodes.width):
         for j in range(d):
@@ -203,7 +190,6 @@ def build(
     cdef const int64_t* previous = paths.previous
     cdef const int64_t* slot = paths.slot
     cdef const int64_t* distinct = paths.distinct
-    cdef Build b
     cdef const Nodes* nodes = &forest.nodes
     cdef int64_t first = nodes.tree_offsets[tree]
     cdef int64_t last = nodes.tree_offsets[tree + 1]
@@ -219,12 +205,6 @@ def build(
     cdef uint16_t* leaf_pattern = NULL
     cdef double shares[64]
     cdef bint by_cover = points.shape[0] > 0
-    b.nodes = nodes
-    b.order = order
-    b.parent = parent
-    b.previous = previous
-    b.slot = slot
-    b.distinct = distinct
     for i in range(first, last):
         most = max(most, distinct[order[i]])
     scratch = <double*>malloc(((most + 1) << most) * sizeof(double))
@@ -300,7 +280,7 @@ def build(
                     )
                 leaf_number += 1
                 add_leaf(
-                    &b, leaf, root, leaf_table, bit - first, n_bits,
+                    nodes, paths, leaf, root, leaf_table, bit - first, n_bits,
                     group_features + first_column, n_columns - first_column, leaf_pattern,
                     group_table,
                 )

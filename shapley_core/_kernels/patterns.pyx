@@ -12,13 +12,9 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
+from .bits cimport count_bits, lowest_bit
 from .forest cimport LEAF, Forest, Nodes, goes_left
 from .paths cimport Paths
-
-
-cdef extern from "bits.h" nogil:
-    int lowest_bit(uint64_t word)
-    int count_bits(uint64_t word)
 
 
 cdef struct Groups:
