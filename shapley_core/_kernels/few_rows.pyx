@@ -9,7 +9,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from .forest cimport LEAF, Forest, Nodes, goes_left
-from .paths cimport Paths
+from .paths cimport Paths, place_of
 
 
 cdef extern from "lanes.h" nogil:
@@ -205,9 +205,10 @@ def explain(
                 enter_leaf(&lanes, level, d, slot, &share[0], coefficient, at)
                 for j in range(d):
                     up = nodes.feature[parent[lanes.path[at[j]]]]
-                    c = j if j < n_columns and features[j] == up else 0
-                    while c < n_columns and features[c] != up:
-                        c += 1
+                    # Most leaves meet the path's features in the order of the slots.
+                    c = j
+                    if c >= n_columns or features[c] != up:
+                        c = place_of(features, n_columns, up)
                     if c == n_columns:
                         features[c] = up
                         memset(

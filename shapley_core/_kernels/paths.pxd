@@ -11,3 +11,11 @@ cdef class Paths:
     cdef const int64_t* depth
     cdef const int64_t* distinct
     cdef object owners
+
+
+cdef inline int64_t place_of(const int64_t* features, int64_t n, int64_t feature) noexcept nogil:
+    """Where a feature stands among the first n of a group's; n if it does not."""
+    cdef int64_t place = 0
+    while place < n and features[place] != feature:
+        place += 1
+    return place

@@ -13,7 +13,7 @@ from libc.string cimport memset
 
 from .bits cimport count_bits, lowest_bit
 from .forest cimport CATEGORICAL, DEFAULT_LEFT, LEAF, ZERO_IS_MISSING, Forest, Nodes, goes_left
-from .paths cimport Paths
+from .paths cimport Paths, place_of
 
 
 cdef extern from "lookup.h" nogil:
@@ -200,6 +200,7 @@ def build(
     cdef double* leaf_table
     cdef double* group_table
     cdef int64_t* group_features
+    cdef int64_t* features
     cdef int64_t size
     cdef int64_t* bit = NULL
     cdef uint16_t* leaf_pattern = NULL
@@ -246,9 +247,8 @@ def build(
                 bit[node - first] = inner
                 inner += 1
                 feature = nodes.feature[node]
-                up = first_column
-                while up < n_columns and columns[up] != feature:
-                    up += 1
+                features = group_features + first_column
+                up = first_column + place_of(features, n_columns - first_column, feature)
                 if up == n_columns:
                     columns[n_columns] = feature
                     n_columns += 1

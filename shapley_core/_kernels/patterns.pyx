@@ -14,7 +14,7 @@ from libc.string cimport memcpy, memset
 
 from .bits cimport count_bits, lowest_bit
 from .forest cimport LEAF, Forest, Nodes, goes_left
-from .paths cimport Paths
+from .paths cimport Paths, place_of
 
 
 cdef struct Groups:
@@ -348,9 +348,7 @@ def interventional(
                     )
                 leaf += 1
                 for j in range(players):
-                    c = 0
-                    while c < n_columns and group_feature[c] != feature[j]:
-                        c += 1
+                    c = place_of(group_feature, n_columns, feature[j])
                     if c == n_columns:
                         group_feature[c] = feature[j]
                         n_columns += 1
