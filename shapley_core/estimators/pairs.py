@@ -90,7 +90,10 @@ def paired_design(task: Task, log_weights: Array) -> PairedDesign:
         counts,
         expected,
         np.array([log_pairs(n, t) for t in sizes.tolist()]),
-        np.array([count == most for count, most in zip(counts.tolist(), capacities, strict=True)]),
+        np.array(
+            [count == most for count, most in zip(counts.tolist(), capacities, strict=True)],
+            dtype=np.bool_,
+        ),
     )
 
 
