@@ -142,10 +142,8 @@ class _Part:
 
 def _std_error(parts: list[_Part], design: PairedDesign, counts: NDArray[np.int64]) -> Matrix:
     """Standard errors, shape (1 + n_interactions, n_games), from residuals within each stratum."""
-    missing = design.missing
-    missing[design.complete] = 0.0
     # A pair of the empty and the full coalition, if there is one, is sure.
-    missing = np.append(np.zeros(len(counts) - len(missing)), missing)
+    missing = np.append(np.zeros(len(counts) - len(design.counts)), design.missing)
     ends = np.cumsum(counts)
     variance, total, squares = (np.zeros_like(parts[0].values) for _ in range(3))
     step = min(part.fit.block_rows for part in parts)
