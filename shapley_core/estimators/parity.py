@@ -49,6 +49,8 @@ class ParityFit:
         Sets of players, padded with -1.
     sum_known : bool
         Whether the coefficients have a sum that is given: the worth of the empty coalition.
+    ridge : float
+        What is added to the diagonal of the normal matrix, as a fraction of its mean there.
 
     Attributes
     ----------
@@ -66,6 +68,7 @@ class ParityFit:
         weights: Matrix,
         terms: Terms,
         sum_known: bool,
+        ridge: float = 0.0,
     ) -> None:
         self.words = words
         self.step = step
@@ -79,6 +82,7 @@ class ParityFit:
             kernels.parity_products(words, step, counts, weights, self.terms, gram)
         gram += np.tril(gram, -1).T
         self._sums = gram.sum(axis=1)
+        gram += np.diag(ridge * gram.diagonal())
         self.inverse, self.lost = _inverse(gram, sum_known)
 
     def parities(self, start: int, stop: int) -> Matrix:
@@ -86,6 +90,25 @@ class ParityFit:
         out = np.empty((stop - start, len(self.terms)))
         kernels.parities(self.words, self.step, start, self.terms, out)
         return out
+
+    def leverage(self, parities: Matrix, start: int) -> NDArray[np.float64]:
+        """How much of its own prediction each row is, for the rows from ``start`` on."""
+        own = np.einsum("ij,ij->i", parities @ self.inverse, parities)
+        scores: NDArray[np.float64] = self.weights[start : start + len(parities)] * own
+        return scores
+
+    def squared_residuals(self, coefficients: Matrix, targets: Matrix) -> tuple[Matrix, Matrix]:
+        """Weighted sums of squared residuals, of the fit and of fits without the row itself."""
+        within, without = np.zeros(targets.shape[1]), np.zeros(targets.shape[1])
+        for start in range(0, self.n_rows, self.block_rows):
+            stop = min(start + self.block_rows, self.n_rows)
+            rows = self.parities(start, stop)
+            weights = self.weights[start:stop]
+            squares = (targets[start:stop] - rows @ coefficients) ** 2
+            rest = np.maximum(1.0 - self.leverage(rows, start), 1e-9)
+            within += weights @ squares
+            without += (weights / rest**2) @ squares
+        return within, without
 
     def coefficients(self, targets: Matrix, total: Matrix | None = None) -> Matrix:
         """Coefficients, shape (n_terms, n_games), of targets of shape (n_rows, n_games).

@@ -134,9 +134,8 @@ class _Part:
         """
         rows = self.fit.parities(start, stop)
         weights = self.fit.weights[start:stop, None]
-        leverage = weights[:, 0] * np.einsum("ij,ij->i", rows @ self.fit.inverse, rows)
         residuals = self.targets[start:stop] - rows @ self.coefficients
-        residuals /= np.maximum(1.0 - leverage, 1e-9)[:, None]
+        residuals /= np.maximum(1.0 - self.fit.leverage(rows, start), 1e-9)[:, None]
         return weights * (rows @ self._inverse_readout), residuals
 
 
