@@ -97,18 +97,18 @@ class ParityFit:
         scores: NDArray[np.float64] = self.weights[start : start + len(parities)] * own
         return scores
 
-    def squared_residuals(self, coefficients: Matrix, targets: Matrix) -> tuple[Matrix, Matrix]:
-        """Weighted sums of squared residuals, of the fit and of fits without the row itself."""
-        within, without = np.zeros(targets.shape[1]), np.zeros(targets.shape[1])
+    def outside_residuals(self, coefficients: Matrix, targets: Matrix) -> Matrix:
+        """Residuals of each row from the fit without it, shape (n_rows, n_games).
+
+        Rows without a weight are in no fit anyway.
+        """
+        out = np.empty_like(targets)
         for start in range(0, self.n_rows, self.block_rows):
             stop = min(start + self.block_rows, self.n_rows)
             rows = self.parities(start, stop)
-            weights = self.weights[start:stop]
-            squares = (targets[start:stop] - rows @ coefficients) ** 2
             rest = np.maximum(1.0 - self.leverage(rows, start), 1e-9)
-            within += weights @ squares
-            without += (weights / rest**2) @ squares
-        return within, without
+            out[start:stop] = (targets[start:stop] - rows @ coefficients) / rest[:, None]
+        return out
 
     def coefficients(self, targets: Matrix, total: Matrix | None = None) -> Matrix:
         """Coefficients, shape (n_terms, n_games), of targets of shape (n_rows, n_games).
