@@ -11,13 +11,12 @@ from libc.string cimport memcmp, memcpy, memset
 
 from .forest cimport LEAF, Forest, Nodes, goes_left
 from .leaf_games cimport (
-    Layers, Scratch, allocate, background_leaf, n_entries, product_leaf, release
+    OCTET, Layers, Scratch, allocate, background_leaf, n_entries, product_leaf, release
 )
 from .paths cimport Paths
 
 
-cdef extern from "leaves.h" nogil:
-    enum: OCTET
+cdef extern from "scatter.h" nogil:
     void add_lanes(const double*, const int32_t*, double, double*, int64_t)
 
 

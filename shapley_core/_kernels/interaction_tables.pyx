@@ -10,16 +10,13 @@ from libc.string cimport memset
 
 from .forest cimport LEAF, Forest, Nodes
 from .leaf_games cimport (
-    Layers, Scratch, allocate, background_leaf, n_entries, product_leaf, release
+    OCTET, Layers, Scratch, allocate, background_leaf, n_entries, product_leaf, release
 )
 from .paths cimport Paths
 
 
-cdef extern from "leaves.h" nogil:
-    enum: OCTET
-
-cdef extern from "lookup.h" nogil:
-    void add_scaled(const double*, const uint16_t*, double, double*, int64_t)
+cdef extern from "scatter.h" nogil:
+    void add_patterns(const double*, const uint16_t*, double, double*, int64_t)
 
 # Patterns of a leaf at once.
 cdef enum:
@@ -186,7 +183,7 @@ def build(
                         place[column[e]] = <int32_t>n_local
                     target = &table[0] + used + (place[column[e]] - 1) * width * size
                     for k in range(width):
-                        add_scaled(
+                        add_patterns(
                             entry + e * stride, pattern, nodes.values[node * width + k],
                             target + k * size, size,
                         )

@@ -3,6 +3,11 @@
 from libc.stdint cimport int64_t, uint64_t
 
 
+# Lanes come in whole octets; leaves.h holds the same number.
+cdef enum:
+    OCTET = 8
+
+
 cdef class Layers:
     cdef readonly int64_t n_layers
     cdef int64_t most

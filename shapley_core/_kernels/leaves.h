@@ -72,12 +72,4 @@ WIDE static void choose_player(
     for (int64_t i = 0; i < n; i++) out[i] = gain[i] * (passed[i] - z);
 }
 
-/* sum += scale * entry of each row's lane. */
-static void add_lanes(
-    const double *RESTRICT entry, const int32_t *RESTRICT lane, double scale, double *RESTRICT sum,
-    int64_t n
-) {
-    for (int64_t i = 0; i < n; i++) sum[i] += scale * entry[lane[i]];
-}
-
 #endif

@@ -15,7 +15,7 @@ from ..memory import check_memory
 from ..tables import Table, as_table
 from ..threads import resolve_threads, row_blocks, run_blocks
 from ..top import TopExplanation
-from ..trees.engines import Engine, Interventional, PathDependent, Stage
+from ..trees.engines import Interventional, PathDependent, Stage
 from ..trees.ensemble import TreeEnsemble
 from ..trees.interactions import Interactions
 from ..trees.paths import Paths
@@ -81,7 +81,7 @@ class TreeExplainer:
         self._model = model if reader_of(model) is not None else None
         self._iteration_range = iteration_range
         paths = Paths.of(self.ensemble)
-        self._engine: Engine
+        self._engine: PathDependent | Interventional
         if background is None:
             if weights is not None:
                 raise InputError("weights are those of a background, but no background was given")

@@ -84,7 +84,7 @@ class Columns:
             yield np.asarray(trees)[ends == end].tolist()
 
     def of(self, trees: Sequence[int]) -> dict[int, tuple[NDArray[np.int64], NDArray[np.int32]]]:
-        """By tree, where each leaf's columns begin (by leaf in the order of the walk), and those."""
+        """By tree, where each leaf's columns begin (in the order of the walk), and the columns."""
         first = self.first_leaf
         if self.per_tree.sum() <= MOST_PLACES:
             if self._all is None:

@@ -85,7 +85,6 @@ class Occurring:
         self._keys: list[NDArray[np.int64]] = []
         self.blocks: list[NDArray[np.int32]] = [np.arange(n_players, dtype=np.int32)[:, None]]
         player = players_of_edges(paths)
-        found: list[list[NDArray[np.int64]]]
         sets = _different_sets(paths, player)
         for size in range(2, order + 1):
             known = np.empty(0, np.int64)
