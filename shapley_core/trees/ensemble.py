@@ -102,7 +102,8 @@ class TreeEnsemble:
     unseen_category : "error" or "missing"
         What the library does with a label that is not in ``categories``.
     category_values : mapping of feature number to increasing numbers, in code order
-        For features whose categories are numbers: arrays hold these, other numbers are missing.
+        For features whose categories are numbers: arrays hold these, other finite numbers are
+        missing, and infinities refused.
     categorical_columns : "codes" or "values"
         What a categorical column of a frame stands for where ``categories`` has no labels for it.
     takes_missing, takes_infinite : bool
@@ -301,6 +302,8 @@ class TreeEnsemble:
             )
         prepared = np.ascontiguousarray(rounded, dtype=np.float64)
         for feature, known in self.category_values.items():
+            if np.isinf(prepared[feature]).any():
+                raise InputError(f"feature {feature} of the rows has categories, but is infinite")
             prepared[feature] = _codes(prepared[feature], np.asarray(known, np.float64))
         return prepared
 

@@ -8,7 +8,6 @@ and of an isolation forest the mean path length, which its scores are a function
 
 import operator
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,10 +18,15 @@ from ..ensemble import DEFAULT_LEFT, LEAF, Tree, TreeEnsemble
 from . import sklearn_hist
 from .sklearn_tables import dense_blocks, shallow_copy
 
-TREES = ("DecisionTreeClassifier", "DecisionTreeRegressor", "ExtraTreeClassifier", "ExtraTreeRegressor")  # fmt: skip
-FORESTS = ("RandomForestClassifier", "RandomForestRegressor", "ExtraTreesClassifier", "ExtraTreesRegressor")  # fmt: skip
-BOOSTED = ("GradientBoostingClassifier", "GradientBoostingRegressor")
-HISTOGRAMS = ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor")
+
+def _both(*names: str) -> tuple[str, ...]:
+    return tuple(name + kind for name in names for kind in ("Classifier", "Regressor"))
+
+
+TREES = _both("DecisionTree", "ExtraTree")
+FORESTS = _both("RandomForest", "ExtraTrees")
+BOOSTED = _both("GradientBoosting")
+HISTOGRAMS = _both("HistGradientBoosting")
 ISOLATION = "IsolationForest"
 SUPPORTED = (*TREES, *FORESTS, *BOOSTED, *HISTOGRAMS, ISOLATION)
 
@@ -53,7 +57,8 @@ ADVICE = {
     "FrozenEstimator": "explain model.estimator",
     "RandomTreesEmbedding": "it predicts nothing",
 }
-CONSTANT_STRATEGIES = ("prior", "most_frequent", "uniform", "constant", "mean", "median", "quantile")  # fmt: skip
+# Of scikit-learn's dummies, those that predict the same for every row.
+CONSTANT = ("prior", "most_frequent", "uniform", "constant", "mean", "median", "quantile")
 
 # The functions that every reader has
 
@@ -307,7 +312,7 @@ def _leaves(member: Any, classifies: bool) -> NDArray[np.float64]:
     value = np.asarray(member.tree_.value, np.float64)
     if not classifies:
         return value[:, :, 0]
-    counts: Sequence[int] = np.atleast_1d(member.n_classes_)
+    counts = np.atleast_1d(member.n_classes_).tolist()
     return np.concatenate([value[:, k, :count] for k, count in enumerate(counts)], axis=1)
 
 
@@ -325,7 +330,7 @@ def _start(model: Any) -> NDArray[np.float64]:
     start = model.init_
     if not isinstance(start, str):
         dummy = type(start).__name__ in ("DummyRegressor", "DummyClassifier")
-        if not (_of_library(type(start)) and dummy and start.strategy in CONSTANT_STRATEGIES):
+        if not (_of_library(type(start)) and dummy and start.strategy in CONSTANT):
             raise UnsupportedModelError(
                 f"boosting started from init={start!r}, whose prediction depends on the row and is "
                 "no sum over these trees; train it with init=None or init='zero'"

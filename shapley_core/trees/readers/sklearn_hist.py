@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import UnsupportedModelError
+from ...errors import InputError, UnsupportedModelError
 from ..ensemble import CATEGORICAL, DEFAULT_LEFT, LEAF, SET_GOES_LEFT, Tree, TreeEnsemble
 from .sklearn_tables import check_columns, column_names, dense_blocks, positions, shallow_copy
 
@@ -71,6 +71,8 @@ class Encoding:
     def apply(self, rows: NDArray[Any]) -> NDArray[np.float64]:
         """Encode rows as the trees want them; labels are codes already."""
         encoded = rows.astype(np.float64)
+        if np.isinf(encoded[:, [*self.values, *self.labels]]).any():
+            raise InputError("there are infinite values among the categories of the rows")
         for feature, known in self.values.items():
             column, numbers = encoded[:, feature].copy(), np.array(known)
             encoded[:, feature] = np.nan
@@ -169,7 +171,10 @@ def predict_raw(
         if encodes and (encoding.labels or names is not None):
             asked._preprocessor = None
             blocks = (encoding.apply(rows) for rows in blocks)
-    parts = [asked._raw_predict(rows) for rows in blocks if len(rows)]
+    try:
+        parts = [asked._raw_predict(rows) for rows in blocks if len(rows)]
+    except ValueError as error:
+        raise InputError(f"the model itself refuses these rows: {error}") from error
     n_outputs = int(model.n_trees_per_iteration_)
     raw = np.concatenate([np.empty((0, n_outputs)), *parts])
     return raw[:, 0] if n_outputs == 1 else raw

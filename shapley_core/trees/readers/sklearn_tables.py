@@ -37,9 +37,7 @@ def positions(found: Sequence[str], names: Sequence[str] | None) -> list[int]:
     return [place[name] for name in names]
 
 
-def dense_blocks(
-    X: Any, n_features: int, names: Sequence[str] | None
-) -> Iterator[NDArray[Any]]:
+def dense_blocks(X: Any, n_features: int, names: Sequence[str] | None) -> Iterator[NDArray[Any]]:
     """Read a table, frames and sparse matrices block by block, as dense arrays."""
     found = column_names(X)
     if found is None and not hasattr(X, "tocsr"):

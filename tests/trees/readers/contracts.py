@@ -62,6 +62,7 @@ def edge_values(ensemble: TreeEnsemble, feature: int) -> np.ndarray:
         values += [beside, (beside + thresholds) / 2]
     if (at & (ensemble.flags & CATEGORICAL != 0)).any():
         values.append(CODES)
+        values.append(ensemble.category_values.get(feature, ()))
     return np.concatenate([np.asarray(v, np.float64) for v in values])
 
 
@@ -74,7 +75,7 @@ def edge_rows(
     largest = np.finfo(ensemble.input_dtype).max
     for feature in range(ensemble.n_features):
         values = edge_values(ensemble, feature)
-        if not infinite:
+        if not infinite or feature in ensemble.category_values:
             values = values[~np.isinf(values)]
         if not ensemble.takes_infinite:
             values = values[~(np.abs(values) > largest)]

@@ -152,7 +152,7 @@ def test_a_start_that_depends_on_the_row_is_refused(init):
 
 def test_boosting_that_stopped_early_and_went_on():
     stopped = GradientBoostingRegressor(n_estimators=200, n_iter_no_change=2, random_state=0)
-    stopped.fit(X, rng.normal(size=150))
+    stopped.fit(X, np.random.default_rng(1).normal(size=150))
     assert reader.read(stopped).n_trees == stopped.n_estimators_ < 200
     assert_same(stopped, X, stopped.predict(X))
     warm = GradientBoostingRegressor(warm_start=True, **SMALL).fit(X, REAL)
@@ -232,7 +232,7 @@ def test_rows_that_the_model_refuses_are_refused():
 
 
 def test_covers_are_the_weights_of_training():
-    weights = rng.random(150) * (rng.random(150) < 0.8)
+    weights = np.maximum(np.random.default_rng(2).random(150) - 0.2, 0)
     model = tree.DecisionTreeRegressor(max_depth=4).fit(X, REAL, sample_weight=weights)
     read = reader.read(model)
     leaf = np.flatnonzero(read.feature == LEAF)
@@ -265,12 +265,12 @@ def test_trees_of_one_leaf_and_one_class():
 
 REFUSED = {
     "Pipeline": (pipeline.make_pipeline(RandomForestRegressor()), r"model\[-1\]"),
-    "Bagging": (ensemble.BaggingRegressor(), "average the values.*estimators_features_"),
+    "Bagging": (ensemble.BaggingRegressor(), r"average the values.*estimators_features_"),
     "Voting": (ensemble.VotingRegressor([]), "average the values"),
     "AdaBoost": (ensemble.AdaBoostRegressor(), "no sum over trees"),
     "Stacking": (ensemble.StackingClassifier([]), "no sum over trees"),
     "embedding": (ensemble.RandomTreesEmbedding(), "predicts nothing"),
-    "dummy": (dummy.DummyRegressor(), "none of the tree models.*IsolationForest"),
+    "dummy": (dummy.DummyRegressor(), r"none of the tree models.*IsolationForest"),
 }
 
 
