@@ -295,6 +295,7 @@ class TreeExplainer:
             categories=ensemble.categories,
             unseen_category=ensemble.unseen_category,
             sparse_absent=ensemble.sparse_absent,
+            categorical_columns=ensemble.categorical_columns,
             what=what,
         )
 
