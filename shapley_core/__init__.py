@@ -7,6 +7,7 @@ from .explainers import TreeExplainer
 from .explanation import Explanation
 from .game import CallableGame, Game, TableGame
 from .result import InteractionValues
+from .runs import StoredExplanation, TableFile, open_explanation
 from .structures import (
     asymmetric_shapley,
     banzhaf_owen,
@@ -23,6 +24,8 @@ __all__ = [
     "Explanation",
     "Game",
     "InteractionValues",
+    "StoredExplanation",
+    "TableFile",
     "TableGame",
     "TreeExplainer",
     "asymmetric_shapley",
@@ -33,6 +36,7 @@ __all__ = [
     "ground_truth",
     "indices",
     "least_core",
+    "open_explanation",
     "owen",
     "to_game",
     "trees",
