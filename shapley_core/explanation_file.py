@@ -28,6 +28,7 @@ def describe(explanation: Any) -> dict[str, Any]:
         "interactions": None if explanation.order == 1 else explanation.interactions,
         "feature_names": explanation.feature_names,
         "output_names": explanation.output_names,
+        "groups": explanation.groups,
     }
 
 
@@ -45,8 +46,9 @@ def rebuild(
 ) -> Result:
     """``make`` an Explanation of what `describe` and `arrays_of` gave."""
     told = dict(about)
-    if told["interactions"] is not None:
-        told["interactions"] = [tuple(one) for one in told["interactions"]]
+    for name in ("interactions", "groups"):
+        if told[name] is not None:
+            told[name] = [tuple(one) for one in told[name]]
     return make(data=data, **told, **arrays)
 
 
@@ -55,7 +57,8 @@ def write_explanation(path: str | os.PathLike[str], explanation: Any) -> None:
     fields: dict[str, Any] = {"about": json.dumps(describe(explanation)), **arrays_of(explanation)}
     source = explanation.data
     if source is not None and not is_sparse(source):
-        data = feature_values(source, explanation.feature_names)
+        names = None if explanation.groups else explanation.feature_names
+        data = feature_values(source, names)
         if data.dtype.kind in "fiub":
             fields["data"] = data
     write_archive(path, FORMAT, VERSION, fields)

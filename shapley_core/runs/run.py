@@ -90,12 +90,16 @@ def run(
     OSError
         If the disk is full, for instance. Finished parts stay.
     """
+    from .. import __version__
+
     need_pyarrow()
+    if chunk_rows is not None and chunk_rows < 1:
+        raise InputError(f"chunk_rows must be at least 1, not {chunk_rows}")
     directory = Path(out)
     chosen = dict(left_open or {})
     # What is wrong with the rows' columns or the settings shows before anything is written.
     trial = explain(Chunk(source.empty(), 0, {**settings, **chosen}, None))
-    wanted = {**settings, "data": source.identity}
+    wanted = {"package": __version__, **settings, "data": source.identity}
     _make(directory)
     with locked(directory):
         journal = _open(directory, wanted, chosen, source.n_rows, chunk_rows, trial)
@@ -129,8 +133,6 @@ def _open(
     chunk_rows: int | None,
     trial: Explanation,
 ) -> Journal:
-    if chunk_rows is not None and chunk_rows < 1:
-        raise InputError(f"chunk_rows must be at least 1, not {chunk_rows}")
     if (directory / manifest.NAME).exists():
         journal = manifest.read(directory, repair=True)
         differing = _differences(journal, wanted, chosen, chunk_rows)
@@ -172,8 +174,9 @@ def _short(value: Any) -> str:
 
 def _take_stock(journal: Journal) -> None:
     """Make sure that what is finished is there, and find what was finished but not recorded."""
-    for leftover in journal.directory.glob(f".*.{journal.run}.tmp"):
-        leftover.unlink()
+    for of_this in (f".*.{journal.run}.tmp", f".{manifest.NAME}.*.tmp"):
+        for leftover in journal.directory.glob(of_this):
+            leftover.unlink()
     gone = [n for n, part in journal.parts.items() if not parts.verify(journal, part)]
     for number in gone:
         del journal.parts[number]
