@@ -41,6 +41,10 @@ class Explanation:
     interactions : list of tuples of features, optional
         Sorted by (size, lexicographic); at order 1 every single feature.
     feature_names, output_names : sequence of str, optional
+    std_error : float64, shaped as ``values``, optional
+        Standard errors of values that are estimated; 0 where one is exact.
+    n_evaluations : int64 (n_rows,), optional
+        How often each row's game was evaluated.
     """
 
     def __init__(
@@ -54,9 +58,13 @@ class Explanation:
         interactions: Sequence[tuple[int, ...]] | None = None,
         feature_names: Sequence[str] | None = None,
         output_names: Sequence[str] | None = None,
+        std_error: NDArray[np.float64] | None = None,
+        n_evaluations: NDArray[np.int64] | None = None,
     ) -> None:
         self.values = np.asarray(values)
         self.base_values = np.asarray(base_values)
+        self.std_error = None if std_error is None else np.asarray(std_error)
+        self.n_evaluations = None if n_evaluations is None else np.asarray(n_evaluations)
         self.data = data
         self.index = index
         self.order = as_int(order)
@@ -69,6 +77,15 @@ class Explanation:
         wanted = self.values.shape[:1] + self.values.shape[2:]
         if self.base_values.shape != wanted:
             raise InputError(f"base_values have shape {self.base_values.shape}; wanted {wanted}")
+        if self.std_error is not None and self.std_error.shape != self.values.shape:
+            raise InputError(
+                f"std_error has shape {self.std_error.shape}; wanted that of the values, "
+                f"{self.values.shape}"
+            )
+        if self.n_evaluations is not None and self.n_evaluations.shape != wanted[:1]:
+            raise InputError(
+                f"n_evaluations has shape {self.n_evaluations.shape}; wanted {wanted[:1]}"
+            )
         if interactions is None and self.order != 1:
             raise InputError(f"values of order {self.order} need their interactions")
         width = self.values.shape[1]
@@ -125,7 +142,12 @@ class Explanation:
             return self._row(int(key))
         rows = key if isinstance(key, slice) else self._row_numbers(key)
         return self._like(
-            self.values[rows], self.base_values[rows], take_rows(self.data, rows), self.output_names
+            self.values[rows],
+            self.base_values[rows],
+            take_rows(self.data, rows),
+            self.output_names,
+            None if self.std_error is None else self.std_error[rows],
+            None if self.n_evaluations is None else self.n_evaluations[rows],
         )
 
     def _row_numbers(self, key: Any) -> NDArray[np.int64]:
@@ -158,6 +180,9 @@ class Explanation:
             n_players=self.n_features,
             baseline=float(self.base_values[row]),
             player_names=self.feature_names,
+            std_error=None if self.std_error is None else self.std_error[row],
+            n_evaluations=None if self.n_evaluations is None else int(self.n_evaluations[row]),
+            is_exact=self.std_error is None or not self.std_error[row].any(),
         )
 
     def _like(
@@ -166,6 +191,8 @@ class Explanation:
         base_values: NDArray[np.float64],
         data: Any,
         output_names: Sequence[str] | None,
+        std_error: NDArray[np.float64] | None,
+        n_evaluations: NDArray[np.int64] | None,
     ) -> "Explanation":
         return Explanation(
             values,
@@ -176,6 +203,8 @@ class Explanation:
             interactions=self._interactions,
             feature_names=self.feature_names,
             output_names=output_names,
+            std_error=std_error,
+            n_evaluations=n_evaluations,
         )
 
     def _known_outputs(self) -> str:
@@ -194,7 +223,14 @@ class Explanation:
         if self.values.ndim == 2:
             return self
         names = None if self.output_names is None else self.output_names[number : number + 1]
-        return self._like(self.values[:, :, number], self.base_values[:, number], self.data, names)
+        return self._like(
+            self.values[:, :, number],
+            self.base_values[:, number],
+            self.data,
+            names,
+            None if self.std_error is None else self.std_error[:, :, number],
+            self.n_evaluations,
+        )
 
     def mean_abs(self) -> NDArray[np.float64]:
         """Mean absolute value over the rows: (n_features[, n_outputs]), or (n_interactions, ...).
