@@ -12,7 +12,7 @@ from ..arrays import real_numbers
 from ..errors import InputError
 from ..imputers.rows import Rows
 from ..indices import IndexSpec, ProbabilisticValue
-from .players import Players
+from ..players import Players
 
 Array = NDArray[np.float64]
 
@@ -107,11 +107,11 @@ class LinearGames:
         self, rows: Rows, spec: IndexSpec | ProbabilisticValue, order: int
     ) -> tuple[Array, Array]:
         """Values (n_rows, n_interactions, n_outputs) and baseline (n_rows, n_outputs)."""
-        model, n = self.model, len(self.players)
+        model, n = self.model, self.players.n_players
         x = numbers_of(rows, "X")
         each = (x - self._mean)[:, :, None] * model.coefficients.T
         dividends = np.zeros((len(x), n, len(model.coefficients)))
-        np.add.at(dividends, (slice(None), self.players.player_of), each)
+        np.add.at(dividends, (slice(None), self.players.of_feature), each)
         baseline = np.broadcast_to(self.nothing, (len(x), len(self.nothing)))
         if isinstance(spec, ProbabilisticValue):
             return dividends, baseline

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from .._kernels import masking
 from ..imputers.base import Filler
 from ..imputers.rows import Rows
+from ..players import Players
 from ..threads import row_blocks
-from .players import Players
 from .predictor import REPEATED, Predictor
 
 Link = Callable[[NDArray[np.float64]], NDArray[np.float64]] | None
@@ -116,7 +116,7 @@ class RowGames:
     ) -> None:
         self.games = games
         self.n_rows = rows.n_rows
-        self.n_players = len(games.players)
+        self.n_players = games.players.n_players
         self._rows = rows
         self._filler = games.filler.bind(rows)
         self._n_threads = n_threads
@@ -175,7 +175,7 @@ class RowGames:
         n_coalitions = max(1, most // max(n_rows, 1))
         for start, stop in row_blocks(len(inner), n_coalitions):
             at = inner[start:stop]
-            masks = self.games.players.features(coalitions[at])
+            masks = coalitions[at][:, self.games.players.of_feature]
             for first, last in row_blocks(len(rows), n_rows):
                 out[at, first:last] = self._batch(masks, rows[first:last])
                 self._count((stop - start) * (last - first))

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InputError, UnknownIndexError
 from ..explanation import Explanation
 from ..memory import check_memory
+from ..players import Groups, Players
 from ..tables import Table, as_table
 from ..threads import resolve_threads, row_blocks, run_blocks
 from ..trees.engines import Engine, Interventional, PathDependent, Stage
@@ -35,6 +36,10 @@ class TreeExplainer:
         (the same paper, section on interventional perturbation).
     weights : array (n_background,), optional
         Non-negative weights of the background rows; equal by default.
+    groups : mapping of name to features, or list of lists of features, optional
+        Features, by name or number, that are one player together: a one-hot block, say. The value
+        of a group is that of the game in which its features join at once, not a sum of theirs.
+        What is in no group stays a player of its own; players are numbered by their first feature.
     iteration_range : (int, int), optional
         Boosting rounds to explain; by default those which the model's own ``predict`` uses.
     n_threads : int, optional
@@ -46,13 +51,15 @@ class TreeExplainer:
         Worth of the empty coalition, in raw-margin units; fixed from construction on.
     ensemble : TreeEnsemble
     feature_names, output_names : tuple of str, or None
+    players : Players
+        Which features each player stands for.
 
     Raises
     ------
     UnsupportedModelError, ModelFileError
         As `read_model`; also a model without covers when there is no background.
     InputError
-        If the background or its weights do not fit the model.
+        If the background, its weights or the groups do not fit the model.
 
     Notes
     -----
@@ -67,6 +74,7 @@ class TreeExplainer:
         background: Any = None,
         *,
         weights: ArrayLike | None = None,
+        groups: Groups | None = None,
         iteration_range: tuple[int, int] | None = None,
         n_threads: int | None = None,
     ) -> None:
@@ -74,7 +82,9 @@ class TreeExplainer:
         self.ensemble: TreeEnsemble = read_model(model, iteration_range=iteration_range)
         self._model = model if reader_of(model) is not None else None
         self._iteration_range = iteration_range
-        paths = Paths.of(self.ensemble)
+        names = self.ensemble.feature_names
+        self.players = Players.of(groups, self.ensemble.n_features, names)
+        paths = Paths.of(self.ensemble, self.players)
         self._engine: Engine
         if background is None:
             if weights is not None:
@@ -142,7 +152,8 @@ class TreeExplainer:
         Returns
         -------
         Explanation
-            values : float64 (n_rows, n_features), or (n_rows, n_features, n_outputs).
+            values : float64 (n_rows, n_features), or (n_rows, n_features, n_outputs); with groups
+            a column for each player instead.
 
         Raises
         ------
@@ -163,7 +174,7 @@ class TreeExplainer:
         threads = resolve_threads(n_threads)
         table = self._table(X, "X")
         margin = self._margin(base_margin, table.n_rows)
-        shape = (table.n_rows, self.ensemble.n_features, self.ensemble.n_outputs)
+        shape = (table.n_rows, self.players.n_players, self.ensemble.n_outputs)
         check_memory(
             8 * int(np.prod(shape, dtype=object)),
             "the table of values",
@@ -183,7 +194,8 @@ class TreeExplainer:
             table.source,
             index=index,
             order=order,
-            feature_names=table.feature_names,
+            feature_names=self.players.names if self.players.grouped else table.feature_names,
+            groups=self.players.members if self.players.grouped else None,
             output_names=self.output_names,
         )
 

@@ -95,7 +95,7 @@ class TableStages:
                     if keep and held + tables.table.nbytes <= KEPT_BYTES:
                         self._kept[trees] = tables
         ensemble = self.groups.paths.ensemble
-        row_bytes = 8 * max(1, ensemble.n_features * ensemble.n_outputs)
+        row_bytes = 8 * max(1, self.groups.paths.n_players * ensemble.n_outputs)
         at_once = int(np.clip(SUMS_BYTES // row_bytes, 8, MANY_ROWS))
         built = tables
 
