@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "ground_truth": GAME | {"exact", "games"},
     # An oracle that shares a table or a kernel with what it judges proves nothing.
     "reference": {"errors"},
-    "estimators": GAME,
+    "estimators": GAME | {"exact"},
     "frames": {"errors"},
     "tables": {"errors", "frames"},
     "explanation": {"errors", "memory", "indices", "result", "tables"},

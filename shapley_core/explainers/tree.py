@@ -194,7 +194,7 @@ class TreeExplainer:
             table.source,
             index=index,
             order=order,
-            feature_names=self.players.names if self.players.grouped else table.feature_names,
+            feature_names=self.players.names or table.feature_names,
             groups=self.players.members if self.players.grouped else None,
             output_names=self.output_names,
         )
