@@ -53,7 +53,7 @@ MAY_IMPORT = {
     "": GAME
     | TREES
     | {"exact", "conversions", "games", "structures", "ground_truth"}
-    | {"estimators", "explainers"},
+    | {"estimators", "explainers", "imputers"},
 }
 
 

@@ -43,20 +43,23 @@ class Marginal(Imputer):
     def fit(self, background: Rows) -> "MarginalFiller":
         """Draw the rows."""
         weights = check_weights(self.weights, background.n_rows)
-        chosen = np.flatnonzero(weights)
-        if self.n_rows is not None:
-            if self.n_rows > background.n_rows:
-                raise InputError(
-                    f"n_rows is {self.n_rows}, but the background has {background.n_rows} rows"
-                )
-            generator = np.random.default_rng(self.random_state)
-            drawn = generator.choice(background.n_rows, self.n_rows, replace=False)
-            chosen = np.sort(drawn[weights[drawn] > 0])
-        if not len(chosen):
-            raise InputError("every sampled row of the background has weight 0")
+        chosen = self.chosen(weights)
         if len(chosen) < background.n_rows:
             background = background.like(background.take(chosen), "the background")
         return MarginalFiller(background, weights[chosen])
+
+    def chosen(self, weights: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Which rows of a background, with these weights, take part."""
+        if self.n_rows is None:
+            return np.flatnonzero(weights)
+        if self.n_rows > len(weights):
+            raise InputError(f"n_rows is {self.n_rows}, but the background has {len(weights)} rows")
+        generator = np.random.default_rng(self.random_state)
+        drawn = generator.choice(len(weights), self.n_rows, replace=False)
+        chosen = np.sort(drawn[weights[drawn] > 0])
+        if not len(chosen):
+            raise InputError("every sampled row of the background has weight 0")
+        return chosen
 
     def __repr__(self) -> str:
         return f"Marginal({'' if self.n_rows is None else f'n_rows={self.n_rows}'})"

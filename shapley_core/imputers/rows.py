@@ -19,8 +19,8 @@ from ..threads import row_blocks, run_blocks
 
 Donors = slice | NDArray[np.int64]
 
-# Bytes that one thread mixes at a time.
-_TASK_BYTES = 1 << 20
+# Bytes that one thread mixes at a time: less takes no longer than starting a thread.
+_TASK_BYTES = 1 << 23
 
 
 class Rows(ABC):
