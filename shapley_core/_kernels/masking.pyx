@@ -1,4 +1,4 @@
-"""Masked rows of any table of fixed-size numbers, as bytes; and means of what a model makes of them.
+"""Masked rows of any table of fixed-size numbers, as bytes; means of what a model makes of them.
 
 A masked row has the present features of an explained row and the absent ones of a donor row.
 Masked rows are ordered by coalition, then explained row, then donor.

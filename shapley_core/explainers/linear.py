@@ -19,12 +19,14 @@ Array = NDArray[np.float64]
 # Classes of scikit-learn whose raw output is coef_ @ x + intercept_; another class may well have
 # these attributes and do something else with them (Poisson regression has a link).
 _LINEAR = frozenset(
-    "ARDRegression BayesianRidge ElasticNet ElasticNetCV HuberRegressor Lars LarsCV Lasso LassoCV "
-    "LassoLars LassoLarsCV LassoLarsIC LinearDiscriminantAnalysis LinearRegression LinearSVC "
-    "LinearSVR LogisticRegression LogisticRegressionCV MultiTaskElasticNet MultiTaskElasticNetCV "
-    "MultiTaskLasso MultiTaskLassoCV OrthogonalMatchingPursuit OrthogonalMatchingPursuitCV "
-    "PassiveAggressiveClassifier PassiveAggressiveRegressor Perceptron QuantileRegressor Ridge "
-    "RidgeCV RidgeClassifier RidgeClassifierCV SGDClassifier SGDRegressor TheilSenRegressor".split()
+    """
+    ARDRegression BayesianRidge ElasticNet ElasticNetCV HuberRegressor Lars LarsCV Lasso LassoCV
+    LassoLars LassoLarsCV LassoLarsIC LinearDiscriminantAnalysis LinearRegression LinearSVC
+    LinearSVR LogisticRegression LogisticRegressionCV MultiTaskElasticNet MultiTaskElasticNetCV
+    MultiTaskLasso MultiTaskLassoCV OrthogonalMatchingPursuit OrthogonalMatchingPursuitCV
+    PassiveAggressiveClassifier PassiveAggressiveRegressor Perceptron QuantileRegressor Ridge
+    RidgeCV RidgeClassifier RidgeClassifierCV SGDClassifier SGDRegressor TheilSenRegressor
+    """.split()  # noqa: SIM905
 )
 
 
@@ -99,6 +101,7 @@ class LinearGames:
             )
         self.model = model
         self.players = players
+        self._player = players.of_feature
         data = numbers_of(background, "the background")
         self._mean = weights @ data / weights.sum()
         self.nothing = model.coefficients @ self._mean + model.intercept
@@ -111,7 +114,9 @@ class LinearGames:
         x = numbers_of(rows, "X")
         each = (x - self._mean)[:, :, None] * model.coefficients.T
         dividends = np.zeros((len(x), n, len(model.coefficients)))
-        np.add.at(dividends, (slice(None), self.players.of_feature), each)
+        for feature in range(x.shape[1]):
+            player = feature if self._player is None else self._player[feature]
+            dividends[:, player] += each[:, feature]
         baseline = np.broadcast_to(self.nothing, (len(x), len(self.nothing)))
         if isinstance(spec, ProbabilisticValue):
             return dividends, baseline

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from .. import coalitions as sets
 from .. import indices
+from ..estimators.stopping import Progress, as_rule
 from ..exact import exact
 from ..game import TableGame
-from ..estimators.stopping import Progress, as_rule
 from ..indices import IndexSpec, ProbabilisticValue
 
 Array = NDArray[np.float64]
@@ -98,13 +98,14 @@ def _fold(table: Array, size: int) -> Array:
         counts = np.concatenate([counts[keeps], counts[grows] + 1])
     wanted = sets.interaction_positions(sets.interactions_of_size(n, size))
     order = np.argsort(prefixes)
-    return part[order[np.searchsorted(prefixes, wanted, sorter=order)], 0]
+    sums: Array = part[order[np.searchsorted(prefixes, wanted, sorter=order)], 0]
+    return sums
 
 
 Worths = Callable[[NDArray[np.bool_], NDArray[np.int64]], Array]
 
 
-class _Spent(Exception):
+class _SpentError(Exception):
     """The next round asks for more than the budget has left."""
 
 
@@ -162,7 +163,7 @@ def estimated_values(
             found = estimator.estimate_batch(
                 store.ask, n_players, step, index=index, order=order, random_state=seed
             )
-        except _Spent:
+        except _SpentError:
             break
         values[rows] = found.values.reshape(len(rows), n_outputs, -1)
         error[rows] = found.std_error.reshape(len(rows), n_outputs, -1)
@@ -177,7 +178,9 @@ def estimated_values(
         if not len(store.rows):
             break
     return ManyValues(
-        values.reshape(-1, count).T, error.reshape(-1, count).T, baseline.ravel(),
+        values.reshape(-1, count).T,
+        error.reshape(-1, count).T,
+        baseline.ravel(),
         evaluations.ravel(),
     )
 
@@ -214,14 +217,15 @@ class _Store:
         keys = [row.tobytes() for row in np.packbits(coalitions, axis=1)]
         new = [at for at, key in enumerate(keys) if key not in self._places]
         if len(self._places) + len(new) > self._budget:
-            raise _Spent
+            raise _SpentError
         if new:
             for at in new:
                 self._places[keys[at]] = len(self._places)
             found = self._worths(coalitions[new], self.rows)
             self._known = np.concatenate([self._known, found])
-        at = np.array([self._places[key] for key in keys])
-        return self._known[at].reshape(len(keys), -1)
+        places = np.array([self._places[key] for key in keys])
+        wanted: Array = self._known[places].reshape(len(keys), -1)
+        return wanted
 
     def keep(self, going_on: NDArray[np.bool_]) -> None:
         """Drop the rows that are done."""

@@ -147,9 +147,7 @@ class RowGames:
         masking.add_means(np.ascontiguousarray(made), games.nothing_weights, out)
         return games.linked(out / games.nothing_weights.sum())
 
-    def worths(
-        self, coalitions: NDArray[np.bool_], rows: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
+    def worths(self, coalitions: NDArray[np.bool_], rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Worths of coalitions of players for some of the rows.
 
         Parameters
@@ -175,15 +173,15 @@ class RowGames:
         n_coalitions = max(1, most // max(n_rows, 1))
         for start, stop in row_blocks(len(inner), n_coalitions):
             at = inner[start:stop]
-            masks = coalitions[at][:, self.games.players.of_feature]
+            masks = coalitions[at]
+            if self.games.players.of_feature is not None:
+                masks = masks[:, self.games.players.of_feature]
             for first, last in row_blocks(len(rows), n_rows):
                 out[at, first:last] = self._batch(masks, rows[first:last])
                 self._count((stop - start) * (last - first))
         return out
 
-    def _batch(
-        self, masks: NDArray[np.bool_], rows: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
+    def _batch(self, masks: NDArray[np.bool_], rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Worths (n_coalitions, n_rows, n_outputs) of coalitions neither empty nor full."""
         n_games = len(masks) * len(rows)
         sums = np.zeros((n_games, self.n_outputs))

@@ -185,9 +185,7 @@ class TabularExplainer:
             if imputer.n_rows is not None:
                 chosen = imputer.chosen(weights)
                 background, weights = take_rows(background, chosen), weights[chosen]
-        return TreeExplainer(
-            model, background, weights=weights, groups=groups, n_threads=threads
-        )
+        return TreeExplainer(model, background, weights=weights, groups=groups, n_threads=threads)
 
     @property
     def expected_value(self) -> Any:
@@ -281,8 +279,16 @@ class TabularExplainer:
         else:
             assert self._games is not None
             values, error, baseline, evaluations = _explained(
-                self._games, rows, spec, order, budget, self._estimator, random_state, tolerance,
-                threads, progress,
+                self._games,
+                rows,
+                spec,
+                order,
+                budget,
+                self._estimator,
+                random_state,
+                tolerance,
+                threads,
+                progress,
             )
             single = self._games.predictor.single
         return Explanation(
@@ -330,8 +336,8 @@ def _explained(
     each = 8 * k * (_COPIES * m + 4 * count)
     if each > games.memory // 2:
         raise MemoryLimitError(
-            f"the worths of {m} coalitions take about {human_bytes(each)} for one row; that is more "
-            f"than half of memory={human_bytes(games.memory)}: raise it, or ask for a smaller budget"
+            f"the worths of {m} coalitions take about {human_bytes(each)} for one row, more than "
+            f"half of memory={human_bytes(games.memory)}: raise it, or ask for a smaller budget"
         )
     values = np.empty((rows.n_rows, count, k))
     error = None if is_exact else np.empty_like(values)
@@ -350,8 +356,16 @@ def _explained(
                 return bound.worths(coalitions, start + some)
 
             found = estimated_values(
-                ask, n, stop - start, k, estimator=chosen, budget=budget, index=spec, order=order,
-                seed=seed, tolerance=tolerance,
+                ask,
+                n,
+                stop - start,
+                k,
+                estimator=chosen,
+                budget=budget,
+                index=spec,
+                order=order,
+                seed=seed,
+                tolerance=tolerance,
             )
         _put(found, values[start:stop], None if error is None else error[start:stop])
         baseline[start:stop] = found.baseline.reshape(-1, k)
@@ -361,9 +375,7 @@ def _explained(
     return values, error, baseline, evaluations
 
 
-def _put(
-    found: ManyValues, values: NDArray[np.float64], error: NDArray[np.float64] | None
-) -> None:
+def _put(found: ManyValues, values: NDArray[np.float64], error: NDArray[np.float64] | None) -> None:
     shape = (values.shape[1], values.shape[0], values.shape[2])
     values[:] = found.values.reshape(shape).transpose(1, 0, 2)
     if error is not None:

@@ -25,6 +25,7 @@ class PlainColumn:
     def mix(
         self, rows: NDArray[np.int64], mask: NDArray[np.bool_], donors: Any, which: Donors
     ) -> Any:
+        """The mixed column, as its library has it."""
         own = self.values[rows][None, :, None]
         return self.finish(np.where(mask[:, None, None], own, donors.values[which]).reshape(-1))
 
@@ -41,6 +42,7 @@ class TakenColumn:
     def mix(
         self, rows: NDArray[np.int64], mask: NDArray[np.bool_], donors: Any, which: Donors
     ) -> Any:
+        """The mixed column, as its library has it."""
         pool = donors.values
         other: NDArray[np.int64]
         if isinstance(which, slice):
@@ -92,9 +94,11 @@ class FrameRows(Rows):
         self._label = label
 
     def like(self, X: Any, what: str) -> Rows:
+        """See `Rows`."""
         return self._reader(X, what)
 
     def take(self, rows: slice | NDArray[np.int64]) -> Any:
+        """See `Rows`."""
         if isinstance(rows, slice):
             rows = np.arange(*rows.indices(self.n_rows))
         everything = np.ones((1, self.n_features), np.bool_)
@@ -108,6 +112,7 @@ class FrameRows(Rows):
         which: Donors,
         n_threads: int,
     ) -> Any:
+        """See `Rows`."""
         assert isinstance(donors, FrameRows)
         made = []
         for mine, its, mask in zip(self.columns, donors.columns, masks.T, strict=True):
@@ -120,6 +125,7 @@ class FrameRows(Rows):
         return self._build(made)
 
     def numbers(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """See `Rows`."""
         out = np.full((self.n_rows, self.n_features), np.nan)
         numeric = np.zeros(self.n_features, np.bool_)
         for feature in range(self.n_features):
@@ -130,9 +136,11 @@ class FrameRows(Rows):
         return out, numeric
 
     def labels(self, feature: int) -> list[Any]:
+        """See `Rows`."""
         return self._label(feature)
 
     def of_numbers(self, matrix: NDArray[np.float64]) -> Any:
+        """See `Rows`."""
         return self._build(matrix)
 
 
@@ -195,9 +203,7 @@ def pandas_rows(X: Any, what: str) -> Rows:
 
     def read(Y: Any, of: str) -> FrameRows:
         at = _positions(Y, "pandas", names, of)
-        series = [
-            _pandas_like(Y.iloc[:, i], dtypes[k], names[k], of) for k, i in enumerate(at)
-        ]
+        series = [_pandas_like(Y.iloc[:, i], dtypes[k], names[k], of) for k, i in enumerate(at)]
 
         def number(feature: int) -> NDArray[np.float64] | None:
             one = series[feature]
@@ -287,9 +293,7 @@ def polars_rows(X: Any, what: str) -> Rows:
 
     def read(Y: Any, of: str) -> FrameRows:
         at = _positions(Y, "polars", names, of)
-        series = [
-            _polars_like(Y.to_series(i), dtypes[k], names[k], of) for k, i in enumerate(at)
-        ]
+        series = [_polars_like(Y.to_series(i), dtypes[k], names[k], of) for k, i in enumerate(at)]
 
         def number(feature: int) -> NDArray[np.float64] | None:
             one = series[feature]
@@ -329,7 +333,7 @@ def _polars_like(series: Any, wanted: Any, name: str, what: str) -> Any:
 
     labels = (pl.Enum, pl.Categorical, pl.String)
     numbers = dtype.is_integer() and wanted.is_numeric()
-    if dtype in labels and wanted in labels or numbers or dtype == pl.Null:
+    if (dtype in labels and wanted in labels) or numbers or dtype == pl.Null:
         try:
             return series.cast(wanted, strict=True)
         except pl.exceptions.PolarsError as error:

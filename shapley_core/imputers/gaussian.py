@@ -94,6 +94,7 @@ class GaussianFiller(Filler):
         self._x: NDArray[np.float64] = data[:0]
 
     def bind(self, rows: Rows) -> "GaussianFiller":
+        """See `Filler`."""
         bound = object.__new__(GaussianFiller)
         bound.__dict__.update(self.__dict__)
         bound._x = numbers_alone(rows, "X")
@@ -102,18 +103,22 @@ class GaussianFiller(Filler):
     def fill(
         self, rows: NDArray[np.int64], masks: NDArray[np.bool_], donors: slice, n_threads: int
     ) -> Filled:
+        """See `Filler`."""
         x = self._x[rows]
         out = np.empty((len(masks), len(rows), self.n_donors, x.shape[1]))
         for made, mask in zip(out, masks, strict=True):
             slopes, root = self._given(mask)
             # Not by BLAS, whose rounding depends on how many rows it is given.
-            centre = self._mean[~mask] + np.einsum("rp,ap->ra", x[:, mask] - self._mean[mask], slopes)
+            centre = self._mean[~mask] + np.einsum(
+                "rp,ap->ra", x[:, mask] - self._mean[mask], slopes
+            )
             noise = np.einsum("da,ba->db", self._draws[:, ~mask], root)
             made[:, :, mask] = x[:, None, mask]
             made[:, :, ~mask] = centre[:, None, :] + noise
         return self._background.of_numbers(out.reshape(-1, x.shape[1])), self._weights
 
     def nothing(self, donors: slice) -> Filled:
+        """See `Filler`."""
         _, root = self._given(np.zeros(len(self._mean), np.bool_))
         drawn = self._mean + np.einsum("da,ba->db", self._draws[donors], root)
         return self._background.of_numbers(drawn), self._weights[:, donors]

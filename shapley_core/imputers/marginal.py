@@ -106,14 +106,17 @@ class MarginalFiller(Filler):
         self._rows = rows
 
     def bind(self, rows: Rows) -> "MarginalFiller":
+        """See `Filler`."""
         return MarginalFiller(self._background, self._weights, rows)
 
     def fill(
         self, rows: NDArray[np.int64], masks: NDArray[np.bool_], donors: slice, n_threads: int
     ) -> Filled:
+        """See `Filler`."""
         assert self._rows is not None
         table = self._rows.mix(rows, masks, self._background, donors, n_threads)
         return table, self._weights[None, donors]
 
     def nothing(self, donors: slice) -> Filled:
+        """See `Filler`."""
         return self._background.take(donors), self._weights[None, donors]

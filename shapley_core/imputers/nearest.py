@@ -98,7 +98,7 @@ class NearestFiller(Filler):
         self._x, self._x_labels = self._z[:0], self._z_labels[:0]
 
     def _coded(self, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Numbers, the missing ones in the middle; and labels, 0 and NaN for present and missing."""
+        """Numbers, missing ones as the median; and labels, 0 of a number, -2 of a missing one."""
         data, _ = rows.numbers()
         if np.isinf(data).any():
             raise InputError("infinite values have no distance; replace them, or mark them missing")
@@ -110,6 +110,7 @@ class NearestFiller(Filler):
         return np.where(np.isnan(data), self._centre, data), labels
 
     def bind(self, rows: Rows) -> "NearestFiller":
+        """See `Filler`."""
         bound = object.__new__(NearestFiller)
         bound.__dict__.update(self.__dict__)
         bound._rows = rows
@@ -119,6 +120,7 @@ class NearestFiller(Filler):
     def fill(
         self, rows: NDArray[np.int64], masks: NDArray[np.bool_], donors: slice, n_threads: int
     ) -> Filled:
+        """See `Filler`."""
         chosen = np.empty((len(masks), len(rows), self.n_donors), np.int64)
         weights = np.ones((len(masks), len(rows), self.n_donors))
         for at, mask in enumerate(masks):
@@ -133,6 +135,7 @@ class NearestFiller(Filler):
         return table, weights.reshape(-1, self.n_donors)
 
     def nothing(self, donors: slice) -> Filled:
+        """See `Filler`."""
         return self._background.take(donors), self._weights[None, donors]
 
     def _distances(self, rows: NDArray[np.int64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -94,7 +94,7 @@ class Rows(ABC):
     def n_mixed(self, rows: NDArray[np.int64], masks: NDArray[np.bool_], which: Donors) -> int:
         """How many rows `mix` makes."""
         each = which.stop - which.start if isinstance(which, slice) else which.shape[2]
-        return len(rows) * len(masks) * each
+        return int(len(rows) * len(masks) * each)
 
 
 def rows_of(X: Any, what: str) -> Rows:
@@ -163,6 +163,7 @@ class ArrayRows(Rows):
         self._reader = reader
 
     def like(self, X: Any, what: str) -> Rows:
+        """See `Rows`."""
         if self._reader is not None:
             array = self._reader(X, what)
         else:
@@ -197,6 +198,7 @@ class ArrayRows(Rows):
         return ArrayRows(array, self.names, self._wrap, self._reader)
 
     def take(self, rows: slice | NDArray[np.int64]) -> Any:
+        """See `Rows`."""
         return self._wrap(np.array(self.array[rows], order="C"))
 
     def mix(
@@ -207,12 +209,12 @@ class ArrayRows(Rows):
         which: Donors,
         n_threads: int,
     ) -> Any:
+        """See `Rows`."""
         assert isinstance(donors, ArrayRows)
         dtype = self.array.dtype
         own = self.array[rows]
         if dtype.hasobject:
-            other = donors.array[which] if not isinstance(which, slice) else donors.array[which]
-            shown = np.where(masks[:, None, None, :], own[None, :, None, :], other)
+            shown = np.where(masks[:, None, None, :], own[None, :, None, :], donors.array[which])
             return self._wrap(shown.reshape(-1, self.n_features))
         out = np.empty((self.n_mixed(rows, masks, which), self.n_features), dtype)
         raw_out, raw_own = _bytes(out), _bytes(own)
@@ -233,15 +235,18 @@ class ArrayRows(Rows):
         return self._wrap(out)
 
     def numbers(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """See `Rows`."""
         if self.array.dtype.kind in NUMERIC_KINDS:
             return self.array.astype(np.float64), np.ones(self.n_features, np.bool_)
         return np.full(self.array.shape, np.nan), np.zeros(self.n_features, np.bool_)
 
     def labels(self, feature: int) -> list[Any]:
+        """See `Rows`."""
         found: list[Any] = self.array[:, feature].tolist()
         return found
 
     def of_numbers(self, matrix: NDArray[np.float64]) -> Any:
+        """See `Rows`."""
         single = self.array.dtype == np.float32
         return self._wrap(matrix.astype(np.float32) if single else matrix)
 
