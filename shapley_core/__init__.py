@@ -1,10 +1,10 @@
 """Shapley values and interactions: exact where exact is possible, fast everywhere."""
 
-from . import estimators, games, ground_truth, indices, trees
+from . import estimators, games, ground_truth, imputers, indices, trees
 from .conversions import to_game
 from .estimators import estimate, estimate_batch
 from .exact import exact
-from .explainers import TreeExplainer
+from .explainers import TabularExplainer, TreeExplainer
 from .explanation import Explanation
 from .game import CallableGame, Game, TableGame
 from .result import InteractionValues
@@ -28,6 +28,7 @@ __all__ = [
     "StoredExplanation",
     "TableFile",
     "TableGame",
+    "TabularExplainer",
     "TreeExplainer",
     "asymmetric_shapley",
     "banzhaf_owen",
@@ -38,6 +39,7 @@ __all__ = [
     "exact",
     "games",
     "ground_truth",
+    "imputers",
     "indices",
     "least_core",
     "open_explanation",

@@ -73,6 +73,12 @@ def stop_after(rows_done):
 # --- what is written
 
 
+def written(path):
+    """When a file was written; not when it was read."""
+    told = path.stat()
+    return told.st_ino, told.st_size, told.st_mtime_ns
+
+
 def test_parts_hold_the_values_of_all_rows(tmp_path, explainer, rows):
     wanted = explainer(rows)
     stored = explainer(rows, out=tmp_path / "run", chunk_rows=300)
@@ -298,13 +304,13 @@ def test_a_stopped_run_goes_on(tmp_path, explainer, rows):
     assert part_files(tmp_path / "run") == [parts.file_name(number) for number in range(3)]
     with pytest.raises(InputError, match="not finished: 3 of 10 parts are there"):
         sc.open_explanation(tmp_path / "run")
-    before = {path: path.stat() for path in (tmp_path / "run").glob("part-*")}
+    before = {path: written(path) for path in (tmp_path / "run").glob("part-*")}
     stored = explainer(rows, out=tmp_path / "run", progress=lambda *told: seen.append(told))
     assert seen == sorted(seen)
     assert seen[0][0] > 300
     assert seen[-1] == (1000, 1000)
     # Nothing that was finished is touched.
-    assert {path: path.stat() for path in before} == before
+    assert {path: written(path) for path in before} == before
     same(stored.load(), explainer(rows))
     again = explainer(rows, out=tmp_path / "run", progress=lambda *told: pytest.fail("no work"))
     same(again.load(), stored.load())
@@ -317,12 +323,6 @@ ensemble, data, out = sys.argv[1:]
 explainer = sc.TreeExplainer(pickle.load(open(ensemble, "rb")))
 explainer(data, out=out, chunk_rows=50, progress=lambda *told: time.sleep(0.004))
 """
-
-
-def written(path):
-    """When a file was written; not when it was read."""
-    told = path.stat()
-    return told.st_ino, told.st_size, told.st_mtime_ns
 
 
 def test_a_killed_run_goes_on(tmp_path, ensemble, explainer, rows):
