@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import indices
+from .coalitions import InteractionSet
 from .errors import InputError, MemoryLimitError
 from .result import InteractionValues
 from .tables import feature_values, is_pandas, take_rows
@@ -45,6 +46,9 @@ class Explanation:
     groups : sequence of tuples of int, optional
         The features of each player, where players are groups of features: then a "feature" of
         the values, the interactions and the names is a player.
+    absent_is_zero : bool
+        Whether interactions of up to ``order`` features that are not among ``interactions`` are
+        known to be exactly 0.
     """
 
     def __init__(
@@ -59,7 +63,9 @@ class Explanation:
         feature_names: Sequence[str] | None = None,
         output_names: Sequence[str] | None = None,
         groups: Sequence[tuple[int, ...]] | None = None,
+        absent_is_zero: bool = False,
     ) -> None:
+        self.absent_is_zero = bool(absent_is_zero)
         self.values = np.asarray(values)
         self.base_values = np.asarray(base_values)
         self.data = data
@@ -78,7 +84,9 @@ class Explanation:
         if interactions is None and self.order != 1:
             raise InputError(f"values of order {self.order} need their interactions")
         width = self.values.shape[1]
-        self._interactions = None if interactions is None else list(interactions)
+        self._interactions = None if interactions is None else interactions
+        if not isinstance(self._interactions, (InteractionSet, type(None))):
+            self._interactions = list(self._interactions)
         if self._interactions is not None and len(self._interactions) != width:
             raise InputError(f"{width} columns of values, {len(self._interactions)} interactions")
         if self.order == 1:
@@ -158,14 +166,16 @@ class Explanation:
                 f"the model has {self.n_outputs} outputs: choose one, e[{row}, 0] or "
                 f"e.output(0)[{row}]{self._known_outputs()}"
             )
+        held = self._interactions if isinstance(self._interactions, InteractionSet) else None
         return InteractionValues(
             self.values[row],
-            self.interactions,
+            self.interactions if held is None else held,
             index=self.index,
             order=self.order,
             n_players=self.n_features,
             baseline=float(self.base_values[row]),
             player_names=self.feature_names,
+            absent_is_zero=self.absent_is_zero,
         )
 
     def _like(
@@ -185,6 +195,7 @@ class Explanation:
             feature_names=self.feature_names,
             output_names=output_names,
             groups=self.groups,
+            absent_is_zero=self.absent_is_zero,
         )
 
     def _known_outputs(self) -> str:

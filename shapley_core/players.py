@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,23 +21,21 @@ class Players:
 
     Parameters
     ----------
-    members : tuple of tuples of int
-        The features of each player; together all features, each once.
+    n_players : int
     names : tuple of str, or None
-    of_feature : int64 (n_features,)
-        The player of each feature.
+    of_feature : int64 (n_features,), or None
+        The player of each feature; None where every feature is a player.
     """
 
-    members: tuple[tuple[int, ...], ...]
+    n_players: int
     names: tuple[str, ...] | None
-    of_feature: NDArray[np.int64]
+    of_feature: NDArray[np.int64] | None = None
 
     @classmethod
     def single(cls, n_features: int, feature_names: Sequence[str] | None) -> "Players":
         """Every feature is a player."""
         names = None if feature_names is None else tuple(feature_names)
-        alone = np.arange(n_features, dtype=np.int64)
-        return cls(tuple((feature,) for feature in range(n_features)), names, alone)
+        return cls(n_features, names)
 
     @classmethod
     def of(
@@ -97,17 +96,24 @@ class Players:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise InputError(f"two players would be called {twice[0]!r}; name the groups otherwise")
-        return cls(tuple(tuple(m) for m in members), tuple(names), of_feature)
-
-    @property
-    def n_players(self) -> int:
-        """Number of players."""
-        return len(self.members)
+        if len(members) == n_features:
+            return cls(n_features, tuple(names))
+        return cls(len(members), tuple(names), of_feature)
 
     @property
     def grouped(self) -> bool:
         """Whether some player is more than one feature."""
-        return len(self.members) < len(self.of_feature)
+        return self.of_feature is not None
+
+    @cached_property
+    def members(self) -> tuple[tuple[int, ...], ...]:
+        """The features of each player; together all features, each once."""
+        if self.of_feature is None:
+            return tuple((feature,) for feature in range(self.n_players))
+        members: list[list[int]] = [[] for _ in range(self.n_players)]
+        for feature, player in enumerate(self.of_feature.tolist()):
+            members[player].append(feature)
+        return tuple(map(tuple, members))
 
 
 def _number(feature: Any, n_features: int, feature_names: Sequence[str] | None) -> int:

@@ -14,7 +14,7 @@ FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 
 LOW = {"_kernels", "arrays", "errors", "memory", "threads"}
 GAME = LOW | {"coalitions", "indices", "transforms", "game", "result"}
-TREES = {"trees", "tables", "explanation"}
+TREES = {"trees", "tables", "explanation", "top"}
 
 # The longest entry that a module's name starts with holds for it. Everybody may import its own
 # kind (a module those beside it under the same entry), nobody what is not named.
@@ -38,11 +38,12 @@ MAY_IMPORT = {
     "ground_truth": GAME | {"exact", "games"},
     # An oracle that shares a table or a kernel with what it judges proves nothing.
     "reference": {"errors"},
-    "estimators": GAME,
+    "estimators": GAME | {"exact"},
     "frames": {"errors"},
     "tables": {"errors", "frames"},
-    "explanation": {"errors", "memory", "indices", "result", "tables"},
-    "trees": LOW | {"players"},
+    "explanation": {"errors", "memory", "coalitions", "indices", "result", "tables"},
+    "top": {"errors", "coalitions", "result"},
+    "trees": LOW | {"coalitions", "players"},
     "trees.readers": {"errors", "trees.ensemble"},
     "explainers": GAME | TREES | {"estimators", "exact", "players"},
     "examples": set(),

@@ -43,7 +43,7 @@ def describe(
 ):
     """Walk every tree depth first, left before right.
 
-    player_of : the player that each feature belongs to
+    player_of : the player that each feature belongs to; empty where each is its own
     order     : the nodes in the order of the walk, tree by tree
     parent    : -1 at roots
     previous  : the nearest node above whose incoming edge tests a feature
@@ -92,7 +92,9 @@ def describe(
                 else:
                     level = depth[node]
                     path[level] = node
-                    player[node] = player_of[nodes.feature[up]]
+                    player[node] = nodes.feature[up]
+                    if player_of.shape[0]:
+                        player[node] = player_of[nodes.feature[up]]
                     previous[node] = last[player[node]] - 1
                     distinct[node] = distinct[up] + (previous[node] == -1)
                     slot[node] = distinct[up] if previous[node] == -1 else slot[previous[node]]

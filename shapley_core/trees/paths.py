@@ -47,7 +47,8 @@ class Paths:
         if players is None:
             players = Players.single(ensemble.n_features, None)
         arrays = [np.empty(ensemble.n_nodes, np.int64) for _ in range(6)]
-        walk.describe(ensemble.kernel, players.of_feature, players.n_players, *arrays)
+        player_of = np.empty(0, np.int64) if players.of_feature is None else players.of_feature
+        walk.describe(ensemble.kernel, player_of, players.n_players, *arrays)
         return cls(ensemble, players.n_players, *arrays)
 
     def __getstate__(self) -> dict[str, Any]:
