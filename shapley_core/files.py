@@ -69,7 +69,7 @@ def read_table(path: Path, ensemble: TreeEnsemble, drop: Sequence[str] = ()) -> 
     for at, name in enumerate(table.column_names):
         # A number in a file is a label, never the library's own code for it.
         kind = table.schema.field(at).type
-        if _all_numbers(labels.get(name, ())) and not pyarrow.types.is_dictionary(kind):
+        if _have_numbers(labels.get(name, ())) and not pyarrow.types.is_dictionary(kind):
             table = table.set_column(at, name, table.column(at).dictionary_encode())
     return table
 
@@ -85,7 +85,12 @@ def _read_csv(
     if ensemble.feature_names is None and _looks_like_a_row(names):
         raise InputError(f"{path}: the first line must name the columns, not hold numbers")
     labels = _labels(names, ensemble)
-    types = {name: pyarrow.array(list(known)).type for name, known in labels.items()}
+    types = {
+        name: pyarrow.string()
+        if any(isinstance(label, str) for label in known)
+        else pyarrow.array(list(known)).type
+        for name, known in labels.items()
+    }
     known = {label for known in labels.values() for label in known if isinstance(label, str)}
     convert = csv.ConvertOptions(
         column_types=types,
@@ -111,8 +116,8 @@ def _labels(names: Sequence[str], ensemble: TreeEnsemble) -> dict[str, Sequence[
     return {name: by_name[stored[name]] for name in names if stored[name] in by_name}
 
 
-def _all_numbers(labels: Sequence[Any]) -> bool:
-    return len(labels) > 0 and all(isinstance(label, (bool, int, float)) for label in labels)
+def _have_numbers(labels: Sequence[Any]) -> bool:
+    return any(isinstance(label, (bool, int, float)) for label in labels)
 
 
 def _looks_like_a_row(names: Sequence[str]) -> bool:
