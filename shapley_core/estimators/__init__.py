@@ -9,6 +9,7 @@ from .base import Design, Estimates, Estimator, Task
 from .batch import BatchEstimates
 from .registry import get, names, register
 from .regression import KernelRegression
+from .reuse import SampleReuse
 
 __all__ = [
     "BatchEstimates",
@@ -16,6 +17,7 @@ __all__ = [
     "Estimates",
     "Estimator",
     "KernelRegression",
+    "SampleReuse",
     "Task",
     "estimate",
     "estimate_batch",
