@@ -10,12 +10,19 @@ from .batch import BatchEstimates
 from .registry import get, names, register
 from .regression import KernelRegression
 
+# isort: split
+# Behind the others: where nothing chooses, "auto" is the first that gives the index.
+from .owen import Owen
+from .permutation import Permutation
+
 __all__ = [
     "BatchEstimates",
     "Design",
     "Estimates",
     "Estimator",
     "KernelRegression",
+    "Owen",
+    "Permutation",
     "Task",
     "estimate",
     "estimate_batch",
