@@ -8,6 +8,7 @@ from .api import estimate, estimate_batch
 from .base import Design, Estimates, Estimator, Task
 from .batch import BatchEstimates
 from .registry import get, names, register
+from .gaussian import GaussianProcess
 from .regression import KernelRegression
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Design",
     "Estimates",
     "Estimator",
+    "GaussianProcess",
     "KernelRegression",
     "Task",
     "estimate",
