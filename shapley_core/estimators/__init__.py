@@ -8,6 +8,7 @@ from .api import estimate, estimate_batch
 from .base import Design, Estimates, Estimator, Task
 from .batch import BatchEstimates
 from .registry import get, names, register
+from .fourier import FourierRegression
 from .gaussian import GaussianProcess
 from .regression import KernelRegression
 
@@ -16,6 +17,7 @@ __all__ = [
     "Design",
     "Estimates",
     "Estimator",
+    "FourierRegression",
     "GaussianProcess",
     "KernelRegression",
     "Task",

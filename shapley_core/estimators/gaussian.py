@@ -1,5 +1,6 @@
 """Values of a game as a normal process: the posterior mean, and its standard deviation."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import exp
 
@@ -123,6 +124,13 @@ class Sample:
     def z(self) -> Matrix:
         """Signs of the pairs that the covariance is taken of."""
         return covariance.signs(self.inside[self.train])
+
+    def games(self) -> "Iterator[Sample]":
+        """Each game by itself."""
+        for game in range(len(self.scales)):
+            one = slice(game, game + 1)
+            parts = self.parts[0][:, one], self.parts[1][:, one]
+            yield replace(self, parts=parts, scales=self.scales[one])
 
     def target(self, parity: int) -> Matrix:
         """One part at these pairs."""
