@@ -47,6 +47,8 @@ class InteractionValues:
         How often the game was evaluated.
     is_exact : bool
         Whether the values are exact (up to rounding) rather than estimated.
+    estimator : str, optional
+        Name of the estimator that gave them.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class InteractionValues:
         std_error: Any = None,
         n_evaluations: int | None = None,
         is_exact: bool = True,
+        estimator: str | None = None,
     ) -> None:
         self._n_players = sets.check_n_players(n_players)
         self._index = str(index)
@@ -70,6 +73,7 @@ class InteractionValues:
         self._player_names = sets.check_names(player_names, self._n_players)
         self._n_evaluations = None if n_evaluations is None else int(n_evaluations)
         self._is_exact = bool(is_exact)
+        self._estimator = None if estimator is None else str(estimator)
         at: NDArray[np.int64] | None = None
         if isinstance(interactions, InteractionSet):
             self._set = interactions
@@ -149,6 +153,11 @@ class InteractionValues:
     def is_exact(self) -> bool:
         """Whether the values are exact (up to rounding) rather than estimated."""
         return self._is_exact
+
+    @property
+    def estimator(self) -> str | None:
+        """Name of the estimator that gave the values: what "auto" chose."""
+        return self._estimator
 
     def __len__(self) -> int:
         return len(self._values)
@@ -326,6 +335,7 @@ class InteractionValues:
             std_error=errors,
             n_evaluations=None if None in counts else sum(filter(None, counts)),
             is_exact=self._is_exact and other._is_exact,
+            estimator=self._estimator if self._estimator == other._estimator else None,
         )
 
     def _like(self, values: NDArray[np.float64], **changed: Any) -> "InteractionValues":
@@ -337,6 +347,7 @@ class InteractionValues:
             "player_names": self._player_names,
             "n_evaluations": self._n_evaluations,
             "is_exact": self._is_exact,
+            "estimator": self._estimator,
         }
         return InteractionValues(values, self._set, **(kept | changed))
 
@@ -365,10 +376,11 @@ class InteractionValues:
 
     def __repr__(self) -> str:
         kind = "exact" if self._is_exact else "estimated"
+        named = "" if self._estimator is None else f" by {self._estimator}"
         counted = "" if self._n_evaluations is None else f", {self._n_evaluations} evaluations"
         lines = [
             f"InteractionValues({self._index}, order {self._order}, {self._n_players} players, "
-            f"{kind}{counted}, baseline {self._baseline:g})"
+            f"{kind}{named}{counted}, baseline {self._baseline:g})"
         ]
         shown = self.top(10)
         labels = [sets.describe(one, self._player_names) for one, _ in shown]

@@ -56,6 +56,8 @@ def write_values(path: str | os.PathLike[str], values: Any) -> None:
         fields["n_evaluations"] = values.n_evaluations
     if values.player_names is not None:
         fields["player_names"] = np.array(values.player_names, dtype=np.str_)
+    if values.estimator is not None:
+        fields["estimator"] = values.estimator
     fields["fields"] = np.array(sorted(fields))
     target = Path(path)
     # Opened like any other file, so that it gets the mode of any other file.
@@ -120,6 +122,7 @@ def _arguments(fields: dict[str, NDArray[Any]]) -> dict[str, Any]:
         "std_error": fields.get("std_error"),
         "n_evaluations": int(fields["n_evaluations"]) if "n_evaluations" in fields else None,
         "is_exact": bool(fields["is_exact"]),
+        "estimator": str(fields["estimator"]) if "estimator" in fields else None,
     }
 
 

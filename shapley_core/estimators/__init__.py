@@ -5,6 +5,7 @@
 
 from . import stopping
 from .api import estimate, estimate_batch
+from .auto import Auto
 from .base import Design, Estimates, Estimator, Task
 from .batch import BatchEstimates
 from .registry import get, names, register
@@ -13,6 +14,7 @@ from .gaussian import GaussianProcess
 from .regression import KernelRegression
 
 __all__ = [
+    "Auto",
     "BatchEstimates",
     "Design",
     "Estimates",
