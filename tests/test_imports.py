@@ -48,6 +48,7 @@ MAY_IMPORT = {
     "trees": LOW | {"players"},
     "trees.readers": {"errors", "trees.ensemble"},
     "explainers": GAME | TREES | {"estimators", "exact", "players", "files", "runs"},
+    "global_views": GAME | TREES | {"estimators", "exact", "players", "runs"},
     "examples": set(),
     "files": LOW | TREES,
     "cli": LOW | GAME | TREES | {"explainers", "files", "runs", ""},
@@ -55,7 +56,7 @@ MAY_IMPORT = {
     "": GAME
     | TREES
     | {"exact", "conversions", "games", "structures", "ground_truth"}
-    | {"estimators", "explainers", "runs"},
+    | {"estimators", "explainers", "runs", "global_views"},
 }
 
 
