@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import indices
+from .coalitions import InteractionSet
 from .errors import InputError, MemoryLimitError
 from .explanation_file import read_explanation, write_explanation
 from .result import InteractionValues
@@ -53,6 +54,9 @@ class Explanation:
         Standard errors of values that are estimated; 0 where one is exact.
     n_evaluations : int64 (n_rows,), optional
         How often each row's game was evaluated.
+    absent_is_zero : bool
+        Whether interactions of up to ``order`` features that are not among ``interactions`` are
+        known to be exactly 0.
     """
 
     def __init__(
@@ -70,7 +74,9 @@ class Explanation:
         std_error: NDArray[np.float64] | None = None,
         n_evaluations: NDArray[np.int64] | None = None,
         groups: Sequence[tuple[int, ...]] | None = None,
+        absent_is_zero: bool = False,
     ) -> None:
+        self.absent_is_zero = bool(absent_is_zero)
         self.values = np.asarray(values)
         self.base_values = np.asarray(base_values)
         self.std_error = None if std_error is None else np.asarray(std_error)
@@ -100,7 +106,9 @@ class Explanation:
         if interactions is None and self.order != 1:
             raise InputError(f"values of order {self.order} need their interactions")
         width = self.values.shape[1]
-        self._interactions = None if interactions is None else list(interactions)
+        self._interactions = None if interactions is None else interactions
+        if not isinstance(self._interactions, (InteractionSet, type(None))):
+            self._interactions = list(self._interactions)
         if self._interactions is not None and len(self._interactions) != width:
             raise InputError(f"{width} columns of values, {len(self._interactions)} interactions")
         if self.order == 1:
@@ -187,9 +195,10 @@ class Explanation:
                 f"the model has {self.n_outputs} outputs: choose one, e[{row}, 0] or "
                 f"e.output(0)[{row}]{self._known_outputs()}"
             )
+        held = self._interactions if isinstance(self._interactions, InteractionSet) else None
         return InteractionValues(
             self.values[row],
-            self.interactions,
+            self.interactions if held is None else held,
             index=self.index,
             order=self.order,
             n_players=self.n_features,
@@ -198,6 +207,7 @@ class Explanation:
             std_error=None if self.std_error is None else self.std_error[row],
             n_evaluations=None if self.n_evaluations is None else int(self.n_evaluations[row]),
             is_exact=self.std_error is None or not self.std_error[row].any(),
+            absent_is_zero=self.absent_is_zero,
         )
 
     def _like(
@@ -222,6 +232,7 @@ class Explanation:
             std_error=std_error,
             n_evaluations=n_evaluations,
             groups=self.groups,
+            absent_is_zero=self.absent_is_zero,
         )
 
     def _known_outputs(self) -> str:

@@ -29,6 +29,7 @@ def describe(explanation: Any) -> dict[str, Any]:
         "feature_names": explanation.feature_names,
         "output_names": explanation.output_names,
         "groups": explanation.groups,
+        "absent_is_zero": explanation.absent_is_zero,
     }
 
 

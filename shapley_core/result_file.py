@@ -25,6 +25,7 @@ def write_values(path: str | os.PathLike[str], values: Any) -> None:
         "n_players": values.n_players,
         "baseline": values.baseline,
         "is_exact": values.is_exact,
+        "absent_is_zero": values.absent_is_zero,
         "values": values.values,
         "sizes": np.array(held.sizes, dtype=np.int64),
         "complete": np.array([held.is_complete(size) for size in held.sizes], dtype=bool),
@@ -68,6 +69,7 @@ def _arguments(fields: dict[str, NDArray[Any]]) -> dict[str, Any]:
         "std_error": fields.get("std_error"),
         "n_evaluations": int(fields["n_evaluations"]) if "n_evaluations" in fields else None,
         "is_exact": bool(fields["is_exact"]),
+        "absent_is_zero": bool(fields.get("absent_is_zero", False)),
     }
 
 

@@ -14,7 +14,7 @@ FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 
 LOW = {"_kernels", "arrays", "errors", "memory", "threads"}
 GAME = LOW | {"coalitions", "indices", "transforms", "game", "result"}
-TREES = {"trees", "tables", "explanation"}
+TREES = {"trees", "tables", "explanation", "top"}
 
 # The longest entry that a module's name starts with holds for it. Everybody may import its own
 # kind (a module those beside it under the same entry), nobody what is not named.
@@ -43,9 +43,11 @@ MAY_IMPORT = {
     "frames": {"errors"},
     "tables": {"errors", "frames"},
     "explanation_file": {"archive", "tables"},
-    "explanation": {"errors", "memory", "indices", "result", "tables", "explanation_file"},
+    "explanation": {"errors", "memory", "coalitions", "indices", "result", "tables"}
+    | {"explanation_file"},
     "runs": LOW | TREES | {"explanation_file", "files", "frames", ""},
-    "trees": LOW | {"players"},
+    "top": {"errors", "coalitions", "result"},
+    "trees": LOW | {"coalitions", "players"},
     "trees.readers": {"errors", "trees.ensemble"},
     "explainers": GAME | TREES | {"estimators", "exact", "players", "files", "runs"},
     "global_views": GAME | TREES | {"estimators", "exact", "players", "runs"},
