@@ -155,6 +155,24 @@ def test_standard_errors_are_those_of_repeated_data(budget):
     np.testing.assert_allclose(np.sqrt((errors**2).mean(axis=0)), values.std(axis=0), rtol=0.3)
 
 
+def test_standard_errors_are_those_of_repeated_sampling():
+    """All rows are the same, so that the coalitions alone make errors."""
+    rng = np.random.default_rng(7)
+    W = rng.normal(size=(9, 9))
+    background = rng.normal(size=(1, 9))
+    X = np.repeat(rng.normal(size=(1, 9)), 8, axis=0)
+    masked = Masked(lambda X: np.tanh(X @ W).prod(axis=1) + X[:, 0], X, background)
+    found = [
+        loss_values(masked, np.zeros(8), budget=40, n_blocks=8, random_state=seed)
+        for seed in range(60)
+    ]
+    values = np.array([one.values for one in found])
+    errors = np.array([one.std_error for one in found])
+    ratio = np.sqrt((errors**2).mean(axis=0)) / values.std(axis=0)
+    assert (values.std(axis=0) > 1e-3 * np.abs(values).max()).all()
+    np.testing.assert_allclose(ratio, 1, rtol=0.4)
+
+
 def test_sampled_values_come_close_and_add_up():
     rng = np.random.default_rng(4)
     X, y = drawn(rng, 300, n_features=10)
