@@ -39,22 +39,9 @@ def write_values(path: str | os.PathLike[str], values: Any) -> None:
         fields["n_evaluations"] = values.n_evaluations
     if values.player_names is not None:
         fields["player_names"] = np.array(values.player_names, dtype=np.str_)
-<<<<<<< HEAD
-    write_archive(path, FORMAT, VERSION, fields)
-=======
     if values.estimator is not None:
         fields["estimator"] = values.estimator
-    fields["fields"] = np.array(sorted(fields))
-    target = Path(path)
-    # Opened like any other file, so that it gets the mode of any other file.
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
-    try:
-        with temporary.open("xb") as file:
-            np.savez(file, **fields)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
->>>>>>> fourier
+    write_archive(path, FORMAT, VERSION, fields)
 
 
 def read_values(path: str | os.PathLike[str], make: Callable[..., Result]) -> Result:
@@ -84,11 +71,8 @@ def _arguments(fields: dict[str, NDArray[Any]]) -> dict[str, Any]:
         "std_error": fields.get("std_error"),
         "n_evaluations": int(fields["n_evaluations"]) if "n_evaluations" in fields else None,
         "is_exact": bool(fields["is_exact"]),
-<<<<<<< HEAD
         "absent_is_zero": bool(fields.get("absent_is_zero", False)),
-=======
         "estimator": str(fields["estimator"]) if "estimator" in fields else None,
->>>>>>> fourier
     }
 
 

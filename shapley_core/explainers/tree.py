@@ -207,16 +207,16 @@ class TreeExplainer:
         threads = resolve_threads(n_threads)
         if out is not None:
             if top is not None:
-                raise InputError("top is not written to files: leave out or top away")
+                raise InputError("top and out do not go together; leave one of them out")
             return run_trees(
                 self,
                 row_source(X, self.ensemble, lambda rows: self._table(rows, "X")),
                 out,
-                settings=self._identity(),
+                settings={**self._identity(), "index": spec.name},
                 chunk_rows=chunk_rows,
                 progress=progress,
                 base_margin=base_margin,
-                index=spec.name,
+                index=spec,
                 order=order,
                 check=check,
                 n_threads=n_threads,
