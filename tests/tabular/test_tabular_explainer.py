@@ -44,8 +44,10 @@ def game_of(row, output=0, background=BACKGROUND, function=two_outputs, members=
 
 @pytest.mark.parametrize(
     ("index", "order"),
-    [("SV", 1), ("BV", 1), ("SII", 2), ("k-SII", 3), ("FSII", 2), ("STII", 2), ("FBII", 2)]
-    + [("SGV", 2), ("JointSV", 2), ("Fourier", 2), ("Moebius", N), ("SII", 5)],
+    [
+        *[("SV", 1), ("BV", 1), ("SII", 2), ("k-SII", 3), ("FSII", 2), ("STII", 2), ("FBII", 2)],
+        *[("SGV", 2), ("JointSV", 2), ("Fourier", 2), ("Moebius", N), ("SII", 5)],
+    ],
 )
 def test_any_index_and_order_exactly(index, order):
     found = TabularExplainer(two_outputs, BACKGROUND)(X[:3], index=index, order=order)
