@@ -80,7 +80,7 @@ class Filler(ABC):
 
 
 def product(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The matrix product left @ right, with additions in one order: BLAS rounds by how many rows it is given."""
+    """The matrix product, adding in one order: BLAS rounds by how many rows it is given."""
     out = np.zeros((len(left), right.shape[1]))
     for k in range(len(right)):
         out += left[:, k, None] * right[k]
