@@ -12,6 +12,8 @@ from shapley_core.estimators import SampleReuse, Task
 from shapley_core.estimators.pairs import PairedDesign, SizedDesign
 from shapley_core.estimators.reuse import scaled_weights, size_law
 
+from .contracts import EstimatorContract
+
 PARAMETRISED = ["WBV(0.25)", "WBII(0.75)", "BetaShapley(2, 3)"]
 
 
@@ -203,3 +205,14 @@ def test_wrong_controls():
             SampleReuse(wrong)
     with pytest.raises(InputError, match="control has 5 players, the game 9"):
         SampleReuse(control(5)).estimate(random_game(9), 60)
+
+
+class TestSampleReuse(EstimatorContract):
+    cases = (("SII", 2), ("JointSV", 2), ("WBV(0.25)", 1))
+    unsupported = ("SV", 2)
+    exact_on_additive = False
+    exact_on_null = False
+
+    @staticmethod
+    def make():
+        return SampleReuse()
