@@ -82,6 +82,8 @@ class KernelRegression(Estimator):
     def _design(self, task: Task) -> PairedDesign:
         degree = self._degree(task.n_players, task.order)
         banzhaf = task.spec.name in _BANZHAF
+        # Before the game is asked for anything.
+        _check_size(sets.n_interactions(task.n_players, degree), task.n_players, degree)
         if self.sampling == "leverage":
             return paired_design(task, leverage_law(task.n_players, degree, banzhaf))
         return paired_design(task, kernel_law(task.n_players, banzhaf))
@@ -102,7 +104,6 @@ class KernelRegression(Estimator):
         parts = []
         for parity in (0, 1):
             terms = terms_of_parity(n, degree, parity)
-            _check_size(len(terms), n, degree)
             weight = readout(terms, task.spec, n, task.order)
             if weight.any():
                 fit = ParityFit(words, 2, counts, weights, terms, not banzhaf)
@@ -192,7 +193,8 @@ def _weights(n_players: int, design: PairedDesign, banzhaf: bool) -> Matrix:
 
 def _check_size(n_terms: int, n_players: int, degree: int) -> None:
     check_memory(
-        6 * 8 * n_terms**2,
+        # Both parities together, with what inverts and reads them.
+        3 * 8 * n_terms**2,
         f"a regression on {human_count(n_terms)} interactions of up to {degree} of {n_players} "
         "players",
         "Ask for a lower order or degree, or use another estimator",

@@ -9,7 +9,7 @@ import pytest
 import shapley_core as sc
 from shapley_core import coalitions as sets
 from shapley_core._kernels import normal as kernels
-from shapley_core.errors import InputError
+from shapley_core.errors import InputError, MemoryLimitError
 from shapley_core.estimators import KernelRegression, Task
 from shapley_core.estimators.laws import leverage_law
 
@@ -242,6 +242,14 @@ def test_unbiased_within_the_standard_error(index, order, n, budget):
     # And not far too wide either.
     assert 0.5 < np.sqrt((z**2).mean()) < 1.3
     assert np.abs(z.mean(axis=0)).max() < 0.8
+
+
+def test_a_regression_that_would_not_fit():
+    asked = []
+    game = sc.CallableGame(lambda c: asked.append(c), 2000)
+    with pytest.raises(MemoryLimitError, match="regression on 2001000 interactions of up to 2"):
+        KernelRegression(degree=2).estimate(game, 10**8)
+    assert asked == []
 
 
 def test_wrong_parameters():
