@@ -1,7 +1,8 @@
 """Shapley values and interactions: exact where exact is possible, fast everywhere."""
 
-from . import games, ground_truth, indices, trees
+from . import estimators, games, ground_truth, indices, trees
 from .conversions import to_game
+from .estimators import estimate, estimate_batch
 from .exact import exact
 from .explainers import TreeExplainer
 from .explanation import Explanation
@@ -28,6 +29,9 @@ __all__ = [
     "asymmetric_shapley",
     "banzhaf_owen",
     "egalitarian_least_core",
+    "estimate",
+    "estimate_batch",
+    "estimators",
     "exact",
     "games",
     "ground_truth",

@@ -42,6 +42,10 @@ class Explanation:
     interactions : list of tuples of features, optional
         Sorted by (size, lexicographic); at order 1 every single feature.
     feature_names, output_names : sequence of str, optional
+        With groups, the names of the players.
+    groups : sequence of tuples of int, optional
+        The features of each player, where players are groups of features: then a "feature" of
+        the values, the interactions and the names is a player.
     absent_is_zero : bool
         Whether interactions of up to ``order`` features that are not among ``interactions`` are
         known to be exactly 0.
@@ -58,6 +62,7 @@ class Explanation:
         interactions: Sequence[tuple[int, ...]] | None = None,
         feature_names: Sequence[str] | None = None,
         output_names: Sequence[str] | None = None,
+        groups: Sequence[tuple[int, ...]] | None = None,
         absent_is_zero: bool = False,
     ) -> None:
         self.absent_is_zero = bool(absent_is_zero)
@@ -68,6 +73,7 @@ class Explanation:
         self.order = as_int(order)
         self.feature_names = None if feature_names is None else tuple(feature_names)
         self.output_names = None if output_names is None else tuple(output_names)
+        self.groups = None if groups is None else tuple(groups)
         if self.values.ndim not in (2, 3):
             raise InputError(
                 f"values have shape {self.values.shape}; wanted (n_rows, n_features[, n_outputs])"
@@ -85,6 +91,8 @@ class Explanation:
             raise InputError(f"{width} columns of values, {len(self._interactions)} interactions")
         if self.order == 1:
             self.n_features = width
+        elif self.groups is not None:
+            self.n_features = len(self.groups)
         elif self.feature_names is not None:
             self.n_features = len(self.feature_names)
         else:
@@ -186,6 +194,7 @@ class Explanation:
             interactions=self._interactions,
             feature_names=self.feature_names,
             output_names=output_names,
+            groups=self.groups,
             absent_is_zero=self.absent_is_zero,
         )
 
@@ -310,7 +319,8 @@ class Explanation:
     def to_shap(self) -> Any:
         """Return a ``shap.Explanation``, for shap's plots; shap must be installed.
 
-        Order 1 gives its values as they are, order 2 the dense matrices of ``to_array(2)``.
+        Order 1 gives its values as they are, order 2 the dense matrices of ``to_array(2)``. A
+        group of features has no value of its own to plot: with groups there is no ``data``.
         """
         import shap
 
@@ -322,7 +332,7 @@ class Explanation:
         return shap.Explanation(
             values=self.values if self.order == 1 else self.to_array(2),
             base_values=np.array(self.base_values),
-            data=feature_values(self.data, self.feature_names),
+            data=None if self.groups else feature_values(self.data, self.feature_names),
             feature_names=self.feature_names and list(self.feature_names),
             output_names=outputs,
         )

@@ -143,7 +143,7 @@ cdef void add_leaf(
             if (pattern >> shift & 1) != is_left:
                 leaf_pattern[pattern] &= ~slot_bit
         if paths.previous[node] == -1:
-            feature = nodes.feature[up]
+            feature = paths.player[node]
             for c in range(k, n_columns):
                 if columns[c] == feature:
                     column[paths.slot[node]] = c
@@ -236,7 +236,7 @@ def build(
             up = root
             while parent[up] != -1:
                 if previous[up] == -1:
-                    columns[first_column + slot[up]] = nodes.feature[parent[up]]
+                    columns[first_column + slot[up]] = paths.player[up]
                 up = parent[up]
             n_columns += k
             inner = k
@@ -246,7 +246,7 @@ def build(
                     continue
                 bit[node - first] = inner
                 inner += 1
-                feature = nodes.feature[node]
+                feature = paths.player[nodes.left[node]]
                 features = group_features + first_column
                 up = first_column + place_of(features, n_columns - first_column, feature)
                 if up == n_columns:

@@ -330,7 +330,7 @@ def interventional(
                 value = nodes.values + node * nodes.width
                 up = node
                 while parent[up] != -1:
-                    feature[slot[up]] = nodes.feature[parent[up]]
+                    feature[slot[up]] = paths.player[up]
                     up = parent[up]
                 if g.count[level] > room:
                     grown = <double*>realloc(shares, g.count[level] * most * sizeof(double))

@@ -56,7 +56,7 @@ class Plan:
         paths = engine.paths
         ensemble = paths.ensemble
         self.spec, self.order = spec, order
-        self.n_players = getattr(paths, "n_players", ensemble.n_features)
+        self.n_players = paths.n_players
         self.n_outputs = ensemble.n_outputs
         spec.check(self.n_players, order)
         depth = int(paths.distinct.max(initial=0))

@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..explanation import Explanation
 from ..indices import IndexSpec
 from ..memory import check_memory
+from ..players import Groups, Players
 from ..tables import Table, as_table
 from ..threads import resolve_threads, row_blocks, run_blocks
 from ..top import TopExplanation
@@ -41,6 +42,10 @@ class TreeExplainer:
         (the same paper, section on interventional perturbation).
     weights : array (n_background,), optional
         Non-negative weights of the background rows; equal by default.
+    groups : mapping of name to features, or list of lists of features, optional
+        Features, by name or number, that are one player together: a one-hot block, say. The value
+        of a group is that of the game in which its features join at once, not a sum of theirs.
+        What is in no group stays a player of its own; players are numbered by their first feature.
     iteration_range : (int, int), optional
         Boosting rounds to explain; by default those which the model's own ``predict`` uses.
     n_threads : int, optional
@@ -52,13 +57,15 @@ class TreeExplainer:
         Worth of the empty coalition, in raw-margin units; fixed from construction on.
     ensemble : TreeEnsemble
     feature_names, output_names : tuple of str, or None
+    players : Players
+        Which features each player stands for.
 
     Raises
     ------
     UnsupportedModelError, ModelFileError
         As `read_model`; also a model without covers when there is no background.
     InputError
-        If the background or its weights do not fit the model.
+        If the background, its weights or the groups do not fit the model.
 
     Notes
     -----
@@ -73,6 +80,7 @@ class TreeExplainer:
         background: Any = None,
         *,
         weights: ArrayLike | None = None,
+        groups: Groups | None = None,
         iteration_range: tuple[int, int] | None = None,
         n_threads: int | None = None,
     ) -> None:
@@ -80,7 +88,9 @@ class TreeExplainer:
         self.ensemble: TreeEnsemble = read_model(model, iteration_range=iteration_range)
         self._model = model if reader_of(model) is not None else None
         self._iteration_range = iteration_range
-        paths = Paths.of(self.ensemble)
+        names = self.ensemble.feature_names
+        self.players = Players.of(groups, self.ensemble.n_features, names)
+        paths = Paths.of(self.ensemble, self.players)
         self._engine: PathDependent | Interventional
         if background is None:
             if weights is not None:
@@ -156,10 +166,11 @@ class TreeExplainer:
         Returns
         -------
         Explanation
-            values : float64 (n_rows, n_features), or (n_rows, n_features, n_outputs). At order 2
-            and above one column for each of ``interactions``: all single features, and the sets
-            of features that lie on a common path of some tree. All others are exactly 0 (for the
-            generalised values and JointSV none is, and all are there).
+            values : float64 (n_rows, n_features), or (n_rows, n_features, n_outputs); with groups
+            a column for each player instead. At order 2 and above one column for each of
+            ``interactions``: all single features, and the sets of features that lie on a common
+            path of some tree. All others are exactly 0 (for the generalised values and JointSV
+            none is, and all are there).
 
         Raises
         ------
@@ -188,7 +199,7 @@ class TreeExplainer:
             return self._explain_index(
                 table, base, margin, spec, order, top, threads, progress, check
             )
-        shape = (table.n_rows, self.ensemble.n_features, self.ensemble.n_outputs)
+        shape = (table.n_rows, self.players.n_players, self.ensemble.n_outputs)
         check_memory(
             8 * int(np.prod(shape, dtype=object)),
             "the table of values",
@@ -263,13 +274,16 @@ class TreeExplainer:
             "index": spec.name,
             "order": order,
             "interactions": interactions,
-            "feature_names": table.feature_names,
+            "feature_names": self.players.names or table.feature_names,
             "output_names": self.output_names,
         }
         values, base = (values[:, :, 0], base[:, 0]) if single else (values, base)
         if places is None:
             described["interactions"] = interactions if order > 1 else None
-            return Explanation(values, base, table.source, absent_is_zero=True, **described)
+            groups = self.players.members if self.players.grouped else None
+            return Explanation(
+                values, base, table.source, groups=groups, absent_is_zero=True, **described
+            )
         return TopExplanation(values, places[:, :, 0] if single else places, base, **described)
 
     def _table(self, X: Any, what: str) -> Table:
@@ -281,6 +295,7 @@ class TreeExplainer:
             categories=ensemble.categories,
             unseen_category=ensemble.unseen_category,
             sparse_absent=ensemble.sparse_absent,
+            categorical_columns=ensemble.categorical_columns,
             what=what,
         )
 

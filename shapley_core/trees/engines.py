@@ -69,13 +69,12 @@ class TableStages:
     ----------
     groups : Groups
     n_columns : int, optional
-        Columns of the result, by default one for each feature.
+        Columns of the result, by default one for each player.
     """
 
     def __init__(self, groups: Groups, n_columns: int | None = None) -> None:
         self.groups = groups
-        ensemble = groups.paths.ensemble
-        self.n_columns = ensemble.n_features if n_columns is None else n_columns
+        self.n_columns = groups.paths.n_players if n_columns is None else n_columns
         self._kept: dict[tuple[int, ...], LookupTables] = {}
         self._rows_seen: dict[tuple[int, ...], int] = {}
         self._lock = Lock()

@@ -27,7 +27,7 @@ from .engines import (
     TableStages,
 )
 from .lookup import Fill, Groups
-from .occurring import Occurring, leaves_of, players_of_edges, players_of_leaves, subsets
+from .occurring import Occurring, leaves_of, players_of_leaves, subsets
 from .paths import Paths
 
 # Places of the leaves' values among the columns: of all trees together, if so many, else by batch.
@@ -94,7 +94,7 @@ class Columns:
         return {tree: self._find(self.leaves[first[tree] : first[tree + 1]]) for tree in trees}
 
     def _find(self, leaves: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        player = players_of_edges(self.paths)
+        player = self.paths.player
         starts = np.zeros(len(leaves), np.int64)
         distinct = self.paths.distinct[leaves]
         # At least one, so that the kernels have an address.

@@ -19,15 +19,6 @@ Members = NDArray[np.int32]
 AT_ONCE = 1 << 22
 
 
-def players_of_edges(paths: Paths) -> NDArray[np.int64]:
-    """The player that each edge tests, by the node below it; -1 at roots."""
-    player = getattr(paths, "player", None)
-    if player is not None:
-        return np.asarray(player, np.int64)
-    parent = paths.parent
-    return np.where(parent >= 0, paths.ensemble.feature[parent], -1).astype(np.int64)
-
-
 def leaves_of(paths: Paths) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """All leaves in the order of the walk, and where each tree's begin (n_trees + 1,)."""
     is_leaf = paths.ensemble.feature[paths.order] == LEAF
@@ -84,7 +75,7 @@ class Occurring:
         self.n_players = n_players
         self._keys: list[NDArray[np.int64]] = []
         self.blocks: list[NDArray[np.int32]] = [np.arange(n_players, dtype=np.int32)[:, None]]
-        player = players_of_edges(paths)
+        player = paths.player
         sets = _different_sets(paths, player)
         for size in range(2, order + 1):
             known = np.empty(0, np.int64)

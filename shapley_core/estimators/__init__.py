@@ -1,0 +1,26 @@
+"""Estimators: values of games too large to tabulate, from some of their worths.
+
+``names()`` lists them, ``get(name)`` is the class; each is also here by its own name.
+"""
+
+from . import stopping
+from .api import estimate, estimate_batch
+from .base import Design, Estimates, Estimator, Task
+from .batch import BatchEstimates
+from .registry import get, names, register
+from .regression import KernelRegression
+
+__all__ = [
+    "BatchEstimates",
+    "Design",
+    "Estimates",
+    "Estimator",
+    "KernelRegression",
+    "Task",
+    "estimate",
+    "estimate_batch",
+    "get",
+    "names",
+    "register",
+    "stopping",
+]
