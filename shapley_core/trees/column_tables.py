@@ -13,7 +13,7 @@ from .lookup import Fill, Groups, LookupTables
 
 # Patterns of one batch of trees: within a level-2 cache. Sums of one block of rows: they are passed
 # over once a batch of trees, the tables once a block of rows.
-PATTERN_BYTES = 1 << 18
+PATTERN_BYTES = 1 << 17
 SUMS_BYTES = 1 << 22
 MOST_ROWS = 2048
 
