@@ -158,6 +158,32 @@ def test_joint_shapley_values_count_all_features():
     assert explanation[0][0, 3] != 0
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    group_of=st.lists(st.integers(0, 3), min_size=3, max_size=6),
+    index=st.sampled_from(["SII", "k-SII", "FBII", "JointSV", "BGV"]),
+    with_background=st.booleans(),
+)
+def test_groups_of_features_are_players(seed, group_of, index, with_background):
+    rng = np.random.default_rng(seed)
+    n_features = len(group_of)
+    groups = [[f for f, g in enumerate(group_of) if g == k] for k in set(group_of)]
+    ensemble = random_ensemble(rng, n_features)
+    rows = random_rows(rng, 2, n_features)
+    background = random_rows(rng, 3, n_features) if with_background else None
+    explainer = TreeExplainer(ensemble, background, groups=groups)
+    n, members = explainer.players.n_players, explainer.players.members
+    order = min(n, 2)
+    explanation = explainer(rows, index=index, order=order)
+    of_features = worths(ensemble, rows[1], background, [1, 1, 1])
+    table = []
+    for at in range(1 << n):
+        features = [f for player in range(n) if at >> player & 1 for f in members[player]]
+        table.append(of_features[sum(1 << f for f in features)])
+    check_row(explanation, 1, table, ensemble, index, order)
+
+
 def ensemble_with_more_features(ensemble, n_features):
     from dataclasses import replace
 
