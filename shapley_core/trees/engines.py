@@ -63,28 +63,23 @@ class Engine(Protocol):
 
 
 class TableStages:
-    """Builds tables a stage at a time and keeps them between calls, up to a bound.
+    """Builds tables a stage at a time and keeps them between calls, up to a bound."""
 
-    Parameters
-    ----------
-    groups : Groups
-    n_columns : int, optional
-        Columns of the result, by default one for each player.
-    """
-
-    def __init__(self, groups: Groups, n_columns: int | None = None) -> None:
+    def __init__(self, groups: Groups) -> None:
         self.groups = groups
-        self.n_columns = groups.paths.n_players if n_columns is None else n_columns
         self._kept: dict[tuple[int, ...], LookupTables] = {}
         self._rows_seen: dict[tuple[int, ...], int] = {}
         self._lock = Lock()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the tables out; they are built again."""
-        return {"groups": self.groups, "n_columns": self.n_columns}
+        return {"groups": self.groups}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
+        self.__init__(state["groups"])  # type: ignore[misc]
+
+    def _build(self, trees: tuple[int, ...], fill: Fill, n_threads: int) -> LookupTables:
+        return LookupTables(self.groups, trees, fill, n_threads)
 
     def split(self, trees: Sequence[int]) -> list[tuple[int, ...]]:
         """Cut trees into stages of bounded memory."""
@@ -98,11 +93,12 @@ class TableStages:
             with self._lock:
                 tables = self._kept.get(trees)
                 if tables is None:
-                    tables = LookupTables(self.groups, trees, fill, n_threads)
+                    tables = self._build(trees, fill, n_threads)
                     held = sum(kept.table.nbytes for kept in self._kept.values())
                     if keep and held + tables.table.nbytes <= KEPT_BYTES:
                         self._kept[trees] = tables
-        row_bytes = 8 * max(1, self.n_columns * self.groups.paths.ensemble.n_outputs)
+        paths = self.groups.paths
+        row_bytes = 8 * max(1, paths.n_players * paths.ensemble.n_outputs)
         at_once = int(np.clip(SUMS_BYTES // row_bytes, 8, MANY_ROWS))
         built = tables
 
