@@ -98,7 +98,7 @@ class TableStages:
             with self._lock:
                 tables = self._kept.get(trees)
                 if tables is None:
-                    tables = LookupTables(self.groups, trees, fill, n_threads)
+                    tables = LookupTables(self.groups, trees, fill, self.n_columns, n_threads)
                     held = sum(kept.table.nbytes for kept in self._kept.values())
                     if keep and held + tables.table.nbytes <= KEPT_BYTES:
                         self._kept[trees] = tables
