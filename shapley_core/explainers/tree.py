@@ -1,5 +1,6 @@
 """Shapley values, and any other index of any order, of tree models."""
 
+import os
 from collections.abc import Callable
 from math import prod
 from typing import Any, Literal
@@ -14,6 +15,8 @@ from ..explanation import Explanation
 from ..indices import IndexSpec
 from ..memory import check_memory
 from ..players import Groups, Players
+from ..runs import is_file
+from ..runs.hashing import hash_of, hash_of_table
 from ..tables import Table, as_table
 from ..threads import resolve_threads, row_blocks, run_blocks
 from ..top import TopExplanation
@@ -25,6 +28,7 @@ from ..trees.paths import Paths
 from ..trees.readers import read_model, reader_of
 from .additivity import check_additivity
 from .interactions import Plan, compute
+from .long_runs import row_source, run_trees
 
 Check = Literal["model", "trees"] | None
 
@@ -94,6 +98,7 @@ class TreeExplainer:
         self.players = Players.of(groups, self.ensemble.n_features, names)
         paths = Paths.of(self.ensemble, self.players)
         self._engine: PathDependent | Interventional
+        self._background_hash: str | None = None
         if background is None:
             if weights is not None:
                 raise InputError("weights are those of a background, but no background was given")
@@ -139,6 +144,8 @@ class TreeExplainer:
         progress: Callable[[int, int], object] | None = None,
         check: Check = "model",
         base_margin: ArrayLike | None = None,
+        out: str | os.PathLike[str] | None = None,
+        chunk_rows: int | None = None,
     ) -> Any:
         """Explain every row of a table.
 
@@ -146,7 +153,8 @@ class TreeExplainer:
         ----------
         X : table of rows by features
             numpy array of any layout, pandas, polars or pyarrow table (columns are aligned by
-            name), or scipy sparse matrix.
+            name), or scipy sparse matrix. With ``out`` also what `shapley_core.TableFile` takes:
+            a CSV or Parquet file, a directory or a list of Parquet files, of any size.
         index : str or IndexSpec
             "SV", the Shapley value, or any other index; ``shapley_core.indices.names()`` lists
             them.
@@ -163,10 +171,15 @@ class TreeExplainer:
             trees as read, where there is only a file), of the trees, or are not checked.
         base_margin : float array (n_rows,) or (n_rows, n_outputs), optional
             Raw margins that rows start from in place of the model's own base score.
+        out : path, optional
+            A directory to write the values to, one Parquet file for each chunk of rows; where an
+            earlier run stopped, the same call goes on. See docs/long-runs.md.
+        chunk_rows : int, optional
+            Rows of a chunk; by default as many as make 64 MiB of values, at most 262,144.
 
         Returns
         -------
-        Explanation
+        Explanation, or with ``out`` StoredExplanation
             values : float64 (n_rows, n_features), or (n_rows, n_features, n_outputs); with groups
             a column for each player instead. At order 2 and above one column for each of
             ``interactions``: all single features, and the sets of features that lie on a common
@@ -193,6 +206,24 @@ class TreeExplainer:
         if check not in ("model", "trees", None):
             raise InputError(f"check must be 'model', 'trees' or None, not {check!r}")
         threads = resolve_threads(n_threads)
+        if out is not None:
+            if top is not None:
+                raise InputError("top and out do not go together; leave one of them out")
+            return run_trees(
+                self,
+                row_source(X, self.ensemble, lambda rows: self._table(rows, "X")),
+                out,
+                settings={**self._identity(), "index": spec.name},
+                chunk_rows=chunk_rows,
+                progress=progress,
+                base_margin=base_margin,
+                index=spec,
+                order=order,
+                check=check,
+                n_threads=n_threads,
+            )
+        if is_file(X) or chunk_rows is not None:
+            raise InputError("rows of files, and chunk_rows, need out: a directory for the values")
         table = self._table(X, "X")
         margin = self._margin(base_margin, table.n_rows)
         base = np.broadcast_to(self._expected, (table.n_rows, self.ensemble.n_outputs))
@@ -287,6 +318,15 @@ class TreeExplainer:
             )
         return TopExplanation(values, places[:, :, 0] if single else places, base, **described)
 
+    def _identity(self) -> dict[str, Any]:
+        """Return what the values depend on, for the manifest of a long run."""
+        return {
+            "explainer": "TreeExplainer",
+            "model": hash_of(self.ensemble),
+            "background": self._background_hash,
+            "groups": self.players.members if self.players.grouped else None,
+        }
+
     def _table(self, X: Any, what: str) -> Table:
         ensemble = self.ensemble
         return as_table(
@@ -313,6 +353,8 @@ class TreeExplainer:
             )
         if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.sum() > 0):
             raise InputError("weights must be finite, not negative, and not all zero")
+
+        self._background_hash = hash_of(hash_of_table(table), weight)
 
         def read(start: int, stop: int) -> NDArray[np.float64]:
             return self.ensemble.columns(table.block(start, stop))
