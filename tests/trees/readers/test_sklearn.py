@@ -324,6 +324,18 @@ def test_models_that_are_not_fitted_are_refused(kind):
             use(model)
 
 
+@pytest.mark.parametrize("kind", [RandomForestRegressor, RandomForestClassifier, IsolationForest])
+def test_models_that_talk_are_silent(kind, capfd):
+    model = kind(**SMALL).fit(X, BINARY)
+    model.set_params(verbose=3)
+    reader.read(model)
+    reader.predict_raw(model, X)
+    assert capfd.readouterr() == ("", "") and model.verbose == 3
+    if kind is not IsolationForest:
+        model.predict(X)
+        assert capfd.readouterr() != ("", "")
+
+
 class Unpickled:
     opened = False
 
