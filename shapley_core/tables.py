@@ -175,7 +175,9 @@ def is_sparse(X: Any) -> bool:
 
 
 def take_rows(source: Any, rows: slice | NDArray[np.int64]) -> Any:
-    """Return some rows of a user's table, as a table of the same kind."""
+    """Return some rows of a user's table, as a table of the same kind; None stays None."""
+    if source is None:
+        return None
     if is_pandas(source):
         return source.iloc[rows]
     if isinstance(source, np.ndarray) or not _is_frame(source):

@@ -204,7 +204,7 @@ def explain(
                 d = distinct[node]
                 enter_leaf(&lanes, level, d, slot, &share[0], coefficient, at)
                 for j in range(d):
-                    up = nodes.feature[parent[lanes.path[at[j]]]]
+                    up = paths.player[lanes.path[at[j]]]
                     # Most leaves meet the path's features in the order of the slots.
                     c = j
                     if c >= n_columns or features[c] != up:

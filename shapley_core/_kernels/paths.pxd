@@ -8,14 +8,15 @@ cdef class Paths:
     cdef const int64_t* parent
     cdef const int64_t* previous
     cdef const int64_t* slot
+    cdef const int64_t* player
     cdef const int64_t* depth
     cdef const int64_t* distinct
     cdef object owners
 
 
-cdef inline int64_t place_of(const int64_t* features, int64_t n, int64_t feature) noexcept nogil:
-    """Where a feature stands among the first n of a group's; n if it does not."""
+cdef inline int64_t place_of(const int64_t* players, int64_t n, int64_t player) noexcept nogil:
+    """Where a player stands among the first n of a group's; n if it does not."""
     cdef int64_t place = 0
-    while place < n and features[place] != feature:
+    while place < n and players[place] != player:
         place += 1
     return place

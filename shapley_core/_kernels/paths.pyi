@@ -11,15 +11,18 @@ class Paths:
         previous: NDArray[np.int64],
         distinct: NDArray[np.int64],
         slot: NDArray[np.int64],
+        player: NDArray[np.int64],
         depth: NDArray[np.int64],
     ) -> None: ...
 
 def describe(
     forest: Forest,
-    n_features: int,
+    player_of: NDArray[np.int64],
+    n_players: int,
     order: NDArray[np.int64],
     parent: NDArray[np.int64],
     previous: NDArray[np.int64],
     distinct: NDArray[np.int64],
     slot: NDArray[np.int64],
+    player: NDArray[np.int64],
 ) -> None: ...

@@ -25,6 +25,7 @@ cdef struct Walk:
     const int64_t* parent
     const int64_t* previous
     const int64_t* depth
+    const int64_t* player
     const double* ratio
     const double* share        # z of the feature of the incoming edge, over the whole path
     const double* columns
@@ -127,7 +128,7 @@ cdef void ascend(Walk* walk, int64_t node, int64_t level, double* out) noexcept 
     cdef double* failed = walk.failed
     cdef int64_t before = walk.previous[node]
     cdef int64_t stride = walk.n_features * walk.n_outputs
-    cdef double* target = out + walk.nodes.feature[walk.parent[node]] * walk.n_outputs
+    cdef double* target = out + walk.player[node] * walk.n_outputs
     cdef double weight
     cdef int64_t w, q
     for w in range(n):
@@ -223,6 +224,7 @@ def path_dependent(
     walk.parent = parent
     walk.previous = previous
     walk.depth = depth
+    walk.player = paths.player
     walk.ratio = &ratio[0]
     walk.share = &share[0]
     walk.columns = &columns[0, 0]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .._kernels import paths as walk
 from ..errors import UnsupportedModelError
+from ..players import Players
 from .ensemble import LEAF, TreeEnsemble
 
 
@@ -22,26 +23,33 @@ class Paths:
     Parameters
     ----------
     ensemble : TreeEnsemble
+    n_players : int
     order : nodes in the order of the walk, tree by tree, left before right
     parent : the node above, -1 at roots
-    previous : the nearest edge above that tests the same feature, -1 where there is none
-    distinct : number of distinct features tested on the way to the node
-    slot : number of the edge's feature among those, -1 at roots
+    previous : the nearest edge above that tests the same player, -1 where there is none
+    distinct : number of distinct players tested on the way to the node
+    slot : number of the edge's player among those, -1 at roots
+    player : the player of the feature that the edge tests, -1 at roots
     """
 
     ensemble: TreeEnsemble
+    n_players: int
     order: NDArray[np.int64]
     parent: NDArray[np.int64]
     previous: NDArray[np.int64]
     distinct: NDArray[np.int64]
     slot: NDArray[np.int64]
+    player: NDArray[np.int64]
 
     @classmethod
-    def of(cls, ensemble: TreeEnsemble) -> "Paths":
-        """Walk the ensemble."""
-        arrays = [np.empty(ensemble.n_nodes, np.int64) for _ in range(5)]
-        walk.describe(ensemble.kernel, ensemble.n_features, *arrays)
-        return cls(ensemble, *arrays)
+    def of(cls, ensemble: TreeEnsemble, players: Players | None = None) -> "Paths":
+        """Walk the ensemble; by default every feature is a player."""
+        if players is None:
+            players = Players.single(ensemble.n_features, None)
+        arrays = [np.empty(ensemble.n_nodes, np.int64) for _ in range(6)]
+        player_of = np.empty(0, np.int64) if players.of_feature is None else players.of_feature
+        walk.describe(ensemble.kernel, player_of, players.n_players, *arrays)
+        return cls(ensemble, players.n_players, *arrays)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is derived; the kernels' view cannot be pickled."""
@@ -54,7 +62,13 @@ class Paths:
     def kernel(self) -> walk.Paths:
         """The arrays as the kernels take them."""
         return walk.Paths(
-            self.order, self.parent, self.previous, self.distinct, self.slot, self.ensemble.depth
+            self.order,
+            self.parent,
+            self.previous,
+            self.distinct,
+            self.slot,
+            self.player,
+            self.ensemble.depth,
         )
 
     def most_of_tree(self, per_node: NDArray[np.int64]) -> NDArray[np.int64]:
