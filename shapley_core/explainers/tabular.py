@@ -421,6 +421,7 @@ def raw_trees(ensemble: TreeEnsemble, n_threads: int) -> Callable[[Any], Any]:
             categories=ensemble.categories,
             unseen_category=ensemble.unseen_category,
             sparse_absent=ensemble.sparse_absent,
+            categorical_columns=ensemble.categorical_columns,
             what="a table of masked rows",
         )
         return ensemble.predict(table.block(0, table.n_rows), n_threads)
