@@ -12,6 +12,7 @@ from .regression import KernelRegression
 
 # isort: split
 # Behind the others: where nothing chooses, "auto" is the first that gives the index.
+from .joint import JointSampling
 from .owen import Owen
 from .permutation import Permutation
 
@@ -20,6 +21,7 @@ __all__ = [
     "Design",
     "Estimates",
     "Estimator",
+    "JointSampling",
     "KernelRegression",
     "Owen",
     "Permutation",
