@@ -15,8 +15,10 @@ from .regression import KernelRegression
 from .joint import JointSampling
 from .owen import Owen
 from .permutation import Permutation
+from .stratified import SVARM
 
 __all__ = [
+    "SVARM",
     "BatchEstimates",
     "Design",
     "Estimates",

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from .. import coalitions as sets
 from ..indices import IndexSpec
 from .incidence import meeting_chances, size_scaled_weights
-from .pairs import PairedDesign
 
 Matrix = NDArray[np.float64]
 
@@ -86,15 +85,11 @@ def _size_terms(count: Matrix, n_players: int) -> tuple[Matrix, Matrix]:
     return even, even * (2 * count - n_players) / n_players
 
 
-def fit_control(
-    design: PairedDesign, inside: Matrix, grand: Matrix, first: Matrix, second: Matrix
-) -> Control:
+def fit_control(inside: Matrix, grand: Matrix, first: Matrix, second: Matrix) -> Control:
     """Fit a control variate to worths less v(∅).
 
     Parameters
     ----------
-    design : PairedDesign
-        The pairs.
     inside : array of shape (n_pairs, n_players)
         The first coalition of each.
     grand : array of shape (n_games,)
