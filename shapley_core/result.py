@@ -23,7 +23,7 @@ class InteractionValues:
 
     ``r[0]`` is the value of player 0, ``r[0, 3]`` of the pair (in any order), ``r[()]`` the
     baseline. Names work too where the players have them. An interaction that holds no value
-    here raises KeyError: nothing is assumed to be zero.
+    here raises KeyError: nothing is assumed to be zero, unless ``absent_is_zero`` says so.
 
     Parameters
     ----------
@@ -47,6 +47,11 @@ class InteractionValues:
         How often the game was evaluated.
     is_exact : bool
         Whether the values are exact (up to rounding) rather than estimated.
+    absent_is_zero : bool
+        Whether every interaction of up to ``order`` players that is not among ``interactions`` is
+        known to be exactly 0; it then answers so.
+    estimator : str, optional
+        Name of the estimator that gave them.
     """
 
     def __init__(
@@ -62,6 +67,8 @@ class InteractionValues:
         std_error: Any = None,
         n_evaluations: int | None = None,
         is_exact: bool = True,
+        absent_is_zero: bool = False,
+        estimator: str | None = None,
     ) -> None:
         self._n_players = sets.check_n_players(n_players)
         self._index = str(index)
@@ -70,6 +77,8 @@ class InteractionValues:
         self._player_names = sets.check_names(player_names, self._n_players)
         self._n_evaluations = None if n_evaluations is None else int(n_evaluations)
         self._is_exact = bool(is_exact)
+        self._absent_is_zero = bool(absent_is_zero)
+        self._estimator = None if estimator is None else str(estimator)
         at: NDArray[np.int64] | None = None
         if isinstance(interactions, InteractionSet):
             self._set = interactions
@@ -150,6 +159,16 @@ class InteractionValues:
         """Whether the values are exact (up to rounding) rather than estimated."""
         return self._is_exact
 
+    @property
+    def absent_is_zero(self) -> bool:
+        """Whether interactions that are not among ``interactions`` are known to be 0."""
+        return self._absent_is_zero
+
+    @property
+    def estimator(self) -> str | None:
+        """Name of the estimator that gave the values: what "auto" chose."""
+        return self._estimator
+
     def __len__(self) -> int:
         return len(self._values)
 
@@ -160,6 +179,8 @@ class InteractionValues:
         try:
             return float(self._values[self._set.position(interaction)])
         except KeyError:
+            if self._absent_is_zero and len(interaction) <= self._order:
+                return 0.0
             raise KeyError(
                 f"no value for {interaction}: these are {len(self)} interactions of sizes "
                 f"{', '.join(map(str, self._set.sizes))} under {self._index}"
@@ -326,6 +347,8 @@ class InteractionValues:
             std_error=errors,
             n_evaluations=None if None in counts else sum(filter(None, counts)),
             is_exact=self._is_exact and other._is_exact,
+            absent_is_zero=self._absent_is_zero and other._absent_is_zero,
+            estimator=self._estimator if self._estimator == other._estimator else None,
         )
 
     def _like(self, values: NDArray[np.float64], **changed: Any) -> "InteractionValues":
@@ -337,6 +360,8 @@ class InteractionValues:
             "player_names": self._player_names,
             "n_evaluations": self._n_evaluations,
             "is_exact": self._is_exact,
+            "absent_is_zero": self._absent_is_zero,
+            "estimator": self._estimator,
         }
         return InteractionValues(values, self._set, **(kept | changed))
 
@@ -365,10 +390,11 @@ class InteractionValues:
 
     def __repr__(self) -> str:
         kind = "exact" if self._is_exact else "estimated"
+        named = "" if self._estimator is None else f" by {self._estimator}"
         counted = "" if self._n_evaluations is None else f", {self._n_evaluations} evaluations"
         lines = [
             f"InteractionValues({self._index}, order {self._order}, {self._n_players} players, "
-            f"{kind}{counted}, baseline {self._baseline:g})"
+            f"{kind}{named}{counted}, baseline {self._baseline:g})"
         ]
         shown = self.top(10)
         labels = [sets.describe(one, self._player_names) for one, _ in shown]
@@ -380,6 +406,8 @@ class InteractionValues:
             lines.append(line)
         if len(self) > len(shown):
             lines.append(f"  and {len(self) - len(shown)} smaller")
+        if self._absent_is_zero and len(self) < sets.n_interactions(self._n_players, self._order):
+            lines.append("  and all others 0")
         return "\n".join(lines)
 
     def save(self, path: str | os.PathLike[str]) -> None:

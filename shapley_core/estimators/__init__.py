@@ -5,28 +5,33 @@
 
 from . import stopping
 from .api import estimate, estimate_batch
+from .auto import Auto
 from .base import Design, Estimates, Estimator, Task
 from .batch import BatchEstimates
-from .registry import get, names, register
-from .regression import KernelRegression
-
-# isort: split
-# Behind the others: where nothing chooses, "auto" is the first that gives the index.
+from .fourier import FourierRegression
+from .gaussian import GaussianProcess
 from .joint import JointSampling
 from .owen import Owen
 from .permutation import Permutation
+from .registry import get, names, register
+from .regression import KernelRegression
+from .reuse import SampleReuse
 from .stratified import SVARM
 
 __all__ = [
     "SVARM",
+    "Auto",
     "BatchEstimates",
     "Design",
     "Estimates",
     "Estimator",
+    "FourierRegression",
+    "GaussianProcess",
     "JointSampling",
     "KernelRegression",
     "Owen",
     "Permutation",
+    "SampleReuse",
     "Task",
     "estimate",
     "estimate_batch",

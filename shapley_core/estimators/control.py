@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from .. import coalitions as sets
 from ..indices import IndexSpec
-from .incidence import meeting_chances, size_scaled_weights
+from .incidence import meeting_chances
+from .reuse import scaled_weights
 
 Matrix = NDArray[np.float64]
 
@@ -66,7 +67,7 @@ class Control:
         n = len(players)
         ways = np.array([1.0, *np.cumprod([(size - r) / (r + 1) for r in range(size)])])
         # Of the coalitions of u players, by r: chance times weight, summed over the meetings.
-        weights = size_scaled_weights(spec, n, size, order) * meeting_chances(n, size) * ways
+        weights = scaled_weights(spec, n, size, order) * meeting_chances(n, size) * ways
         weights = weights * sampled[:, None]
         u, r = np.arange(n + 1)[:, None], np.arange(size + 1)
         own = float((weights * r).sum() / size)

@@ -1,4 +1,4 @@
-"""Weights of coalitions by size and by how much of an interaction they hold; sums over samples."""
+"""How a sample of coalitions meets interactions: chances, and sums over what they hold."""
 
 from functools import lru_cache
 from itertools import combinations
@@ -8,30 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import coalitions as sets
-from ..indices import IndexSpec
-from ..indices.tables import exact_weights
 
 Matrix = NDArray[np.float64]
-
-
-@lru_cache(maxsize=64)
-def size_scaled_weights(spec: IndexSpec, n_players: int, size: int, order: int) -> Matrix:
-    """C(n, u) γ(u, r), shape (n + 1, s + 1), with I(S) = Σ_T v(T) γ(|T|, |T ∩ S|).
-
-    What one coalition of size u counts if it stands for all of them. γ alone leaves the range of
-    float64 beyond a thousand players.
-    """
-    weights = exact_weights(spec, n_players, size, order)
-    out = np.zeros((n_players + 1, size + 1))
-    for t, p in enumerate(weights):
-        if spec.family == "generalised":
-            out[t + size, size] += float(comb(n_players, t + size) * p)
-            out[t, 0] -= float(comb(n_players, t) * p)
-            continue
-        for r in range(size + 1):
-            out[t + r, r] = float((-1) ** (size - r) * comb(n_players, t + r) * p)
-    out.flags.writeable = False
-    return out
 
 
 @lru_cache(maxsize=64)

@@ -44,7 +44,7 @@ class JointSampling(Estimator):
         return 2 + 2 * max(n_players, 5)
 
     def _design(self, task: Task) -> Design:
-        return paired_design(task, log_law(task, self.control))
+        return paired_design(task, log_law(task))
 
     def _solve(self, task: Task, design: Design, worths: Matrix) -> Estimates:
         assert isinstance(design, PairedDesign)

@@ -54,7 +54,7 @@ class SVARM(Estimator):
         return 2 + 2 * max(n_players + 2 * (n_players // 2 - 1), 5)
 
     def _design(self, task: Task) -> Design:
-        law = log_law(task, self.control)
+        law = log_law(task)
         if len(law):
             law[0] = law.max() + _BORDER
         return paired_design(task, law)

@@ -11,12 +11,12 @@ from .base import Task
 from .control import Control, fit_control
 from .incidence import (
     meeting_chances,
-    size_scaled_weights,
     sums_over_subsets,
     superset_sums,
 )
 from .pairs import PairedDesign
 from .replicates import effective_number
+from .reuse import scaled_weights, size_law
 
 Matrix = NDArray[np.float64]
 
@@ -54,7 +54,7 @@ class Pairs:
     def known(self, size: int) -> Matrix:
         """What N and the control variate add to the values of one size, (C(n, s), n_games)."""
         task, design, n = self.task, self.design, self.task.n_players
-        weight = size_scaled_weights(task.spec, n, size, task.order)[n, size]
+        weight = scaled_weights(task.spec, n, size, task.order)[n, size]
         out: Matrix = np.tile(weight * self.grand, (comb(n, size), 1))
         if self.control is not None:
             sampled = np.zeros(n + 1, dtype=np.bool_)
@@ -78,22 +78,14 @@ def pairs_of(task: Task, design: PairedDesign, worths: Matrix, controlled: bool)
     return Pairs(task, design, inside, grand, first, second, control)
 
 
-def log_law(task: Task, controlled: bool) -> Matrix:
+def log_law(task: Task) -> Matrix:
     """Logarithms of the weights of the sizes 1 .. n/2: how much their coalitions count."""
-    n = task.n_players
-    square = np.zeros(n + 1)
-    for size in range(1, task.order + 1):
-        weights = size_scaled_weights(task.spec, n, size, task.order)
-        count = sets.n_interactions(n, size, size)
-        square += count * (weights**2 * meeting_chances(n, size) * ways(size)).sum(axis=1)
-    both = (square + square[::-1])[1 : n // 2 + 1]
-    if controlled:
-        # What is left of the game when the additive part is gone is small for few players.
-        size_range = np.arange(1, n // 2 + 1)
-        both = both * size_range * (n - size_range)
+    law = size_law(task.spec, task.n_players, task.order)
+    # A pair of sizes counts as its two members do, but for the middle size, which is both.
+    both = (law**2 + law[::-1] ** 2)[: task.n_players // 2]
     with np.errstate(divide="ignore"):
-        law: Matrix = np.log(both) / 2
-    return law
+        logarithms: Matrix = np.log(both) / 2
+    return logarithms
 
 
 def ways(size: int) -> Matrix:
@@ -107,7 +99,7 @@ def pair_weights(pairs: Pairs, size: int) -> tuple[Matrix, Matrix]:
     Both of shape (n_strata, s + 1), r being the players of S in the first coalition.
     """
     task, sizes, n = pairs.task, pairs.design.sizes, pairs.task.n_players
-    scaled = size_scaled_weights(task.spec, n, size, task.order)
+    scaled = scaled_weights(task.spec, n, size, task.order)
     # Of the middle size a pair is both of its coalitions, elsewhere they are of two sizes.
     share = np.where(2 * sizes == n, 0.5, 1.0)[:, None]
     return scaled[sizes] * share, scaled[n - sizes, ::-1] * share

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels import few_rows, pattern_tables, patterns, quadrature
-from .background import Background, TreePatterns, cube_shares
+from .background import Background, BackgroundRows, TreePatterns, cube_shares
 from .lookup import Fill, Groups, LookupTables
 from .paths import CoverShares, Paths, Quadrature
 
@@ -63,20 +63,28 @@ class Engine(Protocol):
 
 
 class TableStages:
-    """Builds tables a stage at a time and keeps them between calls, up to a bound."""
+    """Builds tables a stage at a time and keeps them between calls, up to a bound.
 
-    def __init__(self, groups: Groups) -> None:
+    Parameters
+    ----------
+    groups : Groups
+    n_columns : int, optional
+        Columns of the result, by default one for each player.
+    """
+
+    def __init__(self, groups: Groups, n_columns: int | None = None) -> None:
         self.groups = groups
+        self.n_columns = groups.paths.n_players if n_columns is None else n_columns
         self._kept: dict[tuple[int, ...], LookupTables] = {}
         self._rows_seen: dict[tuple[int, ...], int] = {}
         self._lock = Lock()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the tables out; they are built again."""
-        return {"groups": self.groups}
+        return {"groups": self.groups, "n_columns": self.n_columns}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["groups"])  # type: ignore[misc]
+        self.__init__(**state)  # type: ignore[misc]
 
     def split(self, trees: Sequence[int]) -> list[tuple[int, ...]]:
         """Cut trees into stages of bounded memory."""
@@ -94,8 +102,7 @@ class TableStages:
                     held = sum(kept.table.nbytes for kept in self._kept.values())
                     if keep and held + tables.table.nbytes <= KEPT_BYTES:
                         self._kept[trees] = tables
-        ensemble = self.groups.paths.ensemble
-        row_bytes = 8 * max(1, self.groups.paths.n_players * ensemble.n_outputs)
+        row_bytes = 8 * max(1, self.n_columns * self.groups.paths.ensemble.n_outputs)
         at_once = int(np.clip(SUMS_BYTES // row_bytes, 8, MANY_ROWS))
         built = tables
 
@@ -182,7 +189,7 @@ class PathDependent:
             self.rules.weights_of(tree),
             NO_NUMBERS,
             NO_WORDS,
-            NO_FLOATS,
+            NO_NUMBERS,
             NO_SHARES,
             NO_SHARES,
             group_offsets,
@@ -246,17 +253,16 @@ class Interventional:
     def __init__(
         self,
         paths: Paths,
-        columns: NDArray[np.float64],
-        weight: NDArray[np.float64],
-        expected: NDArray[np.float64],
+        rows: BackgroundRows,
         n_threads: int,
     ) -> None:
         self.paths = paths
-        self.expected = expected
         self.groups = Groups.of(paths)
         self.tables = TableStages(self.groups)
-        self.background = Background(paths, columns, weight, n_threads)
-        self.gain, self.loss = cube_shares(int(paths.distinct.max(initial=0)))
+        self.background = Background(self.groups, rows, n_threads)
+        self.expected = self.background.expected
+        gain, loss = cube_shares(int(paths.distinct.max(initial=0)))
+        self.gain, self.loss = gain / rows.whole, loss / rows.whole
 
     def stages(self, n_rows: int, n_threads: int) -> Iterator[Stage]:
         """Yield the stages: of each batch of patterns the shallow trees, then the deep ones."""
@@ -271,7 +277,7 @@ class Interventional:
             some = [found.tree for found in batch if shallow[found.tree]]
             for trees in self.tables.split(some) if some else []:
                 # Each leaf's groups are met by every row.
-                row_cost = sum(2.0 * len(of_tree[tree].total) for tree in trees)
+                row_cost = sum(2.0 * len(of_tree[tree].count) for tree in trees)
                 if self.tables.pays(trees, n_rows, row_cost):
                     yield self.tables.stage(trees, fill, n_threads, keep)
                 else:
@@ -301,7 +307,7 @@ class Interventional:
             NO_FLOATS,
             found.start,
             found.words,
-            found.total,
+            found.count,
             self.gain,
             self.loss,
             group_offsets,
@@ -326,7 +332,7 @@ class Interventional:
                     int(self.background.levels[found.tree]),
                     found.start,
                     found.words,
-                    found.total,
+                    found.count,
                     self.gain,
                     self.loss,
                     out,
