@@ -8,6 +8,7 @@ from .explainers import TreeExplainer
 from .explanation import Explanation
 from .game import CallableGame, Game, TableGame
 from .result import InteractionValues
+from .runs import StoredExplanation, TableFile, open_explanation
 from .structures import (
     asymmetric_shapley,
     banzhaf_owen,
@@ -24,6 +25,8 @@ __all__ = [
     "Explanation",
     "Game",
     "InteractionValues",
+    "StoredExplanation",
+    "TableFile",
     "TableGame",
     "TreeExplainer",
     "asymmetric_shapley",
@@ -37,6 +40,7 @@ __all__ = [
     "ground_truth",
     "indices",
     "least_core",
+    "open_explanation",
     "owen",
     "to_game",
     "trees",

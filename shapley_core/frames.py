@@ -44,15 +44,25 @@ def listed(names: Sequence[Any], at_most: int = 5) -> str:
 
 
 def pandas_column(
-    series: Any, name: str, labels: Sequence[Any] | None, unseen: str, what: str
+    series: Any,
+    name: str,
+    labels: Sequence[Any] | None,
+    unseen: str,
+    what: str,
+    categorical: str = "codes",
 ) -> Column:
     """Return the reader of a pandas series; ``labels`` are the model's, if it has any."""
     dtype, array = series.dtype, series.array
     kind = getattr(dtype, "kind", "O")
     if dtype.name == "category":
         codes = array.codes
-        if labels is None:
+        if labels is None and categorical == "codes":
             return lambda start, stop: _codes(codes[start:stop]), True
+        if labels is None:
+            numbers = array.categories.dtype.kind in NUMERIC_KINDS
+            _refuse_unless_numbers(numbers, name, array.categories.dtype, labels, what)
+            values = np.append(array.categories.to_numpy(np.float64), np.nan)
+            return lambda start, stop: values[codes[start:stop]], True
         # One more entry, so that code -1 finds the missing value.
         translate = _Translation(labels, unseen, name, what)
         known = np.append(translate.lookup(list(array.categories)), np.nan)

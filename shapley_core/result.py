@@ -23,7 +23,7 @@ class InteractionValues:
 
     ``r[0]`` is the value of player 0, ``r[0, 3]`` of the pair (in any order), ``r[()]`` the
     baseline. Names work too where the players have them. An interaction that holds no value
-    here raises KeyError: nothing is assumed to be zero.
+    here raises KeyError: nothing is assumed to be zero, unless ``absent_is_zero`` says so.
 
     Parameters
     ----------
@@ -49,6 +49,9 @@ class InteractionValues:
         Whether the values are exact (up to rounding) rather than estimated.
     estimator : str, optional
         Name of the estimator that gave them.
+    absent_is_zero : bool
+        Whether every interaction of up to ``order`` players that is not among ``interactions`` is
+        known to be exactly 0; it then answers so.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class InteractionValues:
         n_evaluations: int | None = None,
         is_exact: bool = True,
         estimator: str | None = None,
+        absent_is_zero: bool = False,
     ) -> None:
         self._n_players = sets.check_n_players(n_players)
         self._index = str(index)
@@ -74,6 +78,7 @@ class InteractionValues:
         self._n_evaluations = None if n_evaluations is None else int(n_evaluations)
         self._is_exact = bool(is_exact)
         self._estimator = None if estimator is None else str(estimator)
+        self._absent_is_zero = bool(absent_is_zero)
         at: NDArray[np.int64] | None = None
         if isinstance(interactions, InteractionSet):
             self._set = interactions
@@ -159,6 +164,11 @@ class InteractionValues:
         """Name of the estimator that gave the values: what "auto" chose."""
         return self._estimator
 
+    @property
+    def absent_is_zero(self) -> bool:
+        """Whether interactions that are not among ``interactions`` are known to be 0."""
+        return self._absent_is_zero
+
     def __len__(self) -> int:
         return len(self._values)
 
@@ -169,6 +179,8 @@ class InteractionValues:
         try:
             return float(self._values[self._set.position(interaction)])
         except KeyError:
+            if self._absent_is_zero and len(interaction) <= self._order:
+                return 0.0
             raise KeyError(
                 f"no value for {interaction}: these are {len(self)} interactions of sizes "
                 f"{', '.join(map(str, self._set.sizes))} under {self._index}"
@@ -336,6 +348,7 @@ class InteractionValues:
             n_evaluations=None if None in counts else sum(filter(None, counts)),
             is_exact=self._is_exact and other._is_exact,
             estimator=self._estimator if self._estimator == other._estimator else None,
+            absent_is_zero=self._absent_is_zero and other._absent_is_zero,
         )
 
     def _like(self, values: NDArray[np.float64], **changed: Any) -> "InteractionValues":
@@ -348,6 +361,7 @@ class InteractionValues:
             "n_evaluations": self._n_evaluations,
             "is_exact": self._is_exact,
             "estimator": self._estimator,
+            "absent_is_zero": self._absent_is_zero,
         }
         return InteractionValues(values, self._set, **(kept | changed))
 
@@ -392,6 +406,8 @@ class InteractionValues:
             lines.append(line)
         if len(self) > len(shown):
             lines.append(f"  and {len(self) - len(shown)} smaller")
+        if self._absent_is_zero and len(self) < sets.n_interactions(self._n_players, self._order):
+            lines.append("  and all others 0")
         return "\n".join(lines)
 
     def save(self, path: str | os.PathLike[str]) -> None:

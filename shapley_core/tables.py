@@ -89,6 +89,7 @@ def as_table(
     categories: Mapping[int, Sequence[Any]] | None = None,
     unseen_category: Literal["error", "missing"] = "error",
     sparse_absent: Literal["missing", "zero"] = "zero",
+    categorical_columns: Literal["codes", "values"] = "codes",
     what: str = "X",
 ) -> Table:
     """Check a user's table against what a model wants, and make it readable in blocks.
@@ -96,7 +97,7 @@ def as_table(
     Columns of a frame are found by name where the model has names, in any order; otherwise by
     position. A categorical or text column is translated by its labels where the model holds
     labels for that feature; labels match as Python values do (1 is 1.0, but not "1").
-    A pandas categorical that the model has no labels for gives its codes.
+    A pandas categorical that the model has no labels for gives its codes, or its values.
 
     Parameters
     ----------
@@ -111,6 +112,8 @@ def as_table(
         What a label outside of ``categories`` is.
     sparse_absent : "missing" or "zero"
         What an entry absent from a sparse matrix is; stored zeros are zeros.
+    categorical_columns : "codes" or "values"
+        What a pandas categorical without labels of the model gives.
     what : str
         How messages call the table.
 
@@ -135,7 +138,8 @@ def as_table(
 
         def column(position: int, feature: int) -> Column:
             series, name = X.iloc[:, position], columns[position]
-            return pandas_column(series, name, labels.get(feature), unseen_category, what)
+            known = labels.get(feature)
+            return pandas_column(series, name, known, unseen_category, what, categorical_columns)
 
     elif _is_frame(X):
         frame = narwhals_frame(X, what)
@@ -163,7 +167,9 @@ def is_sparse(X: Any) -> bool:
 
 
 def take_rows(source: Any, rows: slice | NDArray[np.int64]) -> Any:
-    """Return some rows of a user's table, as a table of the same kind."""
+    """Return some rows of a user's table, as a table of the same kind; None stays None."""
+    if source is None:
+        return None
     if is_pandas(source):
         return source.iloc[rows]
     if isinstance(source, np.ndarray) or not _is_frame(source):

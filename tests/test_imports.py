@@ -14,7 +14,7 @@ FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 
 LOW = {"_kernels", "arrays", "errors", "memory", "threads"}
 GAME = LOW | {"coalitions", "indices", "transforms", "game", "result"}
-TREES = {"trees", "tables", "explanation"}
+TREES = {"trees", "tables", "explanation", "top"}
 
 # The longest entry that a module's name starts with holds for it. Everybody may import its own
 # kind (a module those beside it under the same entry), nobody what is not named.
@@ -29,7 +29,8 @@ MAY_IMPORT = {
     "indices": {"errors", "coalitions"},
     "transforms": LOW | {"coalitions", "indices"},
     "game": LOW | {"coalitions", "indices"},
-    "result_file": {"errors", "coalitions"},
+    "archive": {"errors"},
+    "result_file": {"archive", "coalitions"},
     "result": LOW | {"coalitions", "indices", "result_file"},
     "exact": GAME,
     "conversions": GAME,
@@ -41,18 +42,22 @@ MAY_IMPORT = {
     "estimators": GAME | {"exact"},
     "frames": {"errors"},
     "tables": {"errors", "frames"},
-    "explanation": {"errors", "memory", "indices", "result", "tables"},
-    "trees": LOW | {"players"},
+    "explanation_file": {"archive", "tables"},
+    "explanation": {"errors", "memory", "coalitions", "indices", "result", "tables"}
+    | {"explanation_file"},
+    "top": {"errors", "coalitions", "result"},
+    "runs": LOW | TREES | {"explanation_file", "files", "frames", ""},
+    "trees": LOW | {"coalitions", "players"},
     "trees.readers": {"errors", "trees.ensemble"},
-    "explainers": GAME | TREES | {"estimators", "exact", "players"},
+    "explainers": GAME | TREES | {"estimators", "exact", "players", "files", "runs"},
     "examples": set(),
     "files": LOW | TREES,
-    "cli": LOW | GAME | TREES | {"explainers", "files", ""},
+    "cli": LOW | GAME | TREES | {"explainers", "files", "runs", ""},
     "__main__": {"cli"},
     "": GAME
     | TREES
     | {"exact", "conversions", "games", "structures", "ground_truth"}
-    | {"estimators", "explainers"},
+    | {"estimators", "explainers", "runs"},
 }
 
 

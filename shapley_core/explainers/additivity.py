@@ -39,7 +39,7 @@ def check_additivity(
     AdditivityError
         If a row differs by more than rounding; it names the worst.
     """
-    dtype = ensemble.input_dtype if of_library else "float64"
+    dtype = ensemble.sum_dtype if of_library else "float64"
     epsilon = float(np.finfo(dtype).eps)
     gap = np.abs(sums - predicted)
     size = np.abs(ensemble.base) + np.abs(predicted)

@@ -1,22 +1,32 @@
-"""Shapley values of tree models."""
+"""Shapley values, and any other index of any order, of tree models."""
 
+import os
 from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import InputError, UnknownIndexError
+from .. import indices
+from ..coalitions import InteractionSet, check_integer
+from ..errors import InputError
 from ..explanation import Explanation
+from ..indices import IndexSpec
 from ..memory import check_memory
 from ..players import Groups, Players
+from ..runs import is_file
+from ..runs.hashing import hash_of
 from ..tables import Table, as_table
 from ..threads import resolve_threads, row_blocks, run_blocks
-from ..trees.engines import Engine, Interventional, PathDependent, Stage
+from ..top import TopExplanation
+from ..trees.engines import Interventional, PathDependent, Stage
 from ..trees.ensemble import TreeEnsemble
+from ..trees.interactions import Interactions
 from ..trees.paths import Paths
 from ..trees.readers import read_model, reader_of
 from .additivity import check_additivity
+from .interactions import Plan, compute
+from .long_runs import row_source, run_trees
 
 Check = Literal["model", "trees"] | None
 
@@ -85,21 +95,24 @@ class TreeExplainer:
         names = self.ensemble.feature_names
         self.players = Players.of(groups, self.ensemble.n_features, names)
         paths = Paths.of(self.ensemble, self.players)
-        self._engine: Engine
+        self._engine: PathDependent | Interventional
+        self._background_hash: str | None = None
         if background is None:
             if weights is not None:
                 raise InputError("weights are those of a background, but no background was given")
             self._engine = PathDependent(paths)
         else:
             columns, weight = self._read_background(background, weights)
+            self._background_hash = hash_of(columns, weight)
             expected = self._mean_prediction(columns, weight, threads)
             self._engine = Interventional(paths, columns, weight, expected, threads)
         self._expected = self._engine.expected
         self._expected.setflags(write=False)
+        self._plan: Plan | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the live model out: the libraries' own pickles differ between versions."""
-        return {**self.__dict__, "_model": None}
+        return {**self.__dict__, "_model": None, "_plan": None}
 
     def __repr__(self) -> str:
         mode = "path-dependent" if isinstance(self._engine, PathDependent) else "interventional"
@@ -124,22 +137,32 @@ class TreeExplainer:
         self,
         X: Any,
         *,
-        index: str = "SV",
+        index: str | IndexSpec = "SV",
         order: int = 1,
+        top: int | None = None,
         n_threads: int | None = None,
         progress: Callable[[int, int], object] | None = None,
         check: Check = "model",
         base_margin: ArrayLike | None = None,
-    ) -> Explanation:
+        out: str | os.PathLike[str] | None = None,
+        chunk_rows: int | None = None,
+    ) -> Any:
         """Explain every row of a table.
 
         Parameters
         ----------
         X : table of rows by features
             numpy array of any layout, pandas, polars or pyarrow table (columns are aligned by
-            name), or scipy sparse matrix.
-        index, order : str, int
-            "SV", order 1: Shapley values.
+            name), or scipy sparse matrix. With ``out`` also what `shapley_core.TableFile` takes:
+            a CSV or Parquet file, a directory or a list of Parquet files, of any size.
+        index : str or IndexSpec
+            "SV", the Shapley value, or any other index; ``shapley_core.indices.names()`` lists
+            them.
+        order : int
+            Largest size of an interaction.
+        top : int, optional
+            Keep only so many values of each row, those of largest size: the result is a
+            `TopExplanation`, and the values of all rows are never held together.
         n_threads : int, optional
             All cores by default. The values do not depend on it.
         progress : callable of (rows done, rows in all), optional
@@ -148,12 +171,20 @@ class TreeExplainer:
             trees as read, where there is only a file), of the trees, or are not checked.
         base_margin : float array (n_rows,) or (n_rows, n_outputs), optional
             Raw margins that rows start from in place of the model's own base score.
+        out : path, optional
+            A directory to write the values to, one Parquet file for each chunk of rows; where an
+            earlier run stopped, the same call goes on. See docs/long-runs.md.
+        chunk_rows : int, optional
+            Rows of a chunk; by default as many as make 64 MiB of values, at most 262,144.
 
         Returns
         -------
-        Explanation
+        Explanation, or with ``out`` StoredExplanation
             values : float64 (n_rows, n_features), or (n_rows, n_features, n_outputs); with groups
-            a column for each player instead.
+            a column for each player instead. At order 2 and above one column for each of
+            ``interactions``: all single features, and the sets of features that lie on a common
+            path of some tree. All others are exactly 0 (for the generalised values and JointSV
+            none is, and all are there).
 
         Raises
         ------
@@ -162,18 +193,44 @@ class TreeExplainer:
         MemoryLimitError
             If the values would not fit in memory; explain fewer rows a call.
         AdditivityError
-            If the values do not sum to the prediction.
+            If the values do not sum to the prediction. For an index whose values do not (nor its
+            values of single features), if the trees do not.
+
+        Notes
+        -----
+        Base values are the worth of the empty coalition, but for FBII and Fourier, which have a
+        constant of their own, another one for each row.
         """
-        if index != "SV" or order != 1:
-            raise UnknownIndexError(
-                f"index {index!r} of order {order} is not available for tree models: "
-                "wanted index='SV', order=1"
-            )
+        spec = indices.get(index)
+        order = check_integer(order, "order")
         if check not in ("model", "trees", None):
             raise InputError(f"check must be 'model', 'trees' or None, not {check!r}")
         threads = resolve_threads(n_threads)
+        if out is not None:
+            if top is not None:
+                raise InputError("top is not written to files: leave out or top away")
+            return run_trees(
+                self,
+                row_source(X, self.ensemble, lambda rows: self._table(rows, "X")),
+                out,
+                settings=self._identity(),
+                chunk_rows=chunk_rows,
+                progress=progress,
+                base_margin=base_margin,
+                index=spec.name,
+                order=order,
+                check=check,
+                n_threads=n_threads,
+            )
+        if is_file(X) or chunk_rows is not None:
+            raise InputError("rows of files, and chunk_rows, need out: a directory for the values")
         table = self._table(X, "X")
         margin = self._margin(base_margin, table.n_rows)
+        base = np.broadcast_to(self._expected, (table.n_rows, self.ensemble.n_outputs))
+        if spec.name != "SV" or order != 1 or top is not None:
+            return self._explain_index(
+                table, base, margin, spec, order, top, threads, progress, check
+            )
         shape = (table.n_rows, self.players.n_players, self.ensemble.n_outputs)
         check_memory(
             8 * int(np.prod(shape, dtype=object)),
@@ -182,22 +239,93 @@ class TreeExplainer:
         )
         values = np.zeros(shape)
         self._explain(table, values, threads, progress)
-        base = np.broadcast_to(self._expected, (table.n_rows, self.ensemble.n_outputs))
+        if check is not None:
+            self._check(table, values.sum(axis=1) + self._expected, check, threads)
+        return self._explanation(table, values, base, margin, spec, order)
+
+    def _explain_index(
+        self,
+        table: Table,
+        base: NDArray[np.float64],
+        margin: NDArray[np.float64] | None,
+        spec: IndexSpec,
+        order: int,
+        top: int | None,
+        threads: int,
+        progress: Callable[[int, int], object] | None,
+        check: Check,
+    ) -> Explanation | TopExplanation:
+        """Explain by interactions: everything but Shapley values of order 1."""
+        n_rows, kept = table.n_rows, None
+        if top is not None and (kept := check_integer(top, "top")) < 1:
+            raise InputError(f"top must be at least 1, or None for all; got {top}")
+        plan = self._plan
+        if plan is None or plan.spec is not spec or plan.order != order:
+            held = 8 * n_rows * self.ensemble.n_outputs if top is None else 8
+            plan = self._plan = Plan(self._engine, spec, order, held)
+        engine = plan.engine
+
+        def told(done: int, _: int) -> object:
+            return progress(done, n_rows) if progress is not None else None
+
+        def fill(first: int, out: NDArray[np.float64]) -> None:
+            self._explain(table, out, threads, told, engine, first)
+
+        found = compute(plan, n_rows, kept, fill)
+        if check is not None:
+            sums = None if found.sums is None else found.sums + self._expected
+            self._check(table, sums, check, threads)
+        if found.constants is not None:
+            base = self.ensemble.base + found.constants
+        return self._explanation(
+            table,
+            found.values,
+            base,
+            margin,
+            spec,
+            order,
+            plan.interactions,
+            found.places,
+        )
+
+    def _explanation(
+        self,
+        table: Table,
+        values: NDArray[np.float64],
+        base: NDArray[np.float64],
+        margin: NDArray[np.float64] | None,
+        spec: IndexSpec,
+        order: int,
+        interactions: InteractionSet | None = None,
+        places: NDArray[np.int32] | None = None,
+    ) -> Explanation | TopExplanation:
         if margin is not None:
             base = base - self.ensemble.base + margin
-        if check is not None:
-            self._check(table, values, check, threads)
         single = self.ensemble.n_outputs == 1
-        return Explanation(
-            values[:, :, 0] if single else values,
-            base[:, 0] if single else base,
-            table.source,
-            index=index,
-            order=order,
-            feature_names=self.players.names or table.feature_names,
-            groups=self.players.members if self.players.grouped else None,
-            output_names=self.output_names,
-        )
+        described: dict[str, Any] = {
+            "index": spec.name,
+            "order": order,
+            "interactions": interactions,
+            "feature_names": self.players.names or table.feature_names,
+            "output_names": self.output_names,
+        }
+        values, base = (values[:, :, 0], base[:, 0]) if single else (values, base)
+        if places is None:
+            described["interactions"] = interactions if order > 1 else None
+            groups = self.players.members if self.players.grouped else None
+            return Explanation(
+                values, base, table.source, groups=groups, absent_is_zero=True, **described
+            )
+        return TopExplanation(values, places[:, :, 0] if single else places, base, **described)
+
+    def _identity(self) -> dict[str, Any]:
+        """Return what the values depend on, for the manifest of a long run."""
+        return {
+            "explainer": "TreeExplainer",
+            "model": hash_of(self.ensemble),
+            "background": self._background_hash,
+            "groups": self.players.members if self.players.grouped else None,
+        }
 
     def _table(self, X: Any, what: str) -> Table:
         ensemble = self.ensemble
@@ -208,6 +336,7 @@ class TreeExplainer:
             categories=ensemble.categories,
             unseen_category=ensemble.unseen_category,
             sparse_absent=ensemble.sparse_absent,
+            categorical_columns=ensemble.categorical_columns,
             what=what,
         )
 
@@ -265,16 +394,20 @@ class TreeExplainer:
         values: NDArray[np.float64],
         threads: int,
         progress: Callable[[int, int], object] | None,
+        engine: Interactions | None = None,
+        first: int = 0,
     ) -> None:
-        ensemble = self.ensemble
+        """Add the values of rows ``first .. first + len(values) - 1``."""
+        ensemble, n_rows = self.ensemble, len(values)
         if not ensemble.n_trees:
             return
-        done = 0
-        for stage in self._engine.stages(table.n_rows, threads):
+        done = first * ensemble.n_trees
+        for stage in (engine or self._engine).stages(n_rows, threads):
 
             def work(block: tuple[int, int], stage: Stage = stage) -> None:
                 start, stop = block
-                stage.add(ensemble.columns(table.block(start, stop)), values[start:stop])
+                rows = table.block(first + start, first + stop)
+                stage.add(ensemble.columns(rows), values[start:stop])
 
             def count(block: tuple[int, int], stage: Stage = stage) -> None:
                 nonlocal done
@@ -284,15 +417,22 @@ class TreeExplainer:
 
             # As many blocks as the threads can share evenly.
             most = min(stage.n_rows, ensemble.block_rows)
-            n_blocks = threads * max(1, -(-table.n_rows // (threads * most)))
-            n_rows = max(8, -(-table.n_rows // n_blocks))
-            run_blocks(work, row_blocks(table.n_rows, n_rows), threads, count)
+            n_blocks = threads * max(1, -(-n_rows // (threads * most)))
+            at_once = max(8, -(-n_rows // n_blocks))
+            run_blocks(work, row_blocks(n_rows, at_once), threads, count)
 
-    def _check(self, table: Table, values: NDArray[np.float64], check: Check, threads: int) -> None:
+    def _check(
+        self, table: Table, sums: NDArray[np.float64] | None, check: Check, threads: int
+    ) -> None:
+        """Compare sums, of base value and values or else of the trees' leaves, with predictions."""
         if table.n_rows == 0:
             return
-        predicted = np.empty((table.n_rows, self.ensemble.n_outputs))
+        shape = (table.n_rows, self.ensemble.n_outputs)
+        predicted = np.empty(shape)
+        of_trees = np.empty(shape) if sums is None else None
         reader = reader_of(self._model) if check == "model" else None
+        if reader is None and sums is None:
+            return
 
         def ask(X: Any) -> NDArray[np.float64]:
             assert reader is not None
@@ -301,19 +441,23 @@ class TreeExplainer:
             )
             return raw
 
+        asked = reader is not None and table.native
+        if asked:
+            predicted[:] = ask(table.source).reshape(predicted.shape)
+
         def work(block: tuple[int, int]) -> None:
             start, stop = block
             rows = table.block(start, stop)
-            if reader is None:
+            if reader is None or of_trees is not None:
                 leaves = self.ensemble.sum_leaves(self.ensemble.columns(rows))
-                predicted[start:stop] = self.ensemble.base + leaves
-            else:
+                target = predicted if of_trees is None else of_trees
+                target[start:stop] = self.ensemble.base + leaves
+            if reader is not None and not asked:
+                # Tables that the library does not read, or not as we do.
                 predicted[start:stop] = ask(rows).reshape(stop - start, -1)
 
-        if reader is not None and table.native:
-            predicted[:] = ask(table.source).reshape(predicted.shape)
-        else:
-            # Also tables that the library does not read, or not as we do.
+        if not asked or of_trees is not None:
             run_blocks(work, row_blocks(table.n_rows, self.ensemble.block_rows), threads)
-        sums = values.sum(axis=1) + self._expected
-        check_additivity(self.ensemble, table, sums, predicted, reader is not None)
+        found = of_trees if sums is None else sums
+        assert found is not None
+        check_additivity(self.ensemble, table, found, predicted, reader is not None)

@@ -63,20 +63,28 @@ class Engine(Protocol):
 
 
 class TableStages:
-    """Builds tables a stage at a time and keeps them between calls, up to a bound."""
+    """Builds tables a stage at a time and keeps them between calls, up to a bound.
 
-    def __init__(self, groups: Groups) -> None:
+    Parameters
+    ----------
+    groups : Groups
+    n_columns : int, optional
+        Columns of the result, by default one for each player.
+    """
+
+    def __init__(self, groups: Groups, n_columns: int | None = None) -> None:
         self.groups = groups
+        self.n_columns = groups.paths.n_players if n_columns is None else n_columns
         self._kept: dict[tuple[int, ...], LookupTables] = {}
         self._rows_seen: dict[tuple[int, ...], int] = {}
         self._lock = Lock()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the tables out; they are built again."""
-        return {"groups": self.groups}
+        return {"groups": self.groups, "n_columns": self.n_columns}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["groups"])  # type: ignore[misc]
+        self.__init__(**state)  # type: ignore[misc]
 
     def split(self, trees: Sequence[int]) -> list[tuple[int, ...]]:
         """Cut trees into stages of bounded memory."""
@@ -94,8 +102,7 @@ class TableStages:
                     held = sum(kept.table.nbytes for kept in self._kept.values())
                     if keep and held + tables.table.nbytes <= KEPT_BYTES:
                         self._kept[trees] = tables
-        ensemble = self.groups.paths.ensemble
-        row_bytes = 8 * max(1, self.groups.paths.n_players * ensemble.n_outputs)
+        row_bytes = 8 * max(1, self.n_columns * self.groups.paths.ensemble.n_outputs)
         at_once = int(np.clip(SUMS_BYTES // row_bytes, 8, MANY_ROWS))
         built = tables
 

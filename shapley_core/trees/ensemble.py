@@ -101,6 +101,15 @@ class TreeEnsemble:
         For columns of a table whose categories are labels.
     unseen_category : "error" or "missing"
         What the library does with a label that is not in ``categories``.
+    category_values : mapping of feature number to increasing numbers, in code order
+        For features whose categories are numbers: arrays hold these, other finite numbers are
+        missing, and infinities refused.
+    categorical_columns : "codes" or "values"
+        What a categorical column of a frame stands for where ``categories`` has no labels for it.
+    takes_missing, takes_infinite : bool
+        Whether the library predicts rows with NaN and with infinities; if not, they are refused.
+    sum_dtype : "float32" or "float64"
+        The type that the library adds leaves in.
     library, objective : str
         Where the model comes from and what it was trained for, for messages and ``info``.
     """
@@ -129,6 +138,11 @@ class TreeEnsemble:
     output_names: tuple[str, ...] | None = None
     categories: Mapping[int, Sequence[Any]] = field(default_factory=dict)
     unseen_category: Literal["error", "missing"] = "error"
+    category_values: Mapping[int, Sequence[float]] = field(default_factory=dict)
+    categorical_columns: Literal["codes", "values"] = "codes"
+    takes_missing: bool = True
+    takes_infinite: bool = True
+    sum_dtype: Literal["float32", "float64"] = "float64"
     library: str = ""
     objective: str = ""
 
@@ -170,6 +184,8 @@ class TreeEnsemble:
             ("integer_dtype", ("float32", "float64")),
             ("sparse_absent", ("missing", "zero")),
             ("unseen_category", ("error", "missing")),
+            ("categorical_columns", ("codes", "values")),
+            ("sum_dtype", ("float32", "float64")),
         ):
             if getattr(self, name) not in allowed:
                 raise InputError(f"{name} must be one of {allowed}, not {getattr(self, name)!r}")
@@ -264,6 +280,11 @@ class TreeEnsemble:
         Returns
         -------
         float64 (n_features, n_rows), C-contiguous; missing values are NaN.
+
+        Raises
+        ------
+        InputError
+            If there is a missing or infinite value and the library refuses those.
         """
         if rows.dtype.kind in "iub":
             rows = rows.astype(self.integer_dtype)
@@ -272,7 +293,19 @@ class TreeEnsemble:
             missing = np.dtype(self.input_dtype).type(self.missing)
         if not np.isnan(missing):
             rounded[rounded == missing] = np.nan
-        return np.ascontiguousarray(rounded, dtype=np.float64)
+        if not self.takes_missing and np.isnan(rounded).any():
+            raise InputError("there are missing values in the rows, which this model refuses")
+        if not self.takes_infinite and np.isinf(rounded).any():
+            raise InputError(
+                f"there are values in the rows that are infinite in {self.input_dtype}, which "
+                "this model refuses"
+            )
+        prepared = np.ascontiguousarray(rounded, dtype=np.float64)
+        for feature, known in self.category_values.items():
+            if np.isinf(prepared[feature]).any():
+                raise InputError(f"feature {feature} of the rows has categories, but is infinite")
+            prepared[feature] = _codes(prepared[feature], np.asarray(known, np.float64))
+        return prepared
 
     def sum_leaves(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum the leaves, without the base, of rows prepared by `columns`.
@@ -337,6 +370,14 @@ class TreeEnsemble:
         if rows.dtype.kind not in "fiub":
             raise InputError(f"X has dtype {rows.dtype}; wanted numbers (float, int or bool)")
         return rows
+
+
+def _codes(values: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Number the values by their places among the known ones; NaN for others."""
+    if not len(known):
+        return np.full(len(values), np.nan)
+    place = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    return np.where(known[place] == values, place, np.nan)
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

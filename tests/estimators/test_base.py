@@ -137,8 +137,8 @@ def test_a_large_offset_does_not_matter():
 def test_too_small_a_budget_names_the_least():
     least = KernelRegression().least_budget(N)
     with pytest.raises(BudgetError, match=f"at least {least} evaluations .* got {least - 1}"):
-        sc.estimate(game(), least - 1)
-    assert sc.estimate(game(), least).n_evaluations <= least
+        sc.estimate(game(), least - 1, estimator="KernelRegression")
+    assert sc.estimate(game(), least, estimator="KernelRegression").n_evaluations <= least
     assert KernelRegression().least_budget(2) == 4
     assert KernelRegression().least_budget(5000) == 10002
 
@@ -208,12 +208,13 @@ def many(coalitions):
 
 @pytest.mark.parametrize("budget", [80, 512])
 def test_many_games_are_as_one_by_one(budget):
-    batch = sc.estimate_batch(many, N, budget)
+    batch = sc.estimate_batch(many, N, budget, estimator="KernelRegression")
     assert batch.values.shape == batch.std_error.shape == (4, N)
     assert len(batch) == 4
     assert batch.is_exact == (budget == 512)
     for k, one in enumerate(batch, start=1):
-        alone = sc.estimate(sc.CallableGame(lambda c, k=k: worth(c) * k + k, N), budget)
+        one_game = sc.CallableGame(lambda c, k=k: worth(c) * k + k, N)
+        alone = sc.estimate(one_game, budget, estimator="KernelRegression")
         np.testing.assert_allclose(one.values, alone.values, atol=1e-12)
         np.testing.assert_allclose(one.std_error, alone.std_error, atol=1e-12)
         assert one.baseline == alone.baseline == k
@@ -267,8 +268,9 @@ def test_a_tolerance_stops_before_the_budget():
 
 
 def test_a_tolerance_that_is_not_reached_uses_the_budget():
-    result = sc.estimate(sc.CallableGame(smooth, 20), 1000, tolerance=1e-9)
-    whole = sc.estimate(sc.CallableGame(smooth, 20), 1000)
+    game = sc.CallableGame(smooth, 20)
+    result = sc.estimate(game, 1000, estimator="KernelRegression", tolerance=1e-9)
+    whole = sc.estimate(game, 1000, estimator="KernelRegression")
     assert result.n_evaluations == 1000
     np.testing.assert_allclose(result.values, whole.values, rtol=0, atol=1e-12)
 

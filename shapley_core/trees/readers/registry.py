@@ -7,9 +7,9 @@ from typing import Any
 
 from ...errors import ModelFileError, UnsupportedModelError
 from ..ensemble import TreeEnsemble
-from . import lightgbm, xgboost
+from . import lightgbm, sklearn, xgboost
 
-READERS: tuple[ModuleType, ...] = (xgboost, lightgbm)
+READERS: tuple[ModuleType, ...] = (xgboost, lightgbm, sklearn)
 
 
 def read_model(model: Any, *, iteration_range: tuple[int, int] | None = None) -> TreeEnsemble:
@@ -18,8 +18,9 @@ def read_model(model: Any, *, iteration_range: tuple[int, int] | None = None) ->
     Parameters
     ----------
     model : object or path
-        An XGBoost or LightGBM model (Booster or scikit-learn wrapper), a path to a saved model
-        (XGBoost JSON or UBJ, LightGBM text), or a `TreeEnsemble`, which is returned as it is.
+        An XGBoost or LightGBM model (Booster or scikit-learn wrapper), a tree model of
+        scikit-learn, a path to a saved model (XGBoost JSON or UBJ, LightGBM text), or a
+        `TreeEnsemble`, which is returned as it is.
     iteration_range : (int, int), optional
         Boosting rounds ``start .. stop - 1`` to keep; by default those which the object's own
         ``predict`` uses.
@@ -50,7 +51,7 @@ def read_model(model: Any, *, iteration_range: tuple[int, int] | None = None) ->
                 return ensemble
         raise ModelFileError(
             f"{path} is not a model file that is known: wanted XGBoost JSON or UBJ "
-            "(save_model) or LightGBM text (save_model)"
+            "(save_model) or LightGBM text (save_model); pass a scikit-learn model itself"
         )
     owner = reader_of(model)
     if owner is not None:
@@ -58,7 +59,7 @@ def read_model(model: Any, *, iteration_range: tuple[int, int] | None = None) ->
         return live
     raise UnsupportedModelError(
         f"a model of type {type(model).__module__}.{type(model).__qualname__} is not supported: "
-        "wanted an XGBoost or LightGBM model, or the path of a saved one"
+        "wanted an XGBoost, LightGBM or scikit-learn tree model, or the path of a saved one"
     )
 
 

@@ -108,6 +108,7 @@ def ensemble_from_document(
         output_names=named_classes if n_outputs > 1 else None,
         categories=_categories(model.get("cats"), n_features, version),
         unseen_category="error",
+        sum_dtype="float32",
         library="xgboost " + ".".join(map(str, version)),
         objective=objective,
     )
