@@ -47,11 +47,11 @@ class InteractionValues:
         How often the game was evaluated.
     is_exact : bool
         Whether the values are exact (up to rounding) rather than estimated.
-    estimator : str, optional
-        Name of the estimator that gave them.
     absent_is_zero : bool
         Whether every interaction of up to ``order`` players that is not among ``interactions`` is
         known to be exactly 0; it then answers so.
+    estimator : str, optional
+        Name of the estimator that gave them.
     """
 
     def __init__(
@@ -67,8 +67,8 @@ class InteractionValues:
         std_error: Any = None,
         n_evaluations: int | None = None,
         is_exact: bool = True,
-        estimator: str | None = None,
         absent_is_zero: bool = False,
+        estimator: str | None = None,
     ) -> None:
         self._n_players = sets.check_n_players(n_players)
         self._index = str(index)
@@ -77,8 +77,8 @@ class InteractionValues:
         self._player_names = sets.check_names(player_names, self._n_players)
         self._n_evaluations = None if n_evaluations is None else int(n_evaluations)
         self._is_exact = bool(is_exact)
-        self._estimator = None if estimator is None else str(estimator)
         self._absent_is_zero = bool(absent_is_zero)
+        self._estimator = None if estimator is None else str(estimator)
         at: NDArray[np.int64] | None = None
         if isinstance(interactions, InteractionSet):
             self._set = interactions
@@ -160,14 +160,14 @@ class InteractionValues:
         return self._is_exact
 
     @property
-    def estimator(self) -> str | None:
-        """Name of the estimator that gave the values: what "auto" chose."""
-        return self._estimator
-
-    @property
     def absent_is_zero(self) -> bool:
         """Whether interactions that are not among ``interactions`` are known to be 0."""
         return self._absent_is_zero
+
+    @property
+    def estimator(self) -> str | None:
+        """Name of the estimator that gave the values: what "auto" chose."""
+        return self._estimator
 
     def __len__(self) -> int:
         return len(self._values)
@@ -347,8 +347,8 @@ class InteractionValues:
             std_error=errors,
             n_evaluations=None if None in counts else sum(filter(None, counts)),
             is_exact=self._is_exact and other._is_exact,
-            estimator=self._estimator if self._estimator == other._estimator else None,
             absent_is_zero=self._absent_is_zero and other._absent_is_zero,
+            estimator=self._estimator if self._estimator == other._estimator else None,
         )
 
     def _like(self, values: NDArray[np.float64], **changed: Any) -> "InteractionValues":
@@ -360,8 +360,8 @@ class InteractionValues:
             "player_names": self._player_names,
             "n_evaluations": self._n_evaluations,
             "is_exact": self._is_exact,
-            "estimator": self._estimator,
             "absent_is_zero": self._absent_is_zero,
+            "estimator": self._estimator,
         }
         return InteractionValues(values, self._set, **(kept | changed))
 

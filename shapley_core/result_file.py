@@ -41,16 +41,6 @@ def write_values(path: str | os.PathLike[str], values: Any) -> None:
         fields["player_names"] = np.array(values.player_names, dtype=np.str_)
     if values.estimator is not None:
         fields["estimator"] = values.estimator
-    fields["fields"] = np.array(sorted(fields))
-    target = Path(path)
-    # Opened like any other file, so that it gets the mode of any other file.
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
-    try:
-        with temporary.open("xb") as file:
-            np.savez(file, **fields)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
     write_archive(path, FORMAT, VERSION, fields)
 
 
@@ -81,8 +71,8 @@ def _arguments(fields: dict[str, NDArray[Any]]) -> dict[str, Any]:
         "std_error": fields.get("std_error"),
         "n_evaluations": int(fields["n_evaluations"]) if "n_evaluations" in fields else None,
         "is_exact": bool(fields["is_exact"]),
-        "estimator": str(fields["estimator"]) if "estimator" in fields else None,
         "absent_is_zero": bool(fields.get("absent_is_zero", False)),
+        "estimator": str(fields["estimator"]) if "estimator" in fields else None,
     }
 
 

@@ -49,7 +49,9 @@ MAY_IMPORT = {
     "runs": LOW | TREES | {"explanation_file", "files", "frames", ""},
     "trees": LOW | {"coalitions", "players"},
     "trees.readers": {"errors", "trees.ensemble"},
-    "explainers": GAME | TREES | {"estimators", "exact", "players", "files", "runs"},
+    "imputers": LOW | {"frames", "tables"},
+    "explainers": GAME | TREES | {"estimators", "exact", "imputers", "players", "files", "runs"},
+    "global_views": GAME | TREES | {"estimators", "exact", "players", "runs"},
     "examples": set(),
     "files": LOW | TREES,
     "cli": LOW | GAME | TREES | {"explainers", "files", "runs", ""},
@@ -57,7 +59,7 @@ MAY_IMPORT = {
     "": GAME
     | TREES
     | {"exact", "conversions", "games", "structures", "ground_truth"}
-    | {"estimators", "explainers", "runs"},
+    | {"estimators", "explainers", "imputers", "runs", "global_views"},
 }
 
 

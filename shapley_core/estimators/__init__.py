@@ -8,10 +8,13 @@ from .api import estimate, estimate_batch
 from .auto import Auto
 from .base import Design, Estimates, Estimator, Task
 from .batch import BatchEstimates
-from .registry import get, names, register
 from .fourier import FourierRegression
 from .gaussian import GaussianProcess
+from .owen import Owen
+from .permutation import Permutation
+from .registry import get, names, register
 from .regression import KernelRegression
+from .reuse import SampleReuse
 
 __all__ = [
     "Auto",
@@ -22,6 +25,9 @@ __all__ = [
     "FourierRegression",
     "GaussianProcess",
     "KernelRegression",
+    "Owen",
+    "Permutation",
+    "SampleReuse",
     "Task",
     "estimate",
     "estimate_batch",
