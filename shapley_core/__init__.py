@@ -7,6 +7,7 @@ from .exact import exact
 from .explainers import TabularExplainer, TreeExplainer
 from .explanation import Explanation
 from .game import CallableGame, Game, TableGame
+from .global_views import GlobalValues, global_values
 from .result import InteractionValues
 from .runs import StoredExplanation, TableFile, open_explanation
 from .structures import (
@@ -24,6 +25,7 @@ __all__ = [
     "CallableGame",
     "Explanation",
     "Game",
+    "GlobalValues",
     "InteractionValues",
     "StoredExplanation",
     "TableFile",
@@ -38,6 +40,7 @@ __all__ = [
     "estimators",
     "exact",
     "games",
+    "global_values",
     "ground_truth",
     "imputers",
     "indices",

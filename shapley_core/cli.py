@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         ".parquet are Parquet. OUT gets a column for each feature and one for the base value.",
     )
     explain.add_argument(
-        "model", type=Path, metavar="MODEL", help="saved XGBoost or LightGBM model"
+        "model", type=Path, metavar="MODEL", help="saved XGBoost, LightGBM or CatBoost model"
     )
     explain.add_argument(
         "data",

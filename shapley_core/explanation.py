@@ -50,13 +50,13 @@ class Explanation:
     groups : sequence of tuples of int, optional
         The features of each player, where players are groups of features: then a "feature" of
         the values, the interactions and the names is a player.
-    absent_is_zero : bool
-        Whether interactions of up to ``order`` features that are not among ``interactions`` are
-        known to be exactly 0.
     std_error : float64, shaped as ``values``, optional
         Standard errors of values that are estimated; 0 where one is exact.
     n_evaluations : int64 (n_rows,), optional
         How often each row's game was evaluated.
+    absent_is_zero : bool
+        Whether interactions of up to ``order`` features that are not among ``interactions`` are
+        known to be exactly 0.
     """
 
     def __init__(
@@ -204,10 +204,10 @@ class Explanation:
             n_players=self.n_features,
             baseline=float(self.base_values[row]),
             player_names=self.feature_names,
-            absent_is_zero=self.absent_is_zero,
             std_error=None if self.std_error is None else self.std_error[row],
             n_evaluations=None if self.n_evaluations is None else int(self.n_evaluations[row]),
             is_exact=self.std_error is None or not self.std_error[row].any(),
+            absent_is_zero=self.absent_is_zero,
         )
 
     def _like(

@@ -78,7 +78,7 @@ def numbers_as_labels(table: Any, labels: Mapping[str, Sequence[Any]]) -> Any:
 
     for at, name in enumerate(table.column_names):
         kind = table.schema.field(at).type
-        if _all_numbers(labels.get(name, ())) and not pyarrow.types.is_dictionary(kind):
+        if _have_numbers(labels.get(name, ())) and not pyarrow.types.is_dictionary(kind):
             table = table.set_column(at, name, table.column(at).dictionary_encode())
     return table
 
@@ -105,7 +105,12 @@ def text_types(labels: Mapping[str, Sequence[Any]]) -> tuple[dict[str, Any], lis
     import pyarrow
     from pyarrow import csv
 
-    types = {name: pyarrow.array(list(known)).type for name, known in labels.items()}
+    types = {
+        name: pyarrow.string()
+        if any(isinstance(label, str) for label in known)
+        else pyarrow.array(list(known)).type
+        for name, known in labels.items()
+    }
     known = {label for known in labels.values() for label in known if isinstance(label, str)}
     return types, [null for null in csv.ConvertOptions().null_values if null not in known]
 
@@ -124,8 +129,8 @@ def labels_by_column(names: Sequence[str], ensemble: TreeEnsemble) -> dict[str, 
     return {name: by_name[stored[name]] for name in names if stored[name] in by_name}
 
 
-def _all_numbers(labels: Sequence[Any]) -> bool:
-    return len(labels) > 0 and all(isinstance(label, (bool, int, float)) for label in labels)
+def _have_numbers(labels: Sequence[Any]) -> bool:
+    return any(isinstance(label, (bool, int, float)) for label in labels)
 
 
 def looks_like_a_row(names: Sequence[str]) -> bool:

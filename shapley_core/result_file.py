@@ -39,6 +39,8 @@ def write_values(path: str | os.PathLike[str], values: Any) -> None:
         fields["n_evaluations"] = values.n_evaluations
     if values.player_names is not None:
         fields["player_names"] = np.array(values.player_names, dtype=np.str_)
+    if values.estimator is not None:
+        fields["estimator"] = values.estimator
     write_archive(path, FORMAT, VERSION, fields)
 
 
@@ -70,6 +72,7 @@ def _arguments(fields: dict[str, NDArray[Any]]) -> dict[str, Any]:
         "n_evaluations": int(fields["n_evaluations"]) if "n_evaluations" in fields else None,
         "is_exact": bool(fields["is_exact"]),
         "absent_is_zero": bool(fields.get("absent_is_zero", False)),
+        "estimator": str(fields["estimator"]) if "estimator" in fields else None,
     }
 
 

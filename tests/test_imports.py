@@ -51,6 +51,7 @@ MAY_IMPORT = {
     "trees.readers": {"errors", "trees.ensemble"},
     "imputers": LOW | {"frames", "tables"},
     "explainers": GAME | TREES | {"estimators", "exact", "imputers", "players", "files", "runs"},
+    "global_views": GAME | TREES | {"estimators", "exact", "players", "runs"},
     "examples": set(),
     "files": LOW | TREES,
     "cli": LOW | GAME | TREES | {"explainers", "files", "runs", ""},
@@ -58,7 +59,7 @@ MAY_IMPORT = {
     "": GAME
     | TREES
     | {"exact", "conversions", "games", "structures", "ground_truth"}
-    | {"estimators", "explainers", "imputers", "runs"},
+    | {"estimators", "explainers", "imputers", "runs", "global_views"},
 }
 
 

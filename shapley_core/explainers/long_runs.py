@@ -44,7 +44,7 @@ def run_trees(
     source, out, chunk_rows, progress
         As in `run`.
     settings : mapping
-        What the values depend on beside the ``options``: the model, its background.
+        What the values depend on beside the ``options``, or how JSON is to call those.
     base_margin : array (n_rows, ...), or None
         Cut along with the rows.
     **options
@@ -67,9 +67,9 @@ def run_trees(
         source,
         out,
         settings={
-            **settings,
-            "base_margin": None if margin is None else hash_of(margin),
             **{name: value for name, value in options.items() if name != "n_threads"},
+            "base_margin": None if margin is None else hash_of(margin),
+            **settings,
         },
         chunk_rows=chunk_rows,
         progress=progress,

@@ -15,10 +15,11 @@ from ..indices import IndexSpec
 from ..memory import check_memory
 from ..players import Groups, Players
 from ..runs import is_file
-from ..runs.hashing import hash_of
+from ..runs.hashing import hash_of, hash_of_table
 from ..tables import Table, as_table
 from ..threads import resolve_threads, row_blocks, run_blocks
 from ..top import TopExplanation
+from ..trees.background import BackgroundRows, whole_weights
 from ..trees.engines import Interventional, PathDependent, Stage
 from ..trees.ensemble import TreeEnsemble
 from ..trees.interactions import Interactions
@@ -114,10 +115,8 @@ class TreeExplainer:
                 raise InputError("weights are those of a background, but no background was given")
             self._engine = PathDependent(paths)
         else:
-            columns, weight = self._read_background(background, weights)
-            self._background_hash = hash_of(columns, weight)
-            expected = self._mean_prediction(columns, weight, threads)
-            self._engine = Interventional(paths, columns, weight, expected, threads)
+            rows = self._read_background(background, weights)
+            self._engine = Interventional(paths, rows, threads)
         self._expected = self._engine.expected
         self._expected.setflags(write=False)
         self._plan: Plan | None = None
@@ -220,16 +219,16 @@ class TreeExplainer:
         threads = resolve_threads(n_threads)
         if out is not None:
             if top is not None:
-                raise InputError("top is not written to files: leave out or top away")
+                raise InputError("top and out do not go together; leave one of them out")
             return run_trees(
                 self,
                 row_source(X, self.ensemble, lambda rows: self._table(rows, "X")),
                 out,
-                settings=self._identity(),
+                settings={**self._identity(), "index": spec.name},
                 chunk_rows=chunk_rows,
                 progress=progress,
                 base_margin=base_margin,
-                index=spec.name,
+                index=spec,
                 order=order,
                 check=check,
                 n_threads=n_threads,
@@ -352,9 +351,7 @@ class TreeExplainer:
             what=what,
         )
 
-    def _read_background(
-        self, background: Any, weights: ArrayLike | None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _read_background(self, background: Any, weights: ArrayLike | None) -> BackgroundRows:
         table = self._table(background, "background")
         n_rows = table.n_rows
         if n_rows == 0:
@@ -367,27 +364,13 @@ class TreeExplainer:
             )
         if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.sum() > 0):
             raise InputError("weights must be finite, not negative, and not all zero")
-        columns = np.empty((self.ensemble.n_features, n_rows))
-        for start, stop in row_blocks(n_rows, self.ensemble.block_rows):
-            columns[:, start:stop] = self.ensemble.columns(table.block(start, stop))
-        # Equal weights become whole numbers, whose sums are exact for backgrounds of any size.
-        return columns, weight / weight.max()
 
-    def _mean_prediction(
-        self, columns: NDArray[np.float64], weight: NDArray[np.float64], threads: int
-    ) -> NDArray[np.float64]:
-        """Weighted mean over the background of the trees' own leaves."""
-        blocks = row_blocks(columns.shape[1], self.ensemble.block_rows)
-        sums = np.zeros((len(blocks), self.ensemble.n_outputs))
+        self._background_hash = hash_of(hash_of_table(table), weight)
 
-        def work(number: int) -> None:
-            start, stop = blocks[number]
-            part = np.ascontiguousarray(columns[:, start:stop])
-            sums[number] = weight[start:stop] @ self.ensemble.sum_leaves(part)
+        def read(start: int, stop: int) -> NDArray[np.float64]:
+            return self.ensemble.columns(table.block(start, stop))
 
-        run_blocks(work, range(len(blocks)), threads)
-        mean: NDArray[np.float64] = self.ensemble.base + sums.sum(axis=0) / weight.sum()
-        return mean
+        return BackgroundRows(n_rows, whole_weights(weight), read, self.ensemble.block_rows)
 
     def _margin(self, given: ArrayLike | None, n_rows: int) -> NDArray[np.float64] | None:
         if given is None:

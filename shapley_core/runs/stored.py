@@ -30,7 +30,7 @@ class StoredExplanation:
     n_rows, n_parts, chunk_rows : int
     settings : dict
         What the values depend on: hash of the model, index, order, identity of the data, ...
-    index, order, n_features, interactions, feature_names, output_names
+    index, order, n_features, interactions, feature_names, output_names, groups
         As in `Explanation`.
     shape : tuple
         Of all values: (n_rows, n_features or interactions[, n_outputs]).
@@ -52,6 +52,7 @@ class StoredExplanation:
         self.interactions = like.interactions
         self.feature_names = like.feature_names
         self.output_names = like.output_names
+        self.groups = like.groups
         self.shape = (self.n_rows, *like.values.shape[1:])
 
     def __repr__(self) -> str:

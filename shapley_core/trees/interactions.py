@@ -245,7 +245,7 @@ class Interactions:
     def _row_cost(self, tree: int, found: TreePatterns | None) -> float:
         """Rough nanoseconds that a row takes without tables."""
         values = float(self.columns.per_tree[tree])
-        return 10.0 * values if found is None else 4.0 * values + 2.0 * len(found.total)
+        return 10.0 * values if found is None else 4.0 * values + 2.0 * len(found.count)
 
     def _fill(self, trees: Sequence[int], patterns: dict[int, TreePatterns | None]) -> Fill:
         columns, groups = self.columns.of(trees), self.groups

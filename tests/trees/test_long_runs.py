@@ -21,7 +21,8 @@ import shapley_core as sc
 from shapley_core.errors import AdditivityError, InputError, MemoryLimitError
 from shapley_core.runs import TableSource, journal, parts, run, sources
 
-ABOUT = ("index", "order", "n_features", "feature_names", "output_names", "interactions", "groups")
+ABOUT = ("index", "order", "n_features", "feature_names", "output_names", "interactions")
+ABOUT += ("groups", "absent_is_zero")
 NAMES = ("age", "hours worked", "x", "y")
 
 
@@ -71,6 +72,12 @@ def stop_after(rows_done):
 
 
 # --- what is written
+
+
+def written(path):
+    """When a file was written; not when it was read."""
+    told = path.stat()
+    return told.st_ino, told.st_size, told.st_mtime_ns
 
 
 def test_parts_hold_the_values_of_all_rows(tmp_path, explainer, rows):
@@ -141,6 +148,36 @@ def test_base_margins_are_cut_along(tmp_path, explainer, rows):
         explainer(rows, out=out)
     with pytest.raises(InputError, match="one entry for each of the 1000 rows"):
         explainer(rows, out=tmp_path / "other", base_margin=margin[:7])
+
+
+@pytest.mark.parametrize(
+    ("index", "order", "background"),
+    [("k-SII", 2, None), ("STII", 3, None), ("BV", 1, 9), ("JointSV", 2, 9), ("FBII", 2, None)],
+)
+def test_any_index_of_any_order(tmp_path, ensemble, rows, index, order, background):
+    given = None if background is None else rows[:background]
+    wanted = sc.TreeExplainer(ensemble, given)(rows, index=index, order=order)
+    # Another explainer, as another process would have.
+    explainer = sc.TreeExplainer(ensemble, given)
+    with pytest.raises(StoppedError):
+        explainer(
+            rows,
+            index=index,
+            order=order,
+            out=tmp_path / "run",
+            chunk_rows=300,
+            progress=stop_after(400),
+        )
+    again = sc.TreeExplainer(ensemble, given)
+    stored = again(rows, index=index, order=order, out=tmp_path / "run")
+    same(stored.load(), wanted)
+    with pytest.raises(InputError, match=f'index was "{index}"'):
+        explainer(rows, index="BII", order=order, out=tmp_path / "run")
+
+
+def test_the_largest_of_each_row_are_for_memory(tmp_path, explainer, rows):
+    with pytest.raises(InputError, match="top and out do not go together"):
+        explainer(rows, top=3, out=tmp_path / "run")
 
 
 def test_interactions_standard_errors_and_counts(tmp_path):
@@ -298,13 +335,13 @@ def test_a_stopped_run_goes_on(tmp_path, explainer, rows):
     assert part_files(tmp_path / "run") == [parts.file_name(number) for number in range(3)]
     with pytest.raises(InputError, match="not finished: 3 of 10 parts are there"):
         sc.open_explanation(tmp_path / "run")
-    before = {path: path.stat() for path in (tmp_path / "run").glob("part-*")}
+    before = {path: written(path) for path in (tmp_path / "run").glob("part-*")}
     stored = explainer(rows, out=tmp_path / "run", progress=lambda *told: seen.append(told))
     assert seen == sorted(seen)
     assert seen[0][0] > 300
     assert seen[-1] == (1000, 1000)
     # Nothing that was finished is touched.
-    assert {path: path.stat() for path in before} == before
+    assert {path: written(path) for path in before} == before
     same(stored.load(), explainer(rows))
     again = explainer(rows, out=tmp_path / "run", progress=lambda *told: pytest.fail("no work"))
     same(again.load(), stored.load())
@@ -317,12 +354,6 @@ ensemble, data, out = sys.argv[1:]
 explainer = sc.TreeExplainer(pickle.load(open(ensemble, "rb")))
 explainer(data, out=out, chunk_rows=50, progress=lambda *told: time.sleep(0.004))
 """
-
-
-def written(path):
-    """When a file was written; not when it was read."""
-    told = path.stat()
-    return told.st_ino, told.st_size, told.st_mtime_ns
 
 
 def test_a_killed_run_goes_on(tmp_path, ensemble, explainer, rows):
@@ -654,7 +685,7 @@ def test_an_attempt_that_finished_nothing_binds_nobody(tmp_path, ensemble, expla
 
 
 def test_wrong_arguments_leave_nothing_behind(tmp_path, explainer, rows):
-    for options in ({"index": "SW"}, {"order": 7}, {"check": "no"}, {"chunk_rows": 0}):
+    for options in ({"index": "SW"}, {"order": 0}, {"check": "no"}, {"chunk_rows": 0}):
         with pytest.raises(InputError):
             explainer(rows, out=tmp_path / "run", **options)
         assert not (tmp_path / "run").exists()

@@ -1,0 +1,66 @@
+/* The inner loops that find the patterns of rows, over the rows of one block.
+ *
+ * restrict lets the compiler run rows side by side; where the machine has AVX2 the loader picks
+ * the wider clone, which gives the same bits.
+ */
+#ifndef SHAPLEY_CORE_COMPARE_H
+#define SHAPLEY_CORE_COMPARE_H
+
+#include <stdint.h>
+
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
+#define WIDE __attribute__((target_clones("avx2", "default")))
+#else
+#define WIDE
+#endif
+
+#if defined(_MSC_VER)
+#define RESTRICT __restrict
+#else
+#define RESTRICT restrict
+#endif
+
+/* out = 1 where x <= threshold, missing values as told. */
+WIDE static void compare_rows(
+    const double *RESTRICT x, double threshold, int missing, uint16_t *RESTRICT out, int64_t n
+) {
+    if (missing) {
+        for (int64_t i = 0; i < n; i++) out[i] = !(x[i] > threshold);
+    } else {
+        for (int64_t i = 0; i < n; i++) out[i] = x[i] <= threshold;
+    }
+}
+
+/* Set a bit of out where x <= threshold, missing values as told. */
+WIDE static void compare_into_bit(
+    const double *RESTRICT x, double threshold, int missing, int bit, uint16_t *RESTRICT out,
+    int64_t n
+) {
+    if (missing) {
+        for (int64_t i = 0; i < n; i++) out[i] |= (uint16_t)(!(x[i] > threshold) << bit);
+    } else {
+        for (int64_t i = 0; i < n; i++) out[i] |= (uint16_t)((x[i] <= threshold) << bit);
+    }
+}
+
+/* out = pattern with bit slot set where the row goes this side. */
+WIDE static void add_bit(
+    const uint16_t *RESTRICT pattern, const uint16_t *RESTRICT left, uint16_t side, int slot,
+    uint16_t *RESTRICT out, int64_t n
+) {
+    for (int64_t i = 0; i < n; i++) {
+        out[i] = (uint16_t)(pattern[i] | (uint16_t)((left[i] == side) << slot));
+    }
+}
+
+/* out = pattern with bit slot cleared where the row does not go this side. */
+WIDE static void clear_bit(
+    const uint16_t *RESTRICT pattern, const uint16_t *RESTRICT left, uint16_t side, int slot,
+    uint16_t *RESTRICT out, int64_t n
+) {
+    for (int64_t i = 0; i < n; i++) {
+        out[i] = (uint16_t)(pattern[i] & ~(uint16_t)((left[i] != side) << slot));
+    }
+}
+
+#endif
