@@ -10,6 +10,7 @@ from .. import coalitions as sets
 from .. import indices
 from ..arrays import real_numbers
 from ..errors import InputError
+from ..imputers.base import product
 from ..imputers.rows import Rows
 from ..indices import IndexSpec, ProbabilisticValue
 from ..players import Players
@@ -155,7 +156,6 @@ def raw_function(model: LinearModel, rows_of: Callable[[Any, str], Rows]) -> Fun
 
     def raw(table: Any) -> Array:
         x = numbers_of(rows_of(table, "a table of masked rows"), "a table of masked rows")
-        # Not by BLAS, whose rounding depends on how many rows it is given.
-        return np.asarray(np.einsum("rf,of->ro", x, model.coefficients) + model.intercept)
+        return product(x, model.coefficients.T) + model.intercept
 
     return raw

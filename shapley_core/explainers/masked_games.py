@@ -27,6 +27,8 @@ class MaskedGames:
 
     Parameters
     ----------
+    rows : Rows
+        The background.
     filler : Filler
     predictor : Predictor
     players : Players
@@ -44,6 +46,7 @@ class MaskedGames:
 
     def __init__(
         self,
+        rows: Rows,
         filler: Filler,
         predictor: Predictor,
         players: Players,
@@ -53,6 +56,7 @@ class MaskedGames:
         check_repeats: bool,
         per_row: bool = False,
     ) -> None:
+        self.rows = rows
         self.filler = filler
         self.predictor = predictor
         self.players = players

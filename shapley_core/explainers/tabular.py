@@ -148,6 +148,7 @@ class TabularExplainer:
         else:
             function, known = self._function(predict, trees, line, threads)
             self._games = MaskedGames(
+                self._background,
                 self.imputer.fit(self._background),
                 Predictor(function, given or known),
                 self.players,
@@ -440,6 +441,6 @@ def memory_bytes(given: Any) -> int:
         count = int(float(found[1]) * (_UNITS | _BINARY)[found[2]])
     else:
         count = sets.check_integer(given, "memory")
-    if count < 1 << 20:
+    if count < 10**6:
         raise InputError(f"memory is {given!r}; give at least 1MB")
     return count

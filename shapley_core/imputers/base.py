@@ -79,6 +79,14 @@ class Filler(ABC):
         """Rows to show for the empty coalition, (of 0 .. n_nothing) which ``donors`` says."""
 
 
+def product(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The matrix product, adding in one order: BLAS rounds by how many rows it is given."""
+    out = np.zeros((len(left), right.shape[1]))
+    for k in range(len(right)):
+        out += left[:, k, None] * right[k]
+    return out
+
+
 def check_weights(given: Any, n_rows: int) -> NDArray[np.float64]:
     """Weights of background rows, the largest 1, so that equal ones sum without rounding."""
     if given is None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .base import Filled, Filler, Imputer, check_count
+from .base import Filled, Filler, Imputer, check_count, product
 from .rows import Rows
 
 # Directions in which correlated features do not vary are left out of what is conditioned on.
@@ -108,11 +108,8 @@ class GaussianFiller(Filler):
         out = np.empty((len(masks), len(rows), self.n_donors, x.shape[1]))
         for made, mask in zip(out, masks, strict=True):
             slopes, root = self._given(mask)
-            # Not by BLAS, whose rounding depends on how many rows it is given.
-            centre = self._mean[~mask] + np.einsum(
-                "rp,ap->ra", x[:, mask] - self._mean[mask], slopes
-            )
-            noise = np.einsum("da,ba->db", self._draws[:, ~mask], root)
+            centre = self._mean[~mask] + product(x[:, mask] - self._mean[mask], slopes.T)
+            noise = product(self._draws[:, ~mask], root.T)
             made[:, :, mask] = x[:, None, mask]
             made[:, :, ~mask] = centre[:, None, :] + noise
         return self._background.of_numbers(out.reshape(-1, x.shape[1])), self._weights
@@ -120,7 +117,7 @@ class GaussianFiller(Filler):
     def nothing(self, donors: slice) -> Filled:
         """See `Filler`."""
         _, root = self._given(np.zeros(len(self._mean), np.bool_))
-        drawn = self._mean + np.einsum("da,ba->db", self._draws[donors], root)
+        drawn = self._mean + product(self._draws[donors], root.T)
         return self._background.of_numbers(drawn), self._weights[:, donors]
 
     def _given(self, mask: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .base import Filled, Filler, Imputer, check_count, check_weights
+from .base import Filled, Filler, Imputer, check_count, check_weights, product
 from .rows import Rows
 
 _SINGULAR = 1e-10
@@ -145,9 +145,8 @@ class NearestFiller(Filler):
         numbers = mask & self._numeric
         if numbers.any():
             root = self._whitening(numbers)
-            # Not by BLAS, whose rounding depends on how many rows it is given.
-            mine = np.einsum("rp,pq->rq", self._x[np.ix_(rows, numbers)], root)
-            its = np.einsum("rp,pq->rq", self._z[:, numbers], root)
+            mine = product(self._x[np.ix_(rows, numbers)], root)
+            its = product(self._z[:, numbers], root)
             if root.shape[1]:
                 total += cdist(mine, its, "sqeuclidean")
         for feature in np.flatnonzero(mask):

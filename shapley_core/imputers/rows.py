@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .._kernels import masking
 from ..errors import InputError
 from ..frames import NUMERIC_KINDS
-from ..tables import WANTED
+from ..tables import WANTED, is_pandas
 from ..threads import row_blocks, run_blocks
 
 Donors = slice | NDArray[np.int64]
@@ -103,10 +103,14 @@ def rows_of(X: Any, what: str) -> Rows:
     Numpy arrays of any type of numbers, text or objects; pandas and polars frames.
     """
     library = type(X).__module__.partition(".")[0]
-    if library in ("pandas", "polars") and hasattr(X, "columns"):
-        from .frame_rows import pandas_rows, polars_rows
+    if is_pandas(X):
+        from .frame_rows import pandas_rows
 
-        return (pandas_rows if library == "pandas" else polars_rows)(X, what)
+        return pandas_rows(X, what)
+    if library == "polars" and type(X).__name__ != "Series":
+        from .frame_rows import polars_rows
+
+        return polars_rows(X, what)
     if library in ("scipy", "pyarrow", "narwhals"):
         advice = {"scipy": "X.toarray()", "pyarrow": "X.to_pandas()", "narwhals": "X.to_native()"}
         raise InputError(
@@ -237,7 +241,7 @@ class ArrayRows(Rows):
     def numbers(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """See `Rows`."""
         if self.array.dtype.kind in NUMERIC_KINDS:
-            return self.array.astype(np.float64), np.ones(self.n_features, np.bool_)
+            return self.array.astype(np.float64, order="C"), np.ones(self.n_features, np.bool_)
         return np.full(self.array.shape, np.nan), np.zeros(self.n_features, np.bool_)
 
     def labels(self, feature: int) -> list[Any]:
