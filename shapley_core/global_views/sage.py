@@ -219,6 +219,7 @@ class MaskedPredictions:
         self.n_rows = rows.n_rows
         self.player_names = players.names
         games = MaskedGames(
+            donors,
             imputers.get(imputer).fit(donors),
             Predictor(function, names),
             players,
