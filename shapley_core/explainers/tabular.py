@@ -1,7 +1,6 @@
 """Shapley values and interactions of any model of a table."""
 
 import os
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,39 +8,32 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import coalitions as sets
-from .. import imputers, indices
+from .. import imputers
 from ..coalitions import InteractionSet
-from ..errors import InputError, MemoryLimitError, UnknownIndexError
+from ..errors import InputError
 from ..estimators.randomness import seed_of
-from ..estimators.registry import resolve
 from ..explanation import Explanation
 from ..imputers.base import check_weights
 from ..imputers.marginal import Baseline, Marginal
 from ..imputers.rows import Rows, rows_of
-from ..indices import IndexSpec, ProbabilisticValue
-from ..memory import human_bytes
+from ..memory import memory_bytes
 from ..players import Groups, Players
 from ..runs import Chunk, StoredExplanation, is_file, run
 from ..runs.hashing import hash_of
 from ..runs.run import MOST_PART_ROWS
 from ..tables import as_table, take_rows
-from ..threads import resolve_threads, row_blocks
+from ..threads import resolve_threads
 from ..trees.ensemble import TreeEnsemble
 from ..trees.readers import read_model, reader_of
+from .all_rows import Report, checked_index, values_of_rows
 from .linear import LinearGames, LinearModel, linear_model, raw_function
-from .many_games import ManyValues, estimated_values, exact_values
-from .masked_games import MaskedGames, RowGames
+from .masked_games import MaskedGames
 from .predictor import Predictor, function_of, link_function
 from .tabular_runs import as_kind, hash_of_imputer, hash_of_model, hash_of_rows, row_source_like
 from .tree import TreeExplainer
 
 # Rows of a part of a long run, where the model is asked: minutes of work, not hours.
 MODEL_CHUNK_ROWS = 1 << 12
-
-# Arrays as large as the worths of a block of rows, while values are made of them.
-_COPIES = 6
-
-Report = Callable[[int, int], object]
 
 
 class TabularExplainer:
@@ -311,7 +303,7 @@ class TabularExplainer:
         if not rows.n_rows:
             raise InputError("X has no rows; give at least one")
         n = self.players.n_players
-        spec, order = _checked_index(index, n, order)
+        spec, order = checked_index(index, n, order)
         budget = sets.check_integer(budget, "budget")
         baseline: NDArray[np.float64]
         error = evaluations = None
@@ -320,7 +312,7 @@ class TabularExplainer:
             single = self._linear.model.single
         else:
             assert self._games is not None
-            values, error, baseline, evaluations = _explained(
+            values, error, baseline, evaluations = values_of_rows(
                 self._games,
                 rows,
                 spec,
@@ -357,7 +349,7 @@ class TabularExplainer:
         **options: Any,
     ) -> StoredExplanation:
         """Explain rows into a directory."""
-        spec, order = _checked_index(options["index"], self.players.n_players, options["order"])
+        spec, order = checked_index(options["index"], self.players.n_players, options["order"])
         fixed, drawn = {}, {}
         if random_state is None or isinstance(random_state, np.random.Generator):
             drawn["random_state"] = seed_of(random_state)
@@ -432,104 +424,16 @@ class TabularExplainer:
         )
 
 
-def _explained(
-    games: MaskedGames,
-    rows: Rows,
-    spec: IndexSpec | ProbabilisticValue,
-    order: int,
-    budget: int,
-    estimator: Any,
-    random_state: Any,
-    tolerance: Any,
-    threads: int,
-    progress: Report | None,
-    per_row: Any = None,
-) -> tuple[Any, Any, Any, Any]:
-    """Values, std_error (n_rows, n_interactions, n_outputs), baseline, evaluations of all rows."""
-    n = games.players.n_players
-    is_exact = n < budget.bit_length()
-    m = 1 << n if is_exact else budget
-    seed = seed_of(random_state)
-    chosen = None if is_exact else resolve(estimator, spec, order)
-    count = sets.n_interactions(n, order)
-
-    def told(done: int) -> None:
-        if progress is not None:
-            progress(min(done // m, rows.n_rows), rows.n_rows)
-
-    bound = RowGames(games, rows, threads, per_row, told)
-    k = bound.n_outputs
-    each = 8 * k * (_COPIES * m + 4 * count)
-    if each > games.memory // 2:
-        raise MemoryLimitError(
-            f"the worths of {m} coalitions take about {human_bytes(each)} for one row, more than "
-            f"half of memory={human_bytes(games.memory)}: raise it, or ask for a smaller budget"
-        )
-    values = np.empty((rows.n_rows, count, k))
-    error = None if is_exact else np.empty_like(values)
-    baseline = np.empty((rows.n_rows, k))
-    evaluations = np.empty(rows.n_rows, np.int64)
-    for start, stop in row_blocks(rows.n_rows, max(1, games.memory // 2 // each)):
-        block = np.arange(start, stop)
-        if is_exact:
-            every = sets.all_coalitions(n)
-            found = exact_values(bound.worths(every, block).reshape(m, -1), spec, order)
-        else:
-
-            def ask(
-                coalitions: NDArray[np.bool_], some: NDArray[np.int64], start: int = start
-            ) -> NDArray[np.float64]:
-                return bound.worths(coalitions, start + some)
-
-            found = estimated_values(
-                ask,
-                n,
-                stop - start,
-                k,
-                estimator=chosen,
-                budget=budget,
-                index=spec,
-                order=order,
-                seed=seed,
-                tolerance=tolerance,
-            )
-        _put(found, values[start:stop], None if error is None else error[start:stop])
-        baseline[start:stop] = found.baseline.reshape(-1, k)
-        evaluations[start:stop] = found.n_evaluations.reshape(-1, k)[:, 0]
-    if progress is not None:
-        progress(rows.n_rows, rows.n_rows)
-    return values, error, baseline, evaluations
-
-
-def _put(found: ManyValues, values: NDArray[np.float64], error: NDArray[np.float64] | None) -> None:
-    shape = (values.shape[1], values.shape[0], values.shape[2])
-    values[:] = found.values.reshape(shape).transpose(1, 0, 2)
-    if error is not None:
-        assert found.std_error is not None
-        error[:] = found.std_error.reshape(shape).transpose(1, 0, 2)
-
-
-def _checked_index(
-    index: Any, n_players: int, order: Any
-) -> tuple[IndexSpec | ProbabilisticValue, int]:
-    order = sets.check_integer(order, "order")
-    if isinstance(index, ProbabilisticValue):
-        if order != 1 or index.n_players != n_players:
-            raise UnknownIndexError(
-                f"{index.name} has order 1 and {index.n_players} players; got order {order} and "
-                f"{n_players} players"
-            )
-        return index, order
-    spec = indices.get(index)
-    spec.check(n_players, order)
-    return spec, order
-
-
 def _tree_model(model: Any) -> bool:
     """Whether it is for `read_model`: trees, or the path of a saved model."""
     if isinstance(model, (TreeEnsemble, str, os.PathLike)):
         return True
-    return reader_of(model) is not None
+    reader = reader_of(model)
+    # The reader of scikit-learn knows of all its models that they are not trees.
+    known = getattr(reader, "SUPPORTED", None)
+    return reader is not None and (
+        known is None or any(kind.__name__ in known for kind in type(model).__mro__)
+    )
 
 
 def raw_trees(ensemble: TreeEnsemble, n_threads: int) -> Callable[[Any], Any]:
@@ -543,26 +447,9 @@ def raw_trees(ensemble: TreeEnsemble, n_threads: int) -> Callable[[Any], Any]:
             categories=ensemble.categories,
             unseen_category=ensemble.unseen_category,
             sparse_absent=ensemble.sparse_absent,
+            categorical_columns=ensemble.categorical_columns,
             what="a table of masked rows",
         )
         return ensemble.predict(table.block(0, table.n_rows), n_threads)
 
     return raw
-
-
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_BINARY = {"KI": 1 << 10, "MI": 1 << 20, "GI": 1 << 30, "TI": 1 << 40}
-
-
-def memory_bytes(given: Any) -> int:
-    """Bytes from a number of them, or from text such as "1GB" or "512 MiB"."""
-    if isinstance(given, str):
-        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?I?)B?\s*", given.upper())
-        if found is None or found[2] == "I":
-            raise InputError(f"memory must be bytes, or text such as '1GB', not {given!r}")
-        count = int(float(found[1]) * (_UNITS | _BINARY)[found[2]])
-    else:
-        count = sets.check_integer(given, "memory")
-    if count < 10**6:
-        raise InputError(f"memory is {given!r}; give at least 1MB")
-    return count

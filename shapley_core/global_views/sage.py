@@ -14,8 +14,8 @@ from ..estimators.randomness import seed_of
 from ..exact import exact
 from ..explainers.masked_games import MaskedGames, RowGames
 from ..explainers.predictor import Predictor, function_of
-from ..explainers.tabular import memory_bytes
 from ..imputers.rows import rows_of
+from ..memory import memory_bytes
 from ..players import Groups, Players
 from ..result import InteractionValues
 from ..threads import resolve_threads, row_blocks
