@@ -11,6 +11,7 @@ from .. import coalitions as sets
 from .. import imputers
 from ..coalitions import InteractionSet
 from ..errors import InputError
+from ..estimators.randomness import seed_of
 from ..explanation import Explanation
 from ..frames import align
 from ..imputers.base import check_weights
@@ -18,6 +19,9 @@ from ..imputers.marginal import Baseline, Marginal
 from ..imputers.rows import Rows, rows_of
 from ..memory import memory_bytes
 from ..players import Groups, Players
+from ..runs import Chunk, StoredExplanation, is_file, run
+from ..runs.hashing import hash_of
+from ..runs.run import MOST_PART_ROWS
 from ..tables import as_table, take_rows
 from ..threads import resolve_threads
 from ..trees.ensemble import TreeEnsemble
@@ -26,7 +30,11 @@ from .all_rows import Report, checked_index, values_of_rows
 from .linear import LinearGames, LinearModel, linear_model, raw_function
 from .masked_games import MaskedGames
 from .predictor import Predictor, function_of, link_function
+from .tabular_runs import as_kind, hash_of_imputer, hash_of_model, hash_of_rows, row_source_like
 from .tree import TreeExplainer
+
+# Rows of a part of a long run, where the model is asked: minutes of work, not hours.
+MODEL_CHUNK_ROWS = 1 << 12
 
 
 class TabularExplainer:
@@ -110,6 +118,7 @@ class TabularExplainer:
         self._threads = threads
         self._memory = memory_bytes(memory)
         self._estimator = estimator
+        self._link = link if isinstance(link, str) else getattr(link, "__qualname__", repr(link))
         if batch_size is not None and sets.check_integer(batch_size, "batch_size") < 1:
             raise InputError(f"batch_size must be at least 1, not {batch_size}")
         self.imputer = imputers.get(imputer)
@@ -223,13 +232,17 @@ class TabularExplainer:
         tolerance: Any = None,
         n_threads: int | None = None,
         progress: Report | None = None,
-    ) -> Explanation:
+        out: str | os.PathLike[str] | None = None,
+        chunk_rows: int | None = None,
+    ) -> Any:
         """Explain every row of a table.
 
         Parameters
         ----------
         X : table of rows by features
-            Of the background's kind and types; columns of frames are found by name.
+            Of the background's kind and types; columns of frames are found by name. With ``out``
+            also what `shapley_core.TableFile` takes: a CSV or Parquet file, a directory or a list
+            of Parquet files, of any size.
         index : str or IndexSpec
             ``indices.names()`` lists the names.
         order : int
@@ -245,10 +258,16 @@ class TabularExplainer:
         n_threads : int, optional
             For masking, by default as constructed; the values do not depend on it.
         progress : callable of (rows done, rows in all), optional
+        out : path, optional
+            A directory to write the values to, one Parquet file for each chunk of rows; where an
+            earlier run stopped, the same call goes on. See docs/long-runs.md.
+        chunk_rows : int, optional
+            Rows of a chunk; by default as many as make 64 MiB of values, at most 4096 where the
+            model is asked.
 
         Returns
         -------
-        Explanation
+        Explanation, or with ``out`` StoredExplanation
             values : float64 (n_rows, n_players or n_interactions[, n_outputs]), with
             ``std_error`` and ``n_evaluations`` where they are estimated.
 
@@ -265,10 +284,30 @@ class TabularExplainer:
         """
         threads = self._threads if n_threads is None else resolve_threads(n_threads)
         if self._trees is not None:
-            by_trees: Explanation = self._trees(
-                X, index=index, order=order, n_threads=threads, progress=progress
+            return self._trees(
+                X,
+                index=index,
+                order=order,
+                n_threads=threads,
+                progress=progress,
+                out=out,
+                chunk_rows=chunk_rows,
             )
-            return by_trees
+        if out is not None:
+            return self._explain_into(
+                out,
+                X,
+                chunk_rows,
+                progress,
+                random_state,
+                index=index,
+                order=order,
+                budget=budget,
+                tolerance=tolerance,
+                n_threads=threads,
+            )
+        if is_file(X) or chunk_rows is not None:
+            raise InputError("rows of files, and chunk_rows, need out: a directory for the values")
         rows = self._background.like(X, "X")
         if not rows.n_rows:
             raise InputError("X has no rows; give at least one")
@@ -307,6 +346,90 @@ class TabularExplainer:
             groups=self.players.members if self.players.grouped else None,
             std_error=error if error is None or not single else error[:, :, 0],
             n_evaluations=evaluations,
+        )
+
+    def _explain_into(
+        self,
+        out: str | os.PathLike[str],
+        X: Any,
+        chunk_rows: int | None,
+        progress: Report | None,
+        random_state: Any,
+        **options: Any,
+    ) -> StoredExplanation:
+        """Explain rows into a directory."""
+        spec, order = checked_index(options["index"], self.players.n_players, options["order"])
+        fixed, drawn = {}, {}
+        if random_state is None or isinstance(random_state, np.random.Generator):
+            drawn["random_state"] = seed_of(random_state)
+        else:
+            fixed["random_state"] = seed_of(random_state)
+
+        def explain(chunk: Chunk) -> Explanation:
+            rows = as_kind(chunk.rows, self._background)
+            if not self._background.like(rows, "X").n_rows:
+                return self._of_nothing(spec, order)
+            seed = chunk.settings["random_state"]
+            found: Explanation = self(rows, random_state=seed, progress=chunk.progress, **options)
+            return found
+
+        settings = {
+            **self._identity(),
+            **fixed,
+            "index": spec.name,
+            "order": order,
+            "budget": sets.check_integer(options["budget"], "budget"),
+            "tolerance": repr(options["tolerance"]),
+        }
+        source = row_source_like(X, self._background)
+        return run(
+            explain,
+            source,
+            out,
+            settings=settings,
+            left_open=drawn,
+            chunk_rows=chunk_rows,
+            most_rows=MODEL_CHUNK_ROWS if self._linear is None else MOST_PART_ROWS,
+            progress=progress,
+        )
+
+    def _identity(self) -> dict[str, Any]:
+        """What the values depend on, for the manifest of a long run."""
+        if self._linear is not None:
+            line = self._linear.model
+            model = hash_of(line.coefficients, line.intercept)
+        else:
+            assert self._games is not None
+            model = hash_of_model(self._games.predictor, self._background)
+        return {
+            "explainer": "TabularExplainer",
+            "model": model,
+            "background": hash_of_rows(self._background),
+            "imputer": hash_of_imputer(self.imputer),
+            "estimator": repr(self._estimator),
+            "link": self._link,
+            "groups": self.players.members if self.players.grouped else None,
+            "memory": self._memory,
+            "batch_rows": None if self._games is None else self._games.batch_rows,
+        }
+
+    def _of_nothing(self, spec: Any, order: int) -> Explanation:
+        """The explanation of no rows."""
+        n = self.players.n_players
+        outputs = np.atleast_1d(self.expected_value).shape[0]
+        single = np.ndim(self.expected_value) == 0
+        values = np.empty((0, sets.n_interactions(n, order), outputs))
+        return Explanation(
+            values[:, :, 0] if single else values,
+            np.empty((0, *(() if single else (outputs,)))),
+            None,
+            index=spec.name,
+            order=order,
+            n_features=n,
+            interactions=None if order == 1 else list(InteractionSet.complete(n, order)),
+            feature_names=self.players.names,
+            output_names=self.output_names,
+            groups=self.players.members if self.players.grouped else None,
         )
 
 
