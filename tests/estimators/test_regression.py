@@ -244,6 +244,20 @@ def test_unbiased_within_the_standard_error(index, order, n, budget):
     assert np.abs(z.mean(axis=0)).max() < 0.8
 
 
+@pytest.mark.parametrize(("index", "order"), [("SV", 1), ("FSII", 2)])
+def test_variances_are_right_on_average_when_most_coalitions_are_in(index, order):
+    # Three quarters of the coalitions: sampling with replacement would err twice as much.
+    game = random_game(9, seed=3)
+    true = sc.exact(game, index, order).values
+    errors, squares = [], []
+    for seed in range(60):
+        found = KernelRegression().estimate(game, 390, index=index, order=order, random_state=seed)
+        errors.append((found.values - true) ** 2)
+        squares.append(found.std_error**2)
+    ratio = np.mean(squares, axis=0) / np.mean(errors, axis=0)
+    assert 0.8 < ratio.mean() < 1.6
+
+
 def test_a_regression_that_would_not_fit():
     asked = []
     game = sc.CallableGame(lambda c: asked.append(c), 2000)
