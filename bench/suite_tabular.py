@@ -135,7 +135,7 @@ def _model(case: Case, table: Table) -> Callable[[Any], Any]:
     kind = MLPClassifier if classes else MLPRegressor
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted = kind((50, 25), max_iter=40, random_state=0).fit(X, y / y.max())
+        fitted = kind(hidden_layer_sizes=(50, 25), max_iter=40, random_state=0).fit(X, y / y.max())
     return (lambda rows: fitted.predict_proba(rows)[:, 1]) if classes else fitted.predict
 
 

@@ -10,13 +10,16 @@ from .base import Design, Estimates, Estimator, Task
 from .batch import BatchEstimates
 from .fourier import FourierRegression
 from .gaussian import GaussianProcess
+from .joint import JointSampling
 from .owen import Owen
 from .permutation import Permutation
 from .registry import get, names, register
 from .regression import KernelRegression
 from .reuse import SampleReuse
+from .stratified import SVARM
 
 __all__ = [
+    "SVARM",
     "Auto",
     "BatchEstimates",
     "Design",
@@ -24,6 +27,7 @@ __all__ = [
     "Estimator",
     "FourierRegression",
     "GaussianProcess",
+    "JointSampling",
     "KernelRegression",
     "Owen",
     "Permutation",

@@ -13,6 +13,7 @@ from ..coalitions import InteractionSet
 from ..errors import InputError
 from ..estimators.randomness import seed_of
 from ..explanation import Explanation
+from ..frames import align
 from ..imputers.base import check_weights
 from ..imputers.marginal import Baseline, Marginal
 from ..imputers.rows import Rows, rows_of
@@ -137,9 +138,11 @@ class TabularExplainer:
         self._linear: LinearGames | None = None
         self._games: MaskedGames | None = None
         trees = _tree_model(predict)
-        line = None if trees else linear_model(predict)
+        line = None if trees else linear_model(predict, names)
         if trees and plain:
             self._trees = self._tree_explainer(predict, background, groups, threads)
+            self.players = self._trees.players
+            self.feature_names = self.players.names or names
             self.output_names = given or self._trees.output_names
         elif line is not None and plain:
             rows, part = self._weighted_background()
@@ -178,8 +181,14 @@ class TabularExplainer:
     def _tree_explainer(
         self, model: Any, background: Any, groups: Groups | None, threads: int
     ) -> TreeExplainer:
-        imputer = self.imputer
+        imputer, names = self.imputer, self._background.names
         imputer.fit(self._background)
+        known = read_model(model).feature_names
+        if groups is not None and names is not None and known is not None:
+            # The trees may number columns otherwise than the background does.
+            place = {at: feature for feature, at in enumerate(align(names, known, "background"))}
+            members = [[place[feature] for feature in one] for one in self.players.members]
+            groups = dict(zip(self.players.names or (), members, strict=True))
         weights = None
         if isinstance(imputer, Marginal):
             weights = check_weights(imputer.weights, self._background.n_rows)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
@@ -244,7 +245,7 @@ class TreeExplainer:
             )
         shape = (table.n_rows, self.players.n_players, self.ensemble.n_outputs)
         check_memory(
-            8 * int(np.prod(shape, dtype=object)),
+            8 * prod(shape),
             "the table of values",
             "Explain fewer rows a call",
         )

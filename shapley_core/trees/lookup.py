@@ -121,37 +121,69 @@ Fill = Callable[
 
 
 class LookupTables:
-    """The tables of some trees, ready to explain rows."""
+    """The tables of some trees, ready to explain rows.
 
-    def __init__(self, groups: Groups, trees: Sequence[int], fill: Fill, n_threads: int) -> None:
+    Parameters
+    ----------
+    groups : Groups
+    trees : sequence of int
+    fill : callable
+        Fills the tables of one tree.
+    n_targets : int
+        Columns of the result, which the tables' columns number.
+    n_threads : int
+    """
+
+    def __init__(
+        self, groups: Groups, trees: Sequence[int], fill: Fill, n_targets: int, n_threads: int
+    ) -> None:
         self.groups = groups
         self.trees = np.asarray(trees, np.int64)
+        # One more for each tree, where its last group ends.
         counts = groups.n_groups[self.trees] + 1
-        self.first_group = np.concatenate([[0], np.cumsum(counts)])
+        first_group = np.cumsum(counts) - counts
         columns_end = np.cumsum(groups.n_columns[self.trees])
         entries_end = np.cumsum(groups.n_entries[self.trees])
-        self.group_offsets = np.empty(int(counts.sum()), np.int64)
-        self.group_columns = np.empty(int(counts.sum()), np.int64)
-        self.columns = np.empty(int(columns_end[-1]), np.int64)
+        group_offsets = np.empty(int(counts.sum()), np.int64)
+        group_columns = np.empty(int(counts.sum()), np.int64)
+        columns = np.empty(int(columns_end[-1]), np.int64)
         self.table = np.empty(int(entries_end[-1]))
 
         def work(number: int) -> None:
             tree = int(self.trees[number])
-            first = self.first_group[number]
+            first = first_group[number]
             group = slice(first, first + counts[number])
             columns_start = columns_end[number] - groups.n_columns[tree]
             entries_start = entries_end[number] - groups.n_entries[tree]
             fill(
                 tree,
-                self.group_offsets[group],
-                self.group_columns[group],
-                self.columns[columns_start : columns_end[number]],
+                group_offsets[group],
+                group_columns[group],
+                columns[columns_start : columns_end[number]],
                 self.table[entries_start : entries_end[number]],
             )
-            self.group_offsets[group] += entries_start
-            self.group_columns[group] += columns_start
+            group_offsets[group] += entries_start
+            group_columns[group] += columns_start
 
         run_blocks(work, range(len(self.trees)), n_threads)
+
+        # Put the columns of a tree that add to the same sums side by side, group after group.
+        ensemble = groups.paths.ensemble
+        width = ensemble.values.shape[1]
+        number = np.repeat(np.arange(len(self.trees)), counts - 1)
+        group = np.delete(np.arange(len(group_offsets)), first_group + counts - 1)
+        n_columns = width * (group_columns[group + 1] - group_columns[group])
+        size = (group_offsets[group + 1] - group_offsets[group]) // np.maximum(n_columns, 1)
+        which = np.repeat(np.arange(len(group)), n_columns)
+        place = np.arange(len(which)) - np.repeat(np.cumsum(n_columns) - n_columns, n_columns)
+        tree = number[which]
+        output = ensemble.tree_outputs[self.trees[tree]] + place % width
+        target = columns[group_columns[group[which]] + place // width] + n_targets * output
+        order = np.lexsort((target, tree))
+        self.first_column = np.searchsorted(tree, np.arange(len(self.trees) + 1))
+        self.column_target = target[order]
+        self.column_group = (group[which] - first_group[tree])[order]
+        self.column_offset = (group_offsets[group[which]] + place * size[which])[order]
 
     def explain(
         self, columns: NDArray[np.float64], n_rows_at_once: int, out: NDArray[np.float64]
@@ -166,11 +198,12 @@ class LookupTables:
             self.groups.subtree,
             self.groups.bits,
             self.groups.max_bits,
+            self.groups.n_groups,
             paths.ensemble.max_depth + 1,
-            self.first_group,
-            self.group_offsets,
-            self.group_columns,
-            self.columns,
+            self.first_column,
+            self.column_target,
+            self.column_group,
+            self.column_offset,
             self.table,
             n_rows_at_once,
             out,

@@ -307,6 +307,8 @@ class EstimatorContract:
             assert found.values.sum() == pytest.approx(ends[1] - ends[0], abs=1e-9)
 
     def test_many_players(self, case, n_large):
+        if case[1] > 2 or (n_large > 100 and case != self.cases[0]):
+            pytest.skip("its truth, or another test of so many players, takes long")
         budget = self.budget(n_large, *case)
         if budget > self.most:
             pytest.skip(f"{budget} evaluations")
