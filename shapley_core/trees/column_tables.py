@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels import column_lookup
-from .lookup import Fill, Groups, LookupTables
+from .lookup import Fill, Groups, Tables
 
 # Patterns of one batch of trees: within a level-2 cache. Sums of one block of rows: they are passed
 # over once a batch of trees, the tables once a block of rows.
@@ -68,7 +68,7 @@ class ColumnGroups(Groups):
         return np.maximum(entries, 1)
 
 
-class ColumnTables(LookupTables):
+class ColumnTables:
     """The tables of some trees, and what each column of the result takes from them.
 
     Parameters
@@ -87,7 +87,10 @@ class ColumnTables(LookupTables):
         n_threads: int,
         n_columns: int,
     ) -> None:
-        super().__init__(groups, trees, fill, n_threads)
+        self.groups = groups
+        self.trees = np.asarray(trees, np.int64)
+        built = Tables(groups, self.trees, fill, n_threads)
+        self.table = built.table
         ensemble = groups.paths.ensemble
         n_outputs, width = ensemble.n_outputs, ensemble.values.shape[1]
         row_bytes = 8 * n_columns * n_outputs
@@ -105,11 +108,11 @@ class ColumnTables(LookupTables):
         # One entry for each table column: which sum it adds to, and where it begins.
         tree = np.repeat(np.arange(len(counts)), counts)
         row = np.arange(ends[-1]) + tree  # each tree's groups have one end more
-        n_entries = (self.group_columns[row + 1] - self.group_columns[row]) * width
+        n_entries = (built.group_columns[row + 1] - built.group_columns[row]) * width
         of = np.repeat(np.arange(len(row)), n_entries)
         inside = np.arange(len(of)) - np.repeat(np.cumsum(n_entries) - n_entries, n_entries)
-        size = (self.group_offsets[row + 1] - self.group_offsets[row]) // np.maximum(n_entries, 1)
-        column = self.columns[self.group_columns[row][of] + inside // width]
+        size = (built.group_offsets[row + 1] - built.group_offsets[row]) // np.maximum(n_entries, 1)
+        column = built.columns[built.group_columns[row][of] + inside // width]
         output = ensemble.tree_outputs[self.trees][tree[of]] + inside % width
         target = column * n_outputs + output
         number = which[tree[of]]
@@ -123,7 +126,7 @@ class ColumnTables(LookupTables):
         self.run_start = np.append(starts, len(order))
         self.batch_runs = np.searchsorted(number[starts], np.arange(len(before)))
         self.size = size[of][order].astype(np.int32)
-        self.at = (self.group_offsets[row][of] + inside * size[of])[order]
+        self.at = (built.group_offsets[row][of] + inside * size[of])[order]
         self.group = (np.arange(ends[-1]) - before[which[tree]])[of][order].astype(np.int32)
 
     def explain(

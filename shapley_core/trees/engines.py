@@ -62,24 +62,38 @@ class Engine(Protocol):
         """Yield what explains that many rows, in an order that depends on the model alone."""
 
 
+class Lookup(Protocol):
+    """Tables of some trees that explain rows."""
+
+    table: NDArray[np.float64]
+
+    def explain(
+        self, columns: NDArray[np.float64], n_rows_at_once: int, out: NDArray[np.float64]
+    ) -> None:
+        """Add the values of prepared rows to ``out`` (rows by columns by outputs)."""
+
+
 class TableStages:
     """Builds tables a stage at a time and keeps them between calls, up to a bound."""
 
     def __init__(self, groups: Groups) -> None:
         self.groups = groups
-        self._kept: dict[tuple[int, ...], LookupTables] = {}
+        self._kept: dict[tuple[int, ...], Lookup] = {}
         self._saved: dict[tuple[int, ...], float] = {}
         self._lock = Lock()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the tables out; they are built again."""
-        return {"groups": self.groups}
+        left_out = ("_kept", "_saved", "_lock")
+        return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["groups"])  # type: ignore[misc]
+        TableStages.__init__(self, state["groups"])
+        self.__dict__.update(state)
 
-    def _build(self, trees: tuple[int, ...], fill: Fill, n_threads: int) -> LookupTables:
-        return LookupTables(self.groups, trees, fill, n_threads)
+    def _build(self, trees: tuple[int, ...], fill: Fill, n_threads: int) -> Lookup:
+        n_players = self.groups.paths.n_players
+        return LookupTables(self.groups, trees, fill, n_players, n_threads)
 
     def split(self, trees: Sequence[int]) -> list[tuple[int, ...]]:
         """Cut trees into stages of bounded memory."""

@@ -21,11 +21,12 @@ from .engines import (
     NO_NUMBERS,
     NO_WORDS,
     Interventional,
+    Lookup,
     PathDependent,
     Stage,
     TableStages,
 )
-from .lookup import Fill, LookupTables
+from .lookup import Fill
 from .occurring import Occurring, leaves_of, players_of_leaves, subsets
 from .paths import Paths
 
@@ -132,7 +133,7 @@ class ColumnStages(TableStages):
         super().__init__(groups)
         self.n_columns = n_columns
 
-    def _build(self, trees: tuple[int, ...], fill: Fill, n_threads: int) -> LookupTables:
+    def _build(self, trees: tuple[int, ...], fill: Fill, n_threads: int) -> Lookup:
         return ColumnTables(self.groups, trees, fill, n_threads, self.n_columns)
 
 

@@ -120,6 +120,60 @@ Fill = Callable[
 ]
 
 
+class Tables:
+    """The tables of some trees, as their groups have them.
+
+    Parameters
+    ----------
+    groups : Groups
+    trees : sequence of int
+    fill : callable
+        Fills the tables of one tree.
+    n_threads : int
+
+    Attributes
+    ----------
+    counts, first_group : int64 (n_trees,)
+        Number of entries that each tree has in the next two, one more than it has groups, and the
+        first of them.
+    group_offsets, group_columns : int64
+        Where each group's table begins in ``table`` and its columns in ``columns``, and the end.
+    columns : int64
+        What each column holds the values of.
+    table : float64
+    """
+
+    def __init__(
+        self, groups: Groups, trees: NDArray[np.int64], fill: Fill, n_threads: int
+    ) -> None:
+        self.counts = counts = groups.n_groups[trees] + 1
+        self.first_group = first_group = np.cumsum(counts) - counts
+        columns_end = np.cumsum(groups.n_columns[trees])
+        entries_end = np.cumsum(groups.n_entries[trees])
+        self.group_offsets = np.empty(int(counts.sum()), np.int64)
+        self.group_columns = np.empty(int(counts.sum()), np.int64)
+        self.columns = np.empty(int(columns_end[-1]), np.int64)
+        self.table = np.empty(int(entries_end[-1]))
+
+        def work(number: int) -> None:
+            tree = int(trees[number])
+            first = first_group[number]
+            group = slice(first, first + counts[number])
+            columns_start = columns_end[number] - groups.n_columns[tree]
+            entries_start = entries_end[number] - groups.n_entries[tree]
+            fill(
+                tree,
+                self.group_offsets[group],
+                self.group_columns[group],
+                self.columns[columns_start : columns_end[number]],
+                self.table[entries_start : entries_end[number]],
+            )
+            self.group_offsets[group] += entries_start
+            self.group_columns[group] += columns_start
+
+        run_blocks(work, range(len(trees)), n_threads)
+
+
 class LookupTables:
     """The tables of some trees, ready to explain rows.
 
@@ -139,33 +193,10 @@ class LookupTables:
     ) -> None:
         self.groups = groups
         self.trees = np.asarray(trees, np.int64)
-        # One more for each tree, where its last group ends.
-        counts = groups.n_groups[self.trees] + 1
-        first_group = np.cumsum(counts) - counts
-        columns_end = np.cumsum(groups.n_columns[self.trees])
-        entries_end = np.cumsum(groups.n_entries[self.trees])
-        group_offsets = np.empty(int(counts.sum()), np.int64)
-        group_columns = np.empty(int(counts.sum()), np.int64)
-        columns = np.empty(int(columns_end[-1]), np.int64)
-        self.table = np.empty(int(entries_end[-1]))
-
-        def work(number: int) -> None:
-            tree = int(self.trees[number])
-            first = first_group[number]
-            group = slice(first, first + counts[number])
-            columns_start = columns_end[number] - groups.n_columns[tree]
-            entries_start = entries_end[number] - groups.n_entries[tree]
-            fill(
-                tree,
-                group_offsets[group],
-                group_columns[group],
-                columns[columns_start : columns_end[number]],
-                self.table[entries_start : entries_end[number]],
-            )
-            group_offsets[group] += entries_start
-            group_columns[group] += columns_start
-
-        run_blocks(work, range(len(self.trees)), n_threads)
+        built = Tables(groups, self.trees, fill, n_threads)
+        self.table = built.table
+        counts, first_group = built.counts, built.first_group
+        group_offsets, group_columns = built.group_offsets, built.group_columns
 
         # Put the columns of a tree that add to the same sums side by side, group after group.
         ensemble = groups.paths.ensemble
@@ -178,7 +209,7 @@ class LookupTables:
         place = np.arange(len(which)) - np.repeat(np.cumsum(n_columns) - n_columns, n_columns)
         tree = number[which]
         output = ensemble.tree_outputs[self.trees[tree]] + place % width
-        target = columns[group_columns[group[which]] + place // width] + n_targets * output
+        target = built.columns[group_columns[group[which]] + place // width] + n_targets * output
         order = np.lexsort((target, tree))
         self.first_column = np.searchsorted(tree, np.arange(len(self.trees) + 1))
         self.column_target = target[order]
