@@ -14,9 +14,11 @@ from . import __version__, files
 from .errors import InputError, UnknownIndexError
 from .explainers import TreeExplainer
 from .explanation import Explanation
+from .runs import TableFile
 from .tables import as_table
 from .trees import TreeEnsemble, read_model
 
+DROP_HINT = "; --drop COL leaves out a column that is no feature"
 EXAMPLES = Path(__file__).parent / "examples"
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 Progress = Callable[[int, int], None]
@@ -72,12 +74,22 @@ def _parser() -> argparse.ArgumentParser:
         ".parquet are Parquet. OUT gets a column for each feature and one for the base value.",
     )
     explain.add_argument(
-        "model", type=Path, metavar="MODEL", help="saved XGBoost or LightGBM model"
+        "model", type=Path, metavar="MODEL", help="saved XGBoost, LightGBM or CatBoost model"
     )
     explain.add_argument(
-        "data", type=Path, metavar="DATA", help="table to explain, .csv or .parquet"
+        "data",
+        type=Path,
+        metavar="DATA",
+        help="table to explain, .csv or .parquet; a directory of .parquet files if OUT is one",
     )
-    explain.add_argument("-o", "--out", type=Path, required=True, metavar="OUT")
+    explain.add_argument(
+        "-o",
+        "--out",
+        required=True,
+        metavar="OUT",
+        help="a table, .csv or .parquet; or, for data of any size, a directory (DIR/): one "
+        "Parquet file for each chunk of rows, and a run that was stopped goes on",
+    )
     explain.add_argument(
         "--background",
         type=Path,
@@ -107,22 +119,35 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _explain(options: argparse.Namespace) -> None:
-    _check_out(options.out, [options.model, options.data, options.background])
+    out = Path(options.out)
+    in_parts = out.is_dir() or options.out.endswith(("/", os.sep))
+    if not in_parts:
+        _check_out(out, [options.model, options.data, options.background])
     ensemble = read_model(options.model)
-    rows = _load(options.data, ensemble, options.drop)
+    rows: Any = TableFile(options.data, options.drop) if in_parts else None
+    if rows is None:
+        rows = _load(options.data, ensemble, options.drop)
     background = None
     if options.background is not None:
         background = _load(options.background, ensemble, options.drop)
     explainer = TreeExplainer(ensemble, background, n_threads=options.threads)
     with _Progress() as progress:
-        explanation = explainer(
-            rows,
-            index=options.index,
-            order=options.order,
-            n_threads=options.threads,
-            progress=progress,
-        )
-    files.write_explanation(options.out, explanation)
+        try:
+            explanation = explainer(
+                rows,
+                index=options.index,
+                order=options.order,
+                n_threads=options.threads,
+                progress=progress,
+                out=out if in_parts else None,
+            )
+        except UnknownIndexError:
+            raise
+        except InputError as error:
+            hint = DROP_HINT if "which the model does not know" in str(error) else ""
+            raise InputError(f"{options.data}: {error}{hint}") from error
+    if not in_parts:
+        files.write_explanation(out, explanation)
 
 
 def _check_out(out: Path, sources: Sequence[Path | None]) -> None:
@@ -150,7 +175,7 @@ def _load(path: Path, ensemble: TreeEnsemble, drop: Sequence[str]) -> Any:
         )
     except InputError as error:
         extra = table.num_columns > ensemble.n_features
-        hint = "; --drop COL leaves out a column that is no feature" if extra else ""
+        hint = DROP_HINT if extra else ""
         raise InputError(f"{error}{hint}") from error
     return table
 

@@ -1,5 +1,6 @@
 """Explanation: the values of every row of a table, for one index and order."""
 
+import os
 from collections.abc import Sequence
 from itertools import permutations
 from math import factorial
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from . import indices
 from .coalitions import InteractionSet
 from .errors import InputError, MemoryLimitError
+from .explanation_file import read_explanation, write_explanation
 from .result import InteractionValues
 from .tables import feature_values, is_pandas, take_rows
 
@@ -33,12 +35,14 @@ class Explanation:
         ``interactions`` instead of one for each feature.
     base_values : float64 (n_rows,) or (n_rows, n_outputs)
         What the model gives when nothing is known of a row.
-    data : array, frame or sparse matrix
-        The user's own table.
+    data : array, frame or sparse matrix, or None
+        The user's own table, where it is at hand.
     index : str
         Name of the index.
     order : int
         Largest size of an interaction.
+    n_features : int, optional
+        Needed at order 2 and above where neither names nor ``data`` tell.
     interactions : list of tuples of features, optional
         Sorted by (size, lexicographic); at order 1 every single feature.
     feature_names, output_names : sequence of str, optional
@@ -46,6 +50,10 @@ class Explanation:
     groups : sequence of tuples of int, optional
         The features of each player, where players are groups of features: then a "feature" of
         the values, the interactions and the names is a player.
+    std_error : float64, shaped as ``values``, optional
+        Standard errors of values that are estimated; 0 where one is exact.
+    n_evaluations : int64 (n_rows,), optional
+        How often each row's game was evaluated.
     absent_is_zero : bool
         Whether interactions of up to ``order`` features that are not among ``interactions`` are
         known to be exactly 0.
@@ -59,15 +67,20 @@ class Explanation:
         *,
         index: str,
         order: int = 1,
+        n_features: int | None = None,
         interactions: Sequence[tuple[int, ...]] | None = None,
         feature_names: Sequence[str] | None = None,
         output_names: Sequence[str] | None = None,
+        std_error: NDArray[np.float64] | None = None,
+        n_evaluations: NDArray[np.int64] | None = None,
         groups: Sequence[tuple[int, ...]] | None = None,
         absent_is_zero: bool = False,
     ) -> None:
         self.absent_is_zero = bool(absent_is_zero)
         self.values = np.asarray(values)
         self.base_values = np.asarray(base_values)
+        self.std_error = None if std_error is None else np.asarray(std_error)
+        self.n_evaluations = None if n_evaluations is None else np.asarray(n_evaluations)
         self.data = data
         self.index = index
         self.order = as_int(order)
@@ -81,6 +94,15 @@ class Explanation:
         wanted = self.values.shape[:1] + self.values.shape[2:]
         if self.base_values.shape != wanted:
             raise InputError(f"base_values have shape {self.base_values.shape}; wanted {wanted}")
+        if self.std_error is not None and self.std_error.shape != self.values.shape:
+            raise InputError(
+                f"std_error has shape {self.std_error.shape}; wanted that of the values, "
+                f"{self.values.shape}"
+            )
+        if self.n_evaluations is not None and self.n_evaluations.shape != wanted[:1]:
+            raise InputError(
+                f"n_evaluations has shape {self.n_evaluations.shape}; wanted {wanted[:1]}"
+            )
         if interactions is None and self.order != 1:
             raise InputError(f"values of order {self.order} need their interactions")
         width = self.values.shape[1]
@@ -95,6 +117,8 @@ class Explanation:
             self.n_features = len(self.groups)
         elif self.feature_names is not None:
             self.n_features = len(self.feature_names)
+        elif n_features is not None:
+            self.n_features = as_int(n_features)
         else:
             self.n_features = int((data.shape if hasattr(data, "shape") else np.shape(data))[1])
         for name, given, count in (
@@ -141,7 +165,12 @@ class Explanation:
             return self._row(int(key))
         rows = key if isinstance(key, slice) else self._row_numbers(key)
         return self._like(
-            self.values[rows], self.base_values[rows], take_rows(self.data, rows), self.output_names
+            self.values[rows],
+            self.base_values[rows],
+            take_rows(self.data, rows),
+            self.output_names,
+            None if self.std_error is None else self.std_error[rows],
+            None if self.n_evaluations is None else self.n_evaluations[rows],
         )
 
     def _row_numbers(self, key: Any) -> NDArray[np.int64]:
@@ -175,6 +204,9 @@ class Explanation:
             n_players=self.n_features,
             baseline=float(self.base_values[row]),
             player_names=self.feature_names,
+            std_error=None if self.std_error is None else self.std_error[row],
+            n_evaluations=None if self.n_evaluations is None else int(self.n_evaluations[row]),
+            is_exact=self.std_error is None or not self.std_error[row].any(),
             absent_is_zero=self.absent_is_zero,
         )
 
@@ -184,6 +216,8 @@ class Explanation:
         base_values: NDArray[np.float64],
         data: Any,
         output_names: Sequence[str] | None,
+        std_error: NDArray[np.float64] | None,
+        n_evaluations: NDArray[np.int64] | None,
     ) -> "Explanation":
         return Explanation(
             values,
@@ -191,9 +225,12 @@ class Explanation:
             data,
             index=self.index,
             order=self.order,
+            n_features=self.n_features,
             interactions=self._interactions,
             feature_names=self.feature_names,
             output_names=output_names,
+            std_error=std_error,
+            n_evaluations=n_evaluations,
             groups=self.groups,
             absent_is_zero=self.absent_is_zero,
         )
@@ -214,7 +251,14 @@ class Explanation:
         if self.values.ndim == 2:
             return self
         names = None if self.output_names is None else self.output_names[number : number + 1]
-        return self._like(self.values[:, :, number], self.base_values[:, number], self.data, names)
+        return self._like(
+            self.values[:, :, number],
+            self.base_values[:, number],
+            self.data,
+            names,
+            None if self.std_error is None else self.std_error[:, :, number],
+            self.n_evaluations,
+        )
 
     def mean_abs(self) -> NDArray[np.float64]:
         """Mean absolute value over the rows: (n_features[, n_outputs]), or (n_interactions, ...).
@@ -332,7 +376,28 @@ class Explanation:
         return shap.Explanation(
             values=self.values if self.order == 1 else self.to_array(2),
             base_values=np.array(self.base_values),
-            data=None if self.groups else feature_values(self.data, self.feature_names),
+            data=None
+            if self.groups or self.data is None
+            else feature_values(self.data, self.feature_names),
             feature_names=self.feature_names and list(self.feature_names),
             output_names=outputs,
         )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to a file (npz), which appears whole or not at all.
+
+        ``data`` is written as an array where it is a dense table of numbers; sparse matrices and
+        tables with text or categories are not.
+        """
+        write_explanation(path, self)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], data: Any = None) -> "Explanation":
+        """Read what `save` wrote; ``data`` takes the place of the table in the file.
+
+        Raises
+        ------
+        InputError
+            If the file is no explanation, or is damaged.
+        """
+        return read_explanation(path, cls, data)

@@ -1,7 +1,7 @@
 """Tables in files, CSV and Parquet by their ending; needs pyarrow (``shapley_core[tables]``)."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -63,13 +63,22 @@ def read_table(path: Path, ensemble: TreeEnsemble, drop: Sequence[str] = ()) -> 
         # What pandas stores the rows' own labels in is no feature.
         dropped = [n for n in table.column_names if n in drop or n.startswith("__index_level_")]
         table = table.drop_columns(dropped)
-        labels = _labels(table.column_names, ensemble)
+        labels = labels_by_column(table.column_names, ensemble)
     else:
         table, labels = _read_csv(path, ensemble, drop)
+    return numbers_as_labels(table, labels)
+
+
+def numbers_as_labels(table: Any, labels: Mapping[str, Sequence[Any]]) -> Any:
+    """Make labels of the columns whose labels are numbers, in a pyarrow table.
+
+    A number in a file is a label, never the library's own code for it.
+    """
+    import pyarrow
+
     for at, name in enumerate(table.column_names):
-        # A number in a file is a label, never the library's own code for it.
         kind = table.schema.field(at).type
-        if _all_numbers(labels.get(name, ())) and not pyarrow.types.is_dictionary(kind):
+        if _have_numbers(labels.get(name, ())) and not pyarrow.types.is_dictionary(kind):
             table = table.set_column(at, name, table.column(at).dictionary_encode())
     return table
 
@@ -77,27 +86,36 @@ def read_table(path: Path, ensemble: TreeEnsemble, drop: Sequence[str] = ()) -> 
 def _read_csv(
     path: Path, ensemble: TreeEnsemble, drop: Sequence[str]
 ) -> tuple[Any, dict[str, Sequence[Any]]]:
-    import pyarrow
     from pyarrow import csv
 
     with csv.open_csv(path) as reader:
         names = [name for name in reader.schema.names if name not in drop]
-    if ensemble.feature_names is None and _looks_like_a_row(names):
+    if ensemble.feature_names is None and looks_like_a_row(names):
         raise InputError(f"{path}: the first line must name the columns, not hold numbers")
-    labels = _labels(names, ensemble)
-    types = {name: pyarrow.array(list(known)).type for name, known in labels.items()}
-    known = {label for known in labels.values() for label in known if isinstance(label, str)}
-    convert = csv.ConvertOptions(
-        column_types=types,
-        strings_can_be_null=True,
-        null_values=[null for null in csv.ConvertOptions().null_values if null not in known],
-    )
+    labels = labels_by_column(names, ensemble)
+    types, nulls = text_types(labels)
+    convert = csv.ConvertOptions(column_types=types, strings_can_be_null=True, null_values=nulls)
     table = csv.read_csv(path, convert_options=convert)
     keep = [at for at, name in enumerate(table.column_names) if name not in drop]
     return table.select(keep), labels
 
 
-def _labels(names: Sequence[str], ensemble: TreeEnsemble) -> dict[str, Sequence[Any]]:
+def text_types(labels: Mapping[str, Sequence[Any]]) -> tuple[dict[str, Any], list[str]]:
+    """Tell how to read the text of a CSV file: types of columns with labels, what is missing."""
+    import pyarrow
+    from pyarrow import csv
+
+    types = {
+        name: pyarrow.string()
+        if any(isinstance(label, str) for label in known)
+        else pyarrow.array(list(known)).type
+        for name, known in labels.items()
+    }
+    known = {label for known in labels.values() for label in known if isinstance(label, str)}
+    return types, [null for null in csv.ConvertOptions().null_values if null not in known]
+
+
+def labels_by_column(names: Sequence[str], ensemble: TreeEnsemble) -> dict[str, Sequence[Any]]:
     """Return the model's labels by the names of a file's columns."""
     features = ensemble.feature_names
     if features is None:
@@ -111,11 +129,12 @@ def _labels(names: Sequence[str], ensemble: TreeEnsemble) -> dict[str, Sequence[
     return {name: by_name[stored[name]] for name in names if stored[name] in by_name}
 
 
-def _all_numbers(labels: Sequence[Any]) -> bool:
-    return len(labels) > 0 and all(isinstance(label, (bool, int, float)) for label in labels)
+def _have_numbers(labels: Sequence[Any]) -> bool:
+    return any(isinstance(label, (bool, int, float)) for label in labels)
 
 
-def _looks_like_a_row(names: Sequence[str]) -> bool:
+def looks_like_a_row(names: Sequence[str]) -> bool:
+    """Tell whether a file's first line is no header but numbers."""
     if names == [str(number) for number in range(len(names))]:
         return False
     try:

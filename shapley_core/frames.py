@@ -73,7 +73,7 @@ def pandas_column(
 
         return read_codes, True
     is_text = dtype.name in ("object", "str") or "string" in dtype.name
-    if is_text and labels is not None:
+    if labels is not None and (is_text or (categorical == "labels" and kind in "iu")):
         translate = _Translation(labels, unseen, name, what)
         return lambda start, stop: translate(array[start:stop].to_numpy(object).tolist()), False
     _refuse_unless_numbers(kind in NUMERIC_KINDS and not is_text, name, dtype, labels, what)
@@ -116,11 +116,20 @@ def narwhals_frame(X: Any, what: str) -> Any:
     return frame
 
 
-def narwhals_column(series: Any, labels: Sequence[Any] | None, unseen: str, what: str) -> Column:
+def narwhals_column(
+    series: Any,
+    labels: Sequence[Any] | None,
+    unseen: str,
+    what: str,
+    categorical: str = "codes",
+) -> Column:
     """Return the reader of a narwhals series; ``labels`` are the model's, if it has any."""
     import narwhals
 
     name, dtype = series.name, series.dtype
+    if labels is not None and categorical == "labels" and dtype.is_integer():
+        translate = _Translation(labels, unseen, name, what)
+        return lambda start, stop: translate(series[start:stop].to_list()), False
     if dtype in (narwhals.Categorical, narwhals.Enum, narwhals.String):
         if labels is None and dtype != narwhals.String:
             raise InputError(

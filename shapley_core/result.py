@@ -50,6 +50,8 @@ class InteractionValues:
     absent_is_zero : bool
         Whether every interaction of up to ``order`` players that is not among ``interactions`` is
         known to be exactly 0; it then answers so.
+    estimator : str, optional
+        Name of the estimator that gave them.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class InteractionValues:
         n_evaluations: int | None = None,
         is_exact: bool = True,
         absent_is_zero: bool = False,
+        estimator: str | None = None,
     ) -> None:
         self._n_players = sets.check_n_players(n_players)
         self._index = str(index)
@@ -75,6 +78,7 @@ class InteractionValues:
         self._n_evaluations = None if n_evaluations is None else int(n_evaluations)
         self._is_exact = bool(is_exact)
         self._absent_is_zero = bool(absent_is_zero)
+        self._estimator = None if estimator is None else str(estimator)
         at: NDArray[np.int64] | None = None
         if isinstance(interactions, InteractionSet):
             self._set = interactions
@@ -159,6 +163,11 @@ class InteractionValues:
     def absent_is_zero(self) -> bool:
         """Whether interactions that are not among ``interactions`` are known to be 0."""
         return self._absent_is_zero
+
+    @property
+    def estimator(self) -> str | None:
+        """Name of the estimator that gave the values: what "auto" chose."""
+        return self._estimator
 
     def __len__(self) -> int:
         return len(self._values)
@@ -339,6 +348,7 @@ class InteractionValues:
             n_evaluations=None if None in counts else sum(filter(None, counts)),
             is_exact=self._is_exact and other._is_exact,
             absent_is_zero=self._absent_is_zero and other._absent_is_zero,
+            estimator=self._estimator if self._estimator == other._estimator else None,
         )
 
     def _like(self, values: NDArray[np.float64], **changed: Any) -> "InteractionValues":
@@ -351,6 +361,7 @@ class InteractionValues:
             "n_evaluations": self._n_evaluations,
             "is_exact": self._is_exact,
             "absent_is_zero": self._absent_is_zero,
+            "estimator": self._estimator,
         }
         return InteractionValues(values, self._set, **(kept | changed))
 
@@ -379,10 +390,11 @@ class InteractionValues:
 
     def __repr__(self) -> str:
         kind = "exact" if self._is_exact else "estimated"
+        named = "" if self._estimator is None else f" by {self._estimator}"
         counted = "" if self._n_evaluations is None else f", {self._n_evaluations} evaluations"
         lines = [
             f"InteractionValues({self._index}, order {self._order}, {self._n_players} players, "
-            f"{kind}{counted}, baseline {self._baseline:g})"
+            f"{kind}{named}{counted}, baseline {self._baseline:g})"
         ]
         shown = self.top(10)
         labels = [sets.describe(one, self._player_names) for one, _ in shown]

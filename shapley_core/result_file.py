@@ -1,43 +1,25 @@
-"""InteractionValues in a file (npz): written whole or not at all, read with suspicion."""
+"""InteractionValues in a file, see `archive`."""
 
 import os
-import secrets
-import zipfile
-import zlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .archive import not_ours, read_archive, write_archive
 from .coalitions import InteractionSet, check_n_players
-from .errors import InputError
 
 Result = TypeVar("Result")
 
 FORMAT = "shapley_core.InteractionValues"
 VERSION = 1
 
-# What reading a damaged zip file can raise; RuntimeError where a flag says that it is encrypted or
-# of another kind.
-_DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    ValueError,
-    KeyError,
-    EOFError,
-    OSError,
-    RuntimeError,
-)
-
 
 def write_values(path: str | os.PathLike[str], values: Any) -> None:
     """Write the values; what stood at ``path`` is replaced only by the whole of the new."""
     held = values.interaction_set
     fields: dict[str, Any] = {
-        "format": FORMAT,
-        "version": VERSION,
         "index": values.index,
         "order": values.order,
         "n_players": values.n_players,
@@ -57,50 +39,18 @@ def write_values(path: str | os.PathLike[str], values: Any) -> None:
         fields["n_evaluations"] = values.n_evaluations
     if values.player_names is not None:
         fields["player_names"] = np.array(values.player_names, dtype=np.str_)
-    fields["fields"] = np.array(sorted(fields))
-    target = Path(path)
-    # Opened like any other file, so that it gets the mode of any other file.
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
-    try:
-        with temporary.open("xb") as file:
-            np.savez(file, **fields)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    if values.estimator is not None:
+        fields["estimator"] = values.estimator
+    write_archive(path, FORMAT, VERSION, fields)
 
 
 def read_values(path: str | os.PathLike[str], make: Callable[..., Result]) -> Result:
     """Read what ``write_values`` wrote, and ``make`` values of it."""
-    with Path(path).open("rb") as file:
-        try:
-            fields = _fields(file)
-        except _DAMAGE as error:
-            raise _not_ours(path, error) from error
-    if int(fields["version"]) > VERSION:
-        raise InputError(
-            f"{os.fspath(path)} is of file version {fields['version']}; this shapley_core reads "
-            f"versions up to {VERSION}. Install a newer one"
-        )
+    fields = read_archive(path, FORMAT, VERSION)
     try:
         return make(**_arguments(fields))
     except (KeyError, ValueError, TypeError, IndexError) as error:
-        raise _not_ours(path, error) from error
-
-
-def _fields(file: Any) -> dict[str, NDArray[Any]]:
-    loaded = np.load(file, allow_pickle=False)
-    if not isinstance(loaded, np.lib.npyio.NpzFile):
-        raise ValueError("one array, not an archive of them")
-    fields = {name: loaded[name] for name in loaded.files}
-    if str(fields["format"]) != FORMAT:
-        raise ValueError(f"its format is {fields['format']}")
-    if int(fields["version"]) < 1:
-        raise ValueError(f"its version is {fields['version']}")
-    # No checksum covers a zip file's directory: damage there can make fields vanish.
-    missing = set(fields["fields"].tolist()) - set(fields)
-    if missing:
-        raise ValueError(f"{min(missing)} is missing")
-    return fields
+        raise not_ours(path, FORMAT, error) from error
 
 
 def _arguments(fields: dict[str, NDArray[Any]]) -> dict[str, Any]:
@@ -122,14 +72,8 @@ def _arguments(fields: dict[str, NDArray[Any]]) -> dict[str, Any]:
         "n_evaluations": int(fields["n_evaluations"]) if "n_evaluations" in fields else None,
         "is_exact": bool(fields["is_exact"]),
         "absent_is_zero": bool(fields.get("absent_is_zero", False)),
+        "estimator": str(fields["estimator"]) if "estimator" in fields else None,
     }
-
-
-def _not_ours(path: str | os.PathLike[str], error: Exception) -> InputError:
-    return InputError(
-        f"{os.fspath(path)} is not a file of {FORMAT}, or it is damaged "
-        f"({type(error).__name__}: {error})"
-    )
 
 
 def _checked_rows(rows: NDArray[Any], size: int, n_players: int) -> NDArray[np.int32]:

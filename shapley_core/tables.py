@@ -89,7 +89,7 @@ def as_table(
     categories: Mapping[int, Sequence[Any]] | None = None,
     unseen_category: Literal["error", "missing"] = "error",
     sparse_absent: Literal["missing", "zero"] = "zero",
-    categorical_columns: Literal["codes", "values"] = "codes",
+    categorical_columns: Literal["codes", "values", "labels"] = "codes",
     what: str = "X",
 ) -> Table:
     """Check a user's table against what a model wants, and make it readable in blocks.
@@ -112,8 +112,9 @@ def as_table(
         What a label outside of ``categories`` is.
     sparse_absent : "missing" or "zero"
         What an entry absent from a sparse matrix is; stored zeros are zeros.
-    categorical_columns : "codes" or "values"
-        What a pandas categorical without labels of the model gives.
+    categorical_columns : "codes", "values" or "labels"
+        What a pandas categorical without labels of the model gives; with "labels" none is without,
+        and arrays are refused.
     what : str
         How messages call the table.
 
@@ -124,6 +125,12 @@ def as_table(
         and missing values.
     """
     names = None if feature_names is None else tuple(feature_names)
+    if categorical_columns == "labels" and (is_sparse(X) or not (is_pandas(X) or _is_frame(X))):
+        which = [names[f] if names else f for f in sorted(categories or {})]
+        raise InputError(
+            f"{what} is no frame, but the model knows the categories of features {listed(which)} "
+            "by their labels; pass a pandas, polars or pyarrow table"
+        )
     if is_sparse(X):
         return _sparse_table(X, n_features, names, sparse_absent == "missing", what)
     labels = {} if categories is None else categories
@@ -147,7 +154,8 @@ def as_table(
 
         def column(position: int, feature: int) -> Column:
             series = frame[:, position]
-            return narwhals_column(series, labels.get(feature), unseen_category, what)
+            known = labels.get(feature)
+            return narwhals_column(series, known, unseen_category, what, categorical_columns)
 
     else:
         return _dense_table(X, n_features, names, what)
@@ -167,7 +175,9 @@ def is_sparse(X: Any) -> bool:
 
 
 def take_rows(source: Any, rows: slice | NDArray[np.int64]) -> Any:
-    """Return some rows of a user's table, as a table of the same kind."""
+    """Return some rows of a user's table, as a table of the same kind; None stays None."""
+    if source is None:
+        return None
     if is_pandas(source):
         return source.iloc[rows]
     if isinstance(source, np.ndarray) or not _is_frame(source):

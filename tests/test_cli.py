@@ -359,3 +359,36 @@ def test_version(capsys):
         run("--version")
     assert error.value.code == 0
     assert capsys.readouterr().out.strip() == shapley_core.__version__
+
+
+# --- explain into a directory
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_explain_into_a_directory_goes_on(tmp_path, capsys, example, exists):
+    data, out = tmp_path / "rows.parquet", tmp_path / "values"
+    example.assign(target=1).to_parquet(data)
+    if exists:
+        out.mkdir()
+    given = out if exists else f"{out}/"
+    assert "; --drop COL" in fails(capsys, "explain", MODEL, data, "-o", given)
+    for _ in range(2):
+        assert run("explain", MODEL, data, "-o", given, "--drop", "target") == 0
+    assert capsys.readouterr() == ("", "")
+    stored = shapley_core.open_explanation(out)
+    np.testing.assert_array_equal(stored.load().values, TreeExplainer(MODEL)(example).values)
+    message = fails(capsys, "explain", MODEL, DATA, "-o", given)
+    assert f"{DATA}: {out} holds values of other settings: data, columns was" in message
+
+
+def test_explain_a_directory_of_files_into_a_directory(tmp_path, capsys, example):
+    (tmp_path / "rows").mkdir()
+    for number in range(3):
+        part = example[number * 150 : min(500, number * 150 + 150)]
+        part.to_parquet(tmp_path / "rows" / f"{number}.parquet")
+    assert run("explain", MODEL, tmp_path / "rows", "-o", f"{tmp_path}/values/") == 0
+    written = pd.read_parquet(tmp_path / "values")
+    expected = TreeExplainer(MODEL)(example[:450]).to_frame()
+    np.testing.assert_array_equal(written, expected)
+    (tmp_path / "file").write_text("")
+    assert "is a directory" not in fails(capsys, "explain", MODEL, DATA, "-o", f"{tmp_path}/file/")

@@ -29,7 +29,8 @@ MAY_IMPORT = {
     "indices": {"errors", "coalitions"},
     "transforms": LOW | {"coalitions", "indices"},
     "game": LOW | {"coalitions", "indices"},
-    "result_file": {"errors", "coalitions"},
+    "archive": {"errors"},
+    "result_file": {"archive", "coalitions"},
     "result": LOW | {"coalitions", "indices", "result_file"},
     "exact": GAME,
     "conversions": GAME,
@@ -41,19 +42,24 @@ MAY_IMPORT = {
     "estimators": GAME | {"exact"},
     "frames": {"errors"},
     "tables": {"errors", "frames"},
-    "explanation": {"errors", "memory", "coalitions", "indices", "result", "tables"},
+    "explanation_file": {"archive", "tables"},
+    "explanation": {"errors", "memory", "coalitions", "indices", "result", "tables"}
+    | {"explanation_file"},
     "top": {"errors", "coalitions", "result"},
+    "runs": LOW | TREES | {"explanation_file", "files", "frames", ""},
     "trees": LOW | {"coalitions", "players"},
     "trees.readers": {"errors", "trees.ensemble"},
-    "explainers": GAME | TREES | {"estimators", "exact", "players"},
+    "imputers": LOW | {"frames", "tables"},
+    "explainers": GAME | TREES | {"estimators", "exact", "imputers", "players", "files", "runs"},
+    "global_views": GAME | TREES | {"estimators", "exact", "players", "runs"},
     "examples": set(),
     "files": LOW | TREES,
-    "cli": LOW | GAME | TREES | {"explainers", "files", ""},
+    "cli": LOW | GAME | TREES | {"explainers", "files", "runs", ""},
     "__main__": {"cli"},
     "": GAME
     | TREES
     | {"exact", "conversions", "games", "structures", "ground_truth"}
-    | {"estimators", "explainers"},
+    | {"estimators", "explainers", "imputers", "runs", "global_views"},
 }
 
 

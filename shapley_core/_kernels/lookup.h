@@ -1,55 +1,14 @@
-/* The inner loops of the pattern tables, over the rows of one block.
- *
- * restrict lets the compiler run rows side by side; where the machine has AVX2 the loader picks
- * the wider clone. Contraction is off, so both give the same bits.
- */
+/* The inner loops of the pattern tables, over the rows of one block. */
 #ifndef SHAPLEY_CORE_LOOKUP_H
 #define SHAPLEY_CORE_LOOKUP_H
 
 #include <stdint.h>
-
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
-#define WIDE __attribute__((target_clones("avx2", "default")))
-#else
-#define WIDE
-#endif
 
 #if defined(_MSC_VER)
 #define RESTRICT __restrict
 #else
 #define RESTRICT restrict
 #endif
-
-/* out = 1 where x <= threshold, missing values as told. */
-WIDE static void compare_rows(
-    const double *RESTRICT x, double threshold, int missing, uint16_t *RESTRICT out, int64_t n
-) {
-    if (missing) {
-        for (int64_t i = 0; i < n; i++) out[i] = !(x[i] > threshold);
-    } else {
-        for (int64_t i = 0; i < n; i++) out[i] = x[i] <= threshold;
-    }
-}
-
-/* out = pattern with bit slot set where the row goes this side. */
-WIDE static void add_bit(
-    const uint16_t *RESTRICT pattern, const uint16_t *RESTRICT left, uint16_t side, int slot,
-    uint16_t *RESTRICT out, int64_t n
-) {
-    for (int64_t i = 0; i < n; i++) {
-        out[i] = (uint16_t)(pattern[i] | (uint16_t)((left[i] == side) << slot));
-    }
-}
-
-/* out = pattern with bit slot cleared where the row does not go this side. */
-WIDE static void clear_bit(
-    const uint16_t *RESTRICT pattern, const uint16_t *RESTRICT left, uint16_t side, int slot,
-    uint16_t *RESTRICT out, int64_t n
-) {
-    for (int64_t i = 0; i < n; i++) {
-        out[i] = (uint16_t)(pattern[i] & ~(uint16_t)((left[i] != side) << slot));
-    }
-}
 
 static void look_up(
     const double *RESTRICT table, const uint16_t *RESTRICT pattern, double *RESTRICT sum, int64_t n

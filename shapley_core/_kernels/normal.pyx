@@ -1,36 +1,41 @@
-"""Normal equations of regressions on coalitions: counted in bits, 64 coalitions to a word."""
+"""Normal equations of regressions on parities of coalitions, counted 64 coalitions to a word.
 
-from libc.stdint cimport int64_t, uint64_t
+The parity of a term, a set of players U, is χ_U(T) = (-1)^|T ∩ U|. Terms are rows of players,
+padded with -1. Coalition r is row ``step * r`` of ``words``.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from .bits cimport lowest_bit
 
 cdef extern from "normal.h" nogil:
-    void add_common_bits(
-        const uint64_t* column, const uint64_t* columns, int64_t n_words, int64_t start,
+    void add_agreement(
+        const uint64_t* column, const uint64_t* columns, int64_t n_words, int64_t n_rows,
         int64_t stop, double weight, double* out
     )
 
-# Rows counted at once, in words of 64: the columns of 64 players then fit the first cache.
+# Rows counted at once, in words of 64: the columns of 64 terms then fit the first cache.
 cdef int64_t BLOCK = 64
 
 
-def common_players(
+def parity_products(
     const uint64_t[:, ::1] words, int64_t step, const int64_t[::1] counts,
-    const double[::1] weights, double[:, ::1] out,
+    const double[::1] weights, const int32_t[:, ::1] terms, double[:, ::1] out,
 ):
-    """out[i, j] += Σ weight over the coalitions that hold both players, for j <= i.
+    """out[U, V] += Σ weight χ_U χ_V over the coalitions, for V <= U.
 
-    Coalitions are every ``step``-th row of ``words``; the first ``counts[0]`` of them have
-    ``weights[0]``, and so on.
+    The first ``counts[0]`` coalitions have ``weights[0]``, and so on.
     """
     cdef int64_t n_words = words.shape[1]
-    cdef int64_t n = out.shape[0]
+    cdef int64_t n_players = 64 * n_words
+    cdef int64_t n_terms = terms.shape[0]
     cdef int64_t row = 0
     cdef int64_t stratum, done, here, width, i
-    cdef uint64_t* columns = <uint64_t*>malloc(sizeof(uint64_t) * n * BLOCK)
-    if columns == NULL:
+    cdef uint64_t* players = <uint64_t*>malloc(sizeof(uint64_t) * (n_players + n_terms) * BLOCK)
+    cdef uint64_t* columns = players + n_players * BLOCK
+    if players == NULL:
         raise MemoryError("no room for columns of bits")
     with nogil:
         for stratum in range(counts.shape[0]):
@@ -38,15 +43,17 @@ def common_players(
             while done < counts[stratum]:
                 here = min(64 * BLOCK, counts[stratum] - done)
                 width = (here + 63) >> 6
-                memset(columns, 0, sizeof(uint64_t) * n * width)
-                transpose(&words[row * step, 0], n_words, step * n_words, here, width, columns)
-                for i in range(n):
-                    add_common_bits(
-                        columns + i * width, columns, width, 0, i + 1, weights[stratum], &out[i, 0]
+                memset(players, 0, sizeof(uint64_t) * n_players * width)
+                transpose(&words[row * step, 0], n_words, step * n_words, here, width, players)
+                combine(players, terms, width, columns)
+                for i in range(n_terms):
+                    add_agreement(
+                        columns + i * width, columns, width, here, i + 1, weights[stratum],
+                        &out[i, 0]
                     )
                 done += here
                 row += here
-    free(columns)
+    free(players)
 
 
 cdef void transpose(
@@ -66,26 +73,35 @@ cdef void transpose(
                 word &= word - 1
 
 
-def player_sums(
-    const uint64_t[:, ::1] words, int64_t step, const double[:, ::1] values, double[:, ::1] out
-):
-    """out[i, g] += Σ values[r, g] over the coalitions r that hold player i.
+cdef void combine(
+    const uint64_t* players, const int32_t[:, ::1] terms, int64_t width, uint64_t* columns
+) noexcept nogil:
+    """Set bit r of column U where row r holds an odd number of its players."""
+    cdef int64_t i, j, w
+    memset(columns, 0, sizeof(uint64_t) * terms.shape[0] * width)
+    for i in range(terms.shape[0]):
+        for j in range(terms.shape[1]):
+            if terms[i, j] < 0:
+                break
+            for w in range(width):
+                columns[i * width + w] ^= players[terms[i, j] * width + w]
 
-    Coalition r is row ``step * r`` of ``words``.
-    """
-    cdef int64_t n_words = words.shape[1]
-    cdef int64_t n_games = values.shape[1]
-    cdef int64_t r, w, g
-    cdef uint64_t word
-    cdef double* sums
-    cdef const double* row
+
+def parities(
+    const uint64_t[:, ::1] words, int64_t step, int64_t start, const int32_t[:, ::1] terms,
+    double[:, ::1] out,
+):
+    """out[r, U] = χ_U of coalition start + r, as 1.0 or -1.0."""
+    cdef int64_t r, i, j
+    cdef uint64_t odd
+    cdef const uint64_t* row
     with nogil:
-        for r in range(values.shape[0]):
-            row = &values[r, 0]
-            for w in range(n_words):
-                word = words[step * r, w]
-                while word:
-                    sums = &out[64 * w + lowest_bit(word), 0]
-                    for g in range(n_games):
-                        sums[g] += row[g]
-                    word &= word - 1
+        for r in range(out.shape[0]):
+            row = &words[step * (start + r), 0]
+            for i in range(terms.shape[0]):
+                odd = 0
+                for j in range(terms.shape[1]):
+                    if terms[i, j] < 0:
+                        break
+                    odd ^= row[terms[i, j] >> 6] >> (terms[i, j] & 63)
+                out[r, i] = 1.0 - 2.0 * <double>(odd & 1)

@@ -16,7 +16,7 @@ def build(
     weights: NDArray[np.float64],
     start: NDArray[np.int64],
     words: NDArray[np.uint64],
-    total: NDArray[np.float64],
+    count: NDArray[np.int64],
     gain: NDArray[np.float64],
     loss: NDArray[np.float64],
     group_offsets: NDArray[np.int64],

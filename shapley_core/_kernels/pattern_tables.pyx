@@ -8,20 +8,23 @@ assemble a pattern for each group and to add one number for each of its features
 """
 
 from libc.stdint cimport int64_t, uint16_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from .bits cimport count_bits, lowest_bit
-from .forest cimport CATEGORICAL, DEFAULT_LEFT, LEAF, ZERO_IS_MISSING, Forest, Nodes, goes_left
+from .bits cimport count_bits
+from .forest cimport LEAF, Forest, Nodes
+from .group_patterns cimport find_patterns, passed_at_leaf
 from .paths cimport Paths, place_of
 
 
 cdef extern from "lookup.h" nogil:
-    void compare_rows(const double*, double, int, uint16_t*, int64_t)
-    void add_bit(const uint16_t*, const uint16_t*, uint16_t, int, uint16_t*, int64_t)
-    void clear_bit(const uint16_t*, const uint16_t*, uint16_t, int, uint16_t*, int64_t)
     void look_up(const double*, const uint16_t*, double*, int64_t)
     void add_scaled(const double*, const uint16_t*, double, double*, int64_t)
+
+
+cdef extern from "cube.h" nogil:
+    void sum_subsets(int64_t*, int64_t, int64_t)
+    void fill_column(const double*, const double*, const double*, int64_t, int64_t, double*)
 
 
 cdef void fill_by_quadrature(
@@ -60,47 +63,64 @@ cdef void fill_by_quadrature(
 
 cdef void fill_by_background(
     const uint64_t* words,
-    const double* total,
+    const int64_t* count,
     int64_t n_groups,
     int64_t d,
     const double* gain,
     const double* loss,
     int64_t side,
-    double* lost,
+    int64_t* ranked,
+    double* product,
     double* table,
 ) noexcept nogil:
     """Write an interventional leaf's table [slot][pattern of passed features], for value 1.
 
-    A background set B meets the patterns that pass all of B: ``gain`` goes to B, ``loss`` to
-    what the pattern fails, as in patterns.pyx.
+    A pattern P meets the background sets B within it. With c[b] the weight of those of b features,
+    whole numbers and so exact in whatever order they are added, each failed feature gets
+    sum_b c[b] loss[b], each passed one j the same sum of gain over the sets that hold j: all of P's
+    without those of P - j.
     """
     cdef int64_t size = <int64_t>1 << d
-    cdef int64_t full = size - 1
-    cdef int64_t g, p, n_in, n_out, free_bits, extra, j
-    cdef uint64_t word
-    cdef double given
-    memset(table, 0, size * d * sizeof(double))
-    memset(lost, 0, size * sizeof(double))
+    cdef int64_t ranks = d + 1
+    cdef int64_t pairs = 0
+    cdef int64_t g, p, n_in, n_out, spare, extra, b, j
+    cdef double weight
+    cdef double* own = product
+    cdef double* below = product + size
+    cdef double* lost = product + 2 * size
+    cdef const int64_t* c
     for g in range(n_groups):
-        n_in = count_bits(words[g])
-        free_bits = full & ~<int64_t>words[g]
-        extra = free_bits
-        while True:  # all subsets of the free bits
-            p = <int64_t>words[g] | extra
-            n_out = d - count_bits(<uint64_t>p)
-            lost[p] += total[g] * loss[n_in * side + n_out]
-            given = total[g] * gain[n_in * side + n_out]
-            word = words[g]
-            while word:
-                table[lowest_bit(word) * size + p] += given
-                word &= word - 1
-            if extra == 0:
-                break
-            extra = (extra - 1) & free_bits
+        pairs += size >> count_bits(words[g])
+    memset(ranked, 0, size * ranks * sizeof(int64_t))
+    if 8 * pairs < d * ranks * size:
+        for g in range(n_groups):
+            n_in = count_bits(words[g])
+            spare = (size - 1) & ~<int64_t>words[g]
+            extra = spare
+            while True:  # all patterns that hold the set
+                ranked[(<int64_t>words[g] | extra) * ranks + n_in] += count[g]
+                if extra == 0:
+                    break
+                extra = (extra - 1) & spare
+    else:
+        for g in range(n_groups):
+            ranked[<int64_t>words[g] * ranks + count_bits(words[g])] += count[g]
+        sum_subsets(ranked, d, ranks)
+    for p in range(size):
+        n_in = count_bits(<uint64_t>p)
+        n_out = d - n_in
+        c = ranked + p * ranks
+        own[p] = 0.0
+        below[p] = 0.0
+        lost[p] = 0.0
+        for b in range(n_in + 1):
+            weight = <double>c[b]
+            own[p] += weight * gain[b * side + n_out]
+            lost[p] += weight * loss[b * side + n_out]
+            if n_out:
+                below[p] += weight * gain[b * side + n_out - 1]
     for j in range(d):
-        for p in range(size):
-            if not p >> j & 1:
-                table[j * size + p] = lost[p]
+        fill_column(own, below, lost, <int64_t>1 << j, size, table + j * size)
 
 
 cdef void add_leaf(
@@ -113,45 +133,27 @@ cdef void add_leaf(
     int64_t n_bits,
     const int64_t* columns,
     int64_t n_columns,
-    uint16_t* leaf_pattern,
+    uint16_t* passed,
     double* out,
 ) noexcept nogil:
-    """Add a leaf's table to its group's: from patterns of the group to patterns of the leaf.
-
-    ``bit[node - first]`` is the pattern bit of an inner node of the group.
-    """
+    """Add a leaf's table to its group's: from patterns of the group to patterns of the leaf."""
     cdef int64_t k = paths.distinct[root]
     cdef int64_t d = paths.distinct[leaf]
     cdef int64_t size = <int64_t>1 << n_bits
-    cdef uint16_t path_mask = <uint16_t>((<int64_t>1 << k) - 1)
-    cdef uint16_t fresh = <uint16_t>(((<int64_t>1 << d) - 1) & ~path_mask)
-    cdef uint16_t slot_bit
     cdef int64_t column[64]
     cdef int64_t node = leaf
-    cdef int64_t j, c, pattern, up, feature, shift
-    cdef bint is_left
+    cdef int64_t j, c
+    passed_at_leaf(nodes, paths, leaf, root, bit, n_bits, passed)
     for j in range(k):
         column[j] = j
-    for pattern in range(size):
-        leaf_pattern[pattern] = (<uint16_t>pattern & path_mask) | fresh
     while node != root:
-        up = paths.parent[node]
-        shift = bit[up]
-        is_left = nodes.left[up] == node
-        slot_bit = <uint16_t>1 << paths.slot[node]
-        for pattern in range(size):
-            if (pattern >> shift & 1) != is_left:
-                leaf_pattern[pattern] &= ~slot_bit
         if paths.previous[node] == -1:
-            feature = paths.player[node]
-            for c in range(k, n_columns):
-                if columns[c] == feature:
-                    column[paths.slot[node]] = c
-        node = up
+            column[paths.slot[node]] = k + place_of(columns + k, n_columns - k, paths.player[node])
+        node = paths.parent[node]
     for c in range(nodes.width):
         for j in range(d):
             add_scaled(
-                leaf_table + (j << d), leaf_pattern, nodes.values[leaf * nodes.width + c],
+                leaf_table + (j << d), passed, nodes.values[leaf * nodes.width + c],
                 out + (column[j] * nodes.width + c) * size, size,
             )
 
@@ -168,7 +170,7 @@ def build(
     const double[::1] weights,
     const int64_t[::1] start,
     const uint64_t[:, ::1] words,
-    const double[::1] total,
+    const int64_t[::1] count,
     const double[:, ::1] gain,
     const double[:, ::1] loss,
     int64_t[::1] group_offsets,
@@ -179,7 +181,7 @@ def build(
     """Build the tables of one tree's groups, in the order of the walk.
 
     Groups are the topmost nodes with at most ``max_bits`` bits. With ``points`` the tables are
-    path-dependent, else those of the background sets ``start, words, total`` (see patterns.pyx).
+    path-dependent, else those of the background sets ``start, words, count`` (see patterns.pyx).
 
     group_offsets : where each group's table begins, and the end (groups + 1)
     group_columns : where each group's features begin in ``columns``, and the end
@@ -197,26 +199,29 @@ def build(
     cdef int64_t leaf_number = 0, group = 0, used = 0, n_columns = 0, first_column, d
     cdef int64_t most = 1
     cdef double* scratch = NULL
+    cdef int64_t* ranked = NULL
     cdef double* leaf_table
     cdef double* group_table
     cdef int64_t* group_features
     cdef int64_t* features
     cdef int64_t size
     cdef int64_t* bit = NULL
-    cdef uint16_t* leaf_pattern = NULL
+    cdef uint16_t* passed = NULL
     cdef double shares[64]
     cdef bint by_cover = points.shape[0] > 0
     for i in range(first, last):
         most = max(most, distinct[order[i]])
-    scratch = <double*>malloc(((most + 1) << most) * sizeof(double))
+    scratch = <double*>malloc(((most + 3) << most) * sizeof(double))
     bit = <int64_t*>malloc((last - first) * sizeof(int64_t))
-    leaf_pattern = <uint16_t*>malloc((<int64_t>1 << max_bits) * sizeof(uint16_t))
-    if scratch == NULL or bit == NULL or leaf_pattern == NULL:
+    passed = <uint16_t*>malloc((<int64_t>1 << max_bits) * sizeof(uint16_t))
+    ranked = <int64_t*>malloc(1 if by_cover else ((most + 1) << most) * sizeof(int64_t))
+    if scratch == NULL or bit == NULL or passed == NULL or ranked == NULL:
         free(scratch)
         free(bit)
-        free(leaf_pattern)
+        free(passed)
+        free(ranked)
         raise MemoryError("no memory for the tables of one tree")
-    leaf_table = scratch + (<int64_t>1 << most)
+    leaf_table = scratch + (<int64_t>3 << most)
     # Trees of a single leaf have neither columns nor entries.
     group_table = &table[0] if table.shape[0] else NULL
     group_features = &columns[0] if columns.shape[0] else NULL
@@ -274,14 +279,14 @@ def build(
                     )
                 else:
                     fill_by_background(
-                        &words[start[leaf_number], 0], &total[start[leaf_number]],
+                        &words[start[leaf_number], 0], &count[start[leaf_number]],
                         start[leaf_number + 1] - start[leaf_number], d, &gain[0, 0], &loss[0, 0],
-                        gain.shape[1], scratch, leaf_table,
+                        gain.shape[1], ranked, scratch, leaf_table,
                     )
                 leaf_number += 1
                 add_leaf(
                     nodes, paths, leaf, root, leaf_table, bit - first, n_bits,
-                    group_features + first_column, n_columns - first_column, leaf_pattern,
+                    group_features + first_column, n_columns - first_column, passed,
                     group_table,
                 )
             used += size
@@ -292,25 +297,8 @@ def build(
         group_columns[group] = n_columns
         free(scratch)
         free(bit)
-        free(leaf_pattern)
-
-
-cdef void decide(
-    const Nodes* nodes,
-    int64_t node,
-    const double* columns,
-    int64_t stride,
-    int64_t n,
-    uint16_t* out,
-) noexcept nogil:
-    cdef const double* x = columns + nodes.feature[node] * stride
-    cdef int64_t i
-    cdef double threshold = nodes.threshold[node]
-    if nodes.flags[node] & (CATEGORICAL | ZERO_IS_MISSING) or threshold != threshold:
-        for i in range(n):
-            out[i] = goes_left(nodes, node, x[i])
-    else:
-        compare_rows(x, threshold, nodes.flags[node] & DEFAULT_LEFT, out, n)
+        free(passed)
+        free(ranked)
 
 
 def explain(
@@ -332,46 +320,36 @@ def explain(
 ):
     """Add the values of some trees to ``out`` (rows by features by outputs).
 
-    ``first_group[i]`` numbers the first group of ``trees[i]``; ``max_bits`` is by tree.
+    ``first_group[i]`` numbers the first group of ``trees[i]`` and ``first_group[i + 1] - 1`` is the
+    end of its last one; ``max_bits`` is by tree.
     """
-    cdef const int64_t* order = paths.order
-    cdef const int64_t* parent = paths.parent
-    cdef const int64_t* previous = paths.previous
-    cdef const int64_t* slot = paths.slot
-    cdef const int64_t* depth = paths.depth
-    cdef const int64_t* distinct = paths.distinct
     cdef const Nodes* nodes = &forest.nodes
     cdef int64_t n_rows = out.shape[0]
     cdef int64_t n_features = out.shape[1]
     cdef int64_t n_outputs = out.shape[2]
-    cdef int64_t stride = columns.shape[1]
-    cdef int64_t first, n, t, tree, i, last, node, up, level, group, c, k, j, feature, inner, w
+    cdef int64_t first, n, t, tree, i, group, c, k, feature, w, size, offset
+    cdef int64_t n_groups = 1
     cdef int64_t most = min(n_rows_at_once, n_rows)
+    cdef uint16_t* scratch
     cdef uint16_t* pattern
-    cdef uint16_t* left
     cdef uint16_t* here
-    cdef uint16_t* above
-    cdef uint16_t* work
-    cdef uint16_t* outcome
     cdef double* sums
     cdef double* target
-    cdef const double* data
     if not n_rows or not n_features or not trees.shape[0]:
         return
-    pattern = <uint16_t*>calloc((2 * n_levels + 3) * most, sizeof(uint16_t))
+    for t in range(trees.shape[0]):
+        n_groups = max(n_groups, first_group[t + 1] - first_group[t])
+    scratch = <uint16_t*>malloc((2 * n_levels + n_groups) * most * sizeof(uint16_t))
     sums = <double*>malloc(n_features * n_outputs * most * sizeof(double))
-    if pattern == NULL or sums == NULL:
-        free(pattern)
+    if scratch == NULL or sums == NULL:
+        free(scratch)
         free(sums)
         raise MemoryError("no memory for the sums of one block of rows")
     with nogil:
-        left = pattern + n_levels * most
-        work = left + n_levels * most
-        outcome = work + 2 * most
+        pattern = scratch + 2 * n_levels * most
         first = 0
         while first < n_rows:
             n = min(most, n_rows - first)
-            data = &columns[0, first]
             for i in range(n):
                 target = &out[first + i, 0, 0]
                 for k in range(n_outputs):
@@ -381,51 +359,21 @@ def explain(
                         ]
             for t in range(trees.shape[0]):
                 tree = trees[t]
-                group = first_group[t]
-                i = nodes.tree_offsets[tree]
-                last = nodes.tree_offsets[tree + 1]
-                while i < last:
-                    node = order[i]
-                    level = depth[node]
-                    here = pattern + level * most
-                    if level:
-                        up = parent[node]
-                        above = here - most
-                        if previous[node] == -1:
-                            add_bit(
-                                above, left + (level - 1) * most, nodes.left[up] == node,
-                                <int>slot[node], here, n,
-                            )
-                        else:
-                            clear_bit(
-                                above, left + (level - 1) * most, nodes.left[up] == node,
-                                <int>slot[node], here, n,
-                            )
-                    if bits[node] > max_bits[tree]:
-                        decide(nodes, node, data, stride, n, left + level * most)
-                        i += 1
-                        continue
-                    inner = distinct[node]
-                    for j in range(i, i + subtree[node]):
-                        up = order[j]
-                        if nodes.feature[up] == LEAF:
-                            continue
-                        decide(nodes, up, data, stride, n, outcome)
-                        above = work + (inner & 1) * most
-                        add_bit(here, outcome, 1, <int>inner, above, n)
-                        here = above
-                        inner += 1
+                find_patterns(
+                    nodes, paths, &subtree[0], &bits[0], max_bits[tree], tree, &columns[0, first],
+                    columns.shape[1], n, most, scratch, pattern,
+                )
+                here = pattern
+                for group in range(first_group[t], first_group[t + 1] - 1):
+                    k = (group_columns[group + 1] - group_columns[group]) * nodes.width
+                    size = (group_offsets[group + 1] - group_offsets[group]) / max(k, 1)
+                    offset = group_offsets[group]
                     for c in range(group_columns[group], group_columns[group + 1]):
-                        feature = column_features[c]
                         for w in range(nodes.width):
-                            k = (nodes.tree_outputs[tree] + w) * n_features + feature
-                            j = (c - group_columns[group]) * nodes.width + w
-                            look_up(
-                                &table[group_offsets[group] + (j << bits[node])], here,
-                                sums + k * most, n,
-                            )
-                    group += 1
-                    i += subtree[node]
+                            k = (nodes.tree_outputs[tree] + w) * n_features + column_features[c]
+                            look_up(&table[offset], here, sums + k * most, n)
+                            offset += size
+                    here += most
             for i in range(n):
                 target = &out[first + i, 0, 0]
                 for k in range(n_outputs):
@@ -434,5 +382,5 @@ def explain(
                             (k * n_features + feature) * most + i
                         ]
             first += n
-        free(pattern)
+        free(scratch)
         free(sums)

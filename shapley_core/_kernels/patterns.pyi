@@ -8,12 +8,12 @@ def background(
     forest: Forest,
     tree: int,
     columns: NDArray[np.float64],
-    weight: NDArray[np.float64],
+    weight: NDArray[np.int64],
     paths: Paths,
     n_levels: int,
     start: NDArray[np.int64],
     words: NDArray[np.uint64],
-    total: NDArray[np.float64],
+    total: NDArray[np.int64],
 ) -> int: ...
 def interventional(
     forest: Forest,
@@ -26,7 +26,7 @@ def interventional(
     n_levels: int,
     start: NDArray[np.int64],
     words: NDArray[np.uint64],
-    total: NDArray[np.float64],
+    count: NDArray[np.int64],
     gain: NDArray[np.float64],
     loss: NDArray[np.float64],
     out: NDArray[np.float64],

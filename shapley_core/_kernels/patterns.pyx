@@ -8,12 +8,13 @@ its sets B once, the rows by their sets F, and groups meet groups: the backgroun
 Sets are words of 64 features; bit ``slot & 63`` of word ``slot >> 6``.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
 from .bits cimport count_bits, lowest_bit
-from .forest cimport LEAF, Forest, Nodes, goes_left
+from .forest cimport LEAF, Forest, Nodes
+from .group_patterns cimport decide
 from .paths cimport Paths, place_of
 
 
@@ -27,7 +28,7 @@ cdef struct Groups:
     int64_t n_rows
     int64_t n_words
     int32_t* group         # levels x rows
-    uint8_t* left          # levels x rows: which way they go
+    uint16_t* left         # levels x rows: which way they go
     int64_t* count         # levels: number of groups
     int64_t* capacity      # levels: of words
     uint64_t** words       # levels: groups x words
@@ -55,7 +56,7 @@ cdef int prepare(Groups* g, int64_t n_levels) except -1 nogil:
     g.n_renumbered = 0
     g.renumbered = NULL
     g.group = <int32_t*>calloc(n_levels * g.n_rows, sizeof(int32_t))
-    g.left = <uint8_t*>calloc(n_levels * g.n_rows, 1)
+    g.left = <uint16_t*>calloc(n_levels * g.n_rows, sizeof(uint16_t))
     g.count = <int64_t*>calloc(n_levels, sizeof(int64_t))
     g.capacity = <int64_t*>calloc(n_levels, sizeof(int64_t))
     g.words = <uint64_t**>calloc(n_levels, sizeof(uint64_t*))
@@ -87,20 +88,12 @@ cdef int grow(Groups* g, int64_t level, int64_t count) noexcept nogil:
     return 0
 
 
-cdef void decide(Groups* g, int64_t node, int64_t level) noexcept nogil:
-    cdef const double* x = g.columns + g.nodes.feature[node] * g.n_rows
-    cdef uint8_t* left = g.left + level * g.n_rows
-    cdef int64_t row
-    for row in range(g.n_rows):
-        left[row] = goes_left(g.nodes, node, x[row])
-
-
 cdef int refine(Groups* g, int64_t node, int64_t level) noexcept nogil:
     """Split the groups of the level above by the edge into ``node``; -1 without memory."""
     cdef const int32_t* above = g.group + (level - 1) * g.n_rows
-    cdef const uint8_t* left = g.left + (level - 1) * g.n_rows
+    cdef const uint16_t* left = g.left + (level - 1) * g.n_rows
     cdef int32_t* here = g.group + level * g.n_rows
-    cdef uint8_t side = g.nodes.left[g.parent[node]] == node
+    cdef uint16_t side = g.nodes.left[g.parent[node]] == node
     cdef int64_t word = g.slot[node] >> 6
     cdef uint64_t bit = <uint64_t>1 << (g.slot[node] & 63)
     cdef bint again = g.previous[node] != -1
@@ -134,18 +127,19 @@ def background(
     Forest forest,
     int64_t tree,
     const double[:, ::1] columns,
-    const double[::1] weight,
+    const int64_t[::1] weight,
     Paths paths,
     int64_t n_levels,
     int64_t[::1] start,
     uint64_t[:, ::1] words,
-    double[::1] total,
+    int64_t[::1] total,
 ):
     """Group the background at every leaf of a tree, in the order of the walk.
 
     ``start`` (leaves + 1) says where each leaf's groups begin in ``words`` (groups by words) and
-    ``total`` (groups: sums of row weights). Returns the number of groups; where that is more than
-    there was room for, the arrays hold only the first of them and the call must be repeated.
+    ``total`` (groups: sums of row weights; 1 each where ``weight`` is empty). Returns the number of
+    groups; where that is more than there was room for, the arrays hold only the first of them and
+    the call must be repeated.
     """
     cdef const int64_t* order = paths.order
     cdef const int64_t* parent = paths.parent
@@ -177,7 +171,10 @@ def background(
                     status = -1
                     break
                 if nodes.feature[node] != LEAF:
-                    decide(&g, node, level)
+                    decide(
+                        nodes, node, g.columns + nodes.feature[node] * g.n_rows,
+                        g.left + level * g.n_rows, g.n_rows,
+                    )
                     continue
                 start[leaf] = used
                 leaf += 1
@@ -186,10 +183,10 @@ def background(
                     memcpy(
                         &words[used, 0], g.words[level], size * g.n_words * sizeof(uint64_t)
                     )
-                    memset(&total[used], 0, size * sizeof(double))
+                    memset(&total[used], 0, size * sizeof(int64_t))
                     group = g.group + level * g.n_rows
                     for row in range(g.n_rows):
-                        total[used + group[row]] += weight[row]
+                        total[used + group[row]] += weight[row] if weight.shape[0] else 1
                 used += size
             start[leaf] = used
     finally:
@@ -202,7 +199,7 @@ def background(
 cdef void meet(
     const uint64_t* failed,
     const uint64_t* words,
-    const double* total,
+    const int64_t* count,
     int64_t n_groups,
     int64_t n_words,
     const double* gain,
@@ -228,8 +225,8 @@ cdef void meet(
             n_in += count_bits(words[j * n_words + k])
         if common:
             continue
-        lost += total[j] * loss[n_in * side + n_failed]
-        given = total[j] * gain[n_in * side + n_failed]
+        lost += count[j] * loss[n_in * side + n_failed]
+        given = count[j] * gain[n_in * side + n_failed]
         for k in range(n_words):
             word = words[j * n_words + k]
             while word:
@@ -240,6 +237,52 @@ cdef void meet(
         while word:
             out[64 * k + lowest_bit(word)] = lost
             word &= word - 1
+
+
+cdef void meet_few(
+    uint64_t failed,
+    const uint64_t* words,
+    const int64_t* count,
+    int64_t n_groups,
+    int64_t d,
+    const double* gain,
+    const double* loss,
+    int64_t side,
+    double* out,
+) noexcept nogil:
+    """Do the same where the path has at most 16 features, bit for bit as the tables do it.
+
+    That is by ``sizes[b]``, the weight of the sets of b features that pass, and ``without[j]``, the
+    same of those that do not hold the feature j: whole numbers, whose order of adding is free.
+    """
+    cdef int64_t sizes[17]
+    cdef int64_t holding[16][17]
+    cdef int64_t j, b, n_failed = count_bits(failed)
+    cdef int64_t n_in = d - n_failed
+    cdef uint64_t word
+    cdef double own = 0.0, lost = 0.0, below
+    memset(sizes, 0, sizeof(sizes))
+    memset(holding, 0, d * sizeof(holding[0]))
+    for j in range(n_groups):
+        if failed & words[j]:
+            continue
+        b = count_bits(words[j])
+        sizes[b] += count[j]
+        word = words[j]
+        while word:
+            holding[lowest_bit(word)][b] += count[j]
+            word &= word - 1
+    for b in range(n_in + 1):
+        own += <double>sizes[b] * gain[b * side + n_failed]
+        lost += <double>sizes[b] * loss[b * side + n_failed]
+    for j in range(d):
+        if failed >> j & 1:
+            out[j] = lost
+            continue
+        below = 0.0
+        for b in range(n_in):
+            below += <double>(sizes[b] - holding[j][b]) * gain[b * side + n_failed]
+        out[j] = own - below
 
 
 def interventional(
@@ -253,7 +296,7 @@ def interventional(
     int64_t n_levels,
     const int64_t[::1] start,
     const uint64_t[:, ::1] words,
-    const double[::1] total,
+    const int64_t[::1] count,
     const double[:, ::1] gain,
     const double[:, ::1] loss,
     double[:, :, ::1] out,
@@ -321,7 +364,10 @@ def interventional(
                     n_columns = 0
                     end = i + subtree[node]
                 if nodes.feature[node] != LEAF:
-                    decide(&g, node, level)
+                    decide(
+                        nodes, node, g.columns + nodes.feature[node] * g.n_rows,
+                        g.left + level * g.n_rows, g.n_rows,
+                    )
                     continue
                 players = distinct[node]
                 if i >= end:
@@ -341,11 +387,18 @@ def interventional(
                     room = g.count[level]
                 memset(shares, 0, g.count[level] * players * sizeof(double))
                 for j in range(g.count[level]):
-                    meet(
-                        g.words[level] + j * g.n_words, &words[start[leaf], 0],
-                        &total[start[leaf]], start[leaf + 1] - start[leaf], g.n_words,
-                        &gain[0, 0], &loss[0, 0], side, shares + j * players,
-                    )
+                    if max_bits:
+                        meet_few(
+                            g.words[level][j], &words[start[leaf], 0], &count[start[leaf]],
+                            start[leaf + 1] - start[leaf], players, &gain[0, 0], &loss[0, 0],
+                            side, shares + j * players,
+                        )
+                    else:
+                        meet(
+                            g.words[level] + j * g.n_words, &words[start[leaf], 0],
+                            &count[start[leaf]], start[leaf + 1] - start[leaf], g.n_words,
+                            &gain[0, 0], &loss[0, 0], side, shares + j * players,
+                        )
                 leaf += 1
                 for j in range(players):
                     c = place_of(group_feature, n_columns, feature[j])

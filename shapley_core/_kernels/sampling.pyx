@@ -1,8 +1,9 @@
-"""Coalitions drawn without replacement, in pairs with their complements.
+"""Coalitions drawn without replacement, singly or in pairs with their complements.
 
-A stratum is a size t <= n/2: the pairs (T, N∖T) with |T| = t; of size n/2 those whose T holds the
-last player, so that each pair is there once. A stratum's pairs come in a random order that depends
-on (seed, t) alone: more pairs of it begin with the same ones.
+A stratum of singles is a size t: all coalitions of t players. A stratum of pairs is a size
+t <= n/2: the pairs (T, N∖T) with |T| = t; of size n/2 those whose T holds the last player, so that
+each pair is there once. A stratum's draws come in a random order that depends on (seed, t) alone:
+more draws of it begin with the same ones.
 """
 
 from libc.stdint cimport int64_t, uint64_t
@@ -25,13 +26,13 @@ def uniform(uint64_t seed, uint64_t stream, double[::1] out):
             out[at] = random_double(&random)
 
 
-def paired(
+def strata(
     int64_t n_players, uint64_t seed, const int64_t[::1] sizes, const int64_t[::1] counts,
-    uint64_t[:, ::1] out,
+    int64_t step, uint64_t[:, ::1] out,
 ):
-    """For each stratum its first ``counts`` pairs; rows 2k and 2k + 1 are complements.
+    """For each stratum its first ``counts`` draws: pairs, in two rows, or singles (``step`` 1).
 
-    A count is at most the number of pairs in the stratum.
+    A count is at most what there is in the stratum.
     """
     cdef int64_t n_words = out.shape[1]
     cdef int64_t largest = 0
@@ -40,7 +41,7 @@ def paired(
     cdef uint64_t* table
     cdef int status = 0
     for stratum in range(sizes.shape[0]):
-        largest = max(largest, sizes[stratum])
+        largest = max(largest, min(sizes[stratum], n_players - sizes[stratum]))
         most = max(most, counts[stratum])
     # Binomials beyond those of the numbered strata are never asked for.
     depth = min(largest, 64)
@@ -54,15 +55,15 @@ def paired(
             if counts[stratum] == 0:
                 continue
             status = draw_stratum(
-                n_players, seed, sizes[stratum], counts[stratum], table, depth, n_words,
+                n_players, seed, sizes[stratum], counts[stratum], step, table, depth, n_words,
                 &out[row, 0]
             )
             if status:
                 break
-            row += 2 * counts[stratum]
+            row += step * counts[stratum]
     free(table)
     if status:
-        raise MemoryError(f"no room to draw {most} pairs of coalitions")
+        raise MemoryError(f"no room to draw {most} coalitions")
 
 
 cdef void fill_binomials(uint64_t* table, int64_t n, int64_t depth) noexcept nogil:
@@ -80,14 +81,17 @@ cdef void fill_binomials(uint64_t* table, int64_t n, int64_t depth) noexcept nog
 
 
 cdef int draw_stratum(
-    int64_t n, uint64_t seed, int64_t size, int64_t count, const uint64_t* table, int64_t depth,
-    int64_t n_words, uint64_t* out,
+    int64_t n, uint64_t seed, int64_t size, int64_t count, int64_t step, const uint64_t* table,
+    int64_t depth, int64_t n_words, uint64_t* out,
 ) noexcept nogil:
-    """The first ``count`` pairs of one stratum."""
-    cdef bint middle = 2 * size == n
-    # Of the middle size, the last player is in T: choose the others.
+    """The first ``count`` draws of one stratum."""
+    cdef bint middle = step == 2 and 2 * size == n
+    # Of a large coalition, the players that are out are drawn.
+    cdef bint inverted = 2 * size > n
+    # Of pairs of the middle size, the last player is in T: choose the others.
     cdef int64_t free_players = n - middle
-    cdef int64_t chosen = size - middle
+    cdef int64_t chosen = n - size if inverted else size - middle
+    cdef int64_t stride = step * n_words
     cdef uint64_t population = NUMBERED
     cdef uint64_t* ranks
     cdef int64_t k
@@ -95,7 +99,7 @@ cdef int draw_stratum(
     if chosen <= depth:
         population = table[chosen * (n + 1) + free_players]
     if population >= NUMBERED:
-        status = draw_distinct(n, seed, size, count, free_players, chosen, n_words, out)
+        status = draw_distinct(n, seed, size, count, free_players, chosen, n_words, stride, out)
     else:
         ranks = <uint64_t*>malloc(sizeof(uint64_t) * count)
         if ranks == NULL:
@@ -107,25 +111,30 @@ cdef int draw_stratum(
             status = draw_ranks(seed, size, population, count, ranks)
         if not status:
             for k in range(count):
-                unrank(ranks[k], free_players, chosen, table, n + 1, n_words, &out[2 * k * n_words])
+                unrank(ranks[k], free_players, chosen, table, n + 1, n_words, out + k * stride)
         free(ranks)
     if status:
         return status
     for k in range(count):
-        complete_pair(n, middle, n_words, &out[2 * k * n_words])
+        if middle:
+            out[k * stride + ((n - 1) >> 6)] |= <uint64_t>1 << ((n - 1) & 63)
+        if inverted:
+            complement(n, n_words, out + k * stride, out + k * stride)
+        if step == 2:
+            complement(n, n_words, out + k * stride, out + k * stride + n_words)
     return 0
 
 
-cdef void complete_pair(int64_t n, bint middle, int64_t n_words, uint64_t* pair) noexcept nogil:
-    """The last player into T where it must be, and N∖T behind T."""
+cdef void complement(
+    int64_t n, int64_t n_words, const uint64_t* words, uint64_t* out
+) noexcept nogil:
+    """The players that are out."""
     cdef int64_t w
     cdef uint64_t full = ~(<uint64_t>0)
-    if middle:
-        pair[(n - 1) >> 6] |= <uint64_t>1 << ((n - 1) & 63)
     for w in range(n_words):
-        pair[n_words + w] = ~pair[w]
+        out[w] = ~words[w]
     if n & 63:
-        pair[2 * n_words - 1] &= full >> (64 - (n & 63))
+        out[n_words - 1] &= full >> (64 - (n & 63))
 
 
 cdef void unrank(
@@ -195,9 +204,9 @@ cdef inline uint64_t find(const uint64_t* keys, uint64_t mask, uint64_t key) noe
 
 cdef int draw_distinct(
     int64_t n, uint64_t seed, int64_t size, int64_t count, int64_t free_players, int64_t chosen,
-    int64_t n_words, uint64_t* out,
+    int64_t n_words, int64_t stride, uint64_t* out,
 ) noexcept nogil:
-    """Random coalitions, each as a first of a pair; one that was drawn before is drawn again."""
+    """Random coalitions, ``stride`` apart; one that was drawn before is drawn again."""
     cdef Random random
     cdef uint64_t mask = 1
     cdef int64_t* slots
@@ -213,7 +222,7 @@ cdef int draw_distinct(
     mask -= 1
     random_start(&random, seed, size)
     while k < count:
-        row = &out[2 * k * n_words]
+        row = out + k * stride
         for w in range(n_words):
             row[w] = 0
         # Floyd's algorithm: as many draws as players (Bentley and Floyd 1987).
@@ -222,7 +231,7 @@ cdef int draw_distinct(
             if row[player >> 6] >> (player & 63) & 1:
                 player = j
             row[player >> 6] |= <uint64_t>1 << (player & 63)
-        k += insert(row, n_words, k, out, 2 * n_words, slots, mask)
+        k += insert(row, n_words, k, out, stride, slots, mask)
     free(slots)
     return 0
 

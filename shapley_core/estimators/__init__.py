@@ -5,17 +5,29 @@
 
 from . import stopping
 from .api import estimate, estimate_batch
+from .auto import Auto
 from .base import Design, Estimates, Estimator, Task
 from .batch import BatchEstimates
+from .fourier import FourierRegression
+from .gaussian import GaussianProcess
+from .owen import Owen
+from .permutation import Permutation
 from .registry import get, names, register
 from .regression import KernelRegression
+from .reuse import SampleReuse
 
 __all__ = [
+    "Auto",
     "BatchEstimates",
     "Design",
     "Estimates",
     "Estimator",
+    "FourierRegression",
+    "GaussianProcess",
     "KernelRegression",
+    "Owen",
+    "Permutation",
+    "SampleReuse",
     "Task",
     "estimate",
     "estimate_batch",

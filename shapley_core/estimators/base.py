@@ -70,11 +70,14 @@ class Estimates:
         Values beside ``task.interactions``, and their standard errors.
     constant : float64 array of shape (n_games,), optional
         The constant term of an index that has one (FBII, Fourier), of the game less v(∅).
+    estimator : str, optional
+        Who gave the values, where it is not the estimator itself.
     """
 
     values: Matrix
     std_error: Matrix
     constant: NDArray[np.float64] | None = None
+    estimator: str | None = None
 
 
 class Estimator(ABC):
@@ -312,6 +315,7 @@ class Estimator(ABC):
             n_players=task.n_players,
             n_evaluations=evaluator.n_evaluations,
             is_exact=False,
+            estimator=found.estimator or type(self).__name__,
         )
 
 

@@ -29,6 +29,8 @@ class BatchEstimates:
         Coalitions evaluated; one evaluation serves all games.
     is_exact : bool
         Whether all coalitions were evaluated.
+    estimator : str
+        Name of the estimator that gave the values: what "auto" chose.
     """
 
     values: NDArray[np.float64]
@@ -41,6 +43,7 @@ class BatchEstimates:
     n_evaluations: int
     is_exact: bool
     player_names: tuple[str, ...] | None = None
+    estimator: str | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -66,4 +69,5 @@ class BatchEstimates:
             std_error=self.std_error[game],
             n_evaluations=self.n_evaluations,
             is_exact=self.is_exact,
+            estimator=self.estimator,
         )

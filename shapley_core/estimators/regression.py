@@ -1,4 +1,4 @@
-"""Kernel regression: values as the best fit of a simple game to the sampled worths."""
+"""Kernel regression: values as the best fit of a game without high interactions."""
 
 from dataclasses import dataclass
 
@@ -6,159 +6,186 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import coalitions as sets
-from .._kernels import normal as kernels
 from ..errors import InputError
 from ..indices import IndexSpec
-from ..threads import row_blocks
+from ..memory import check_memory, human_count
 from .base import Design, Estimates, Estimator, Task
+from .laws import kernel_law, leverage_law, log_kernel
 from .pairs import PairedDesign, paired_design
+from .parity import ParityFit, readout, terms_of_parity
 from .registry import register
 
 Matrix = NDArray[np.float64]
 
-# Pairs looked at together, when their residuals are computed.
-_BLOCK = 4096
+# The indices of the best fit under the Shapley kernel, and under equal weights.
+_SHAPLEY = ("SV", "FSII", "kADD-SHAP")
+_BANZHAF = ("BV", "BII", "FBII", "Fourier")
+# Rows beyond the free coefficients, of which the error is seen; with fewer it is seen badly.
+_SPARE_ROWS = 3
 
 
 @register
 @dataclass(frozen=True)
 class KernelRegression(Estimator):
-    """Shapley values by weighted least squares on pairs of coalitions.
+    """Values by weighted least squares on pairs of coalitions.
 
-    The Shapley values are the φ with Σφ = v(N) - v(∅) that minimise
-    Σ_T (v(T) - v(∅) - Σ_{i ∈ T} φ_i)² / (C(n, t) t (n - t)) over all coalitions (Charnes et al.
-    1988; Lundberg and Lee 2017). Here the sum is over a sample, each coalition weighted by the
-    inverse of the probability that it is in. Coalitions come in pairs with their complements; of
-    a pair only (v(T) - v(N∖T)) / 2 matters, so the regression has a row a pair. Efficiency is
+    The game f without interactions of more than k players that minimises
+    Σ_T w(T) (v(T) - f(T))² has the faithful interaction indices of order k of v as its Moebius
+    coefficients (Tsai, Yeh and Ravikumar 2023). With w(T) = 1 / (C(n, t) t (n - t)) and
+    f(∅) = v(∅), f(N) = v(N) these are FSII, of order 1 the Shapley values (Charnes et al. 1988;
+    Lundberg and Lee 2017), and kADD-SHAP is the SII of f; with w = 1 they are FBII, and BV and BII
+    are those of f. Here the sum is over a sample of coalitions in pairs with their complements,
+    each weighted by the inverse of the probability that it is in. f is written in parities, so the
+    fit falls into one of half differences and one of half sums, with a row a pair. Efficiency is
     not a heavy row but a projection: it holds to rounding.
 
     Parameters
     ----------
     sampling : "leverage" or "kernel"
-        The law of sizes: all sizes equally, which are the leverage scores of the regression
-        (Musco and Witter 2025), or in proportion to 1 / (t (n - t)).
+        The law of sizes: as their leverage scores in the regression, which for order 1 are all
+        the same (Musco and Witter 2025), or as the weights w.
+    degree : int, optional
+        The most players of an interaction of f, by default the order. A larger one fits the game
+        better but takes a larger budget; the values are the same in the limit.
 
     Notes
     -----
-    Standard errors are of the linearised estimate under the sampling design: strata, without
-    replacement, residuals corrected for the leverage of their row.
+    Standard errors are of the linearised estimate under the sampling design: strata of sizes,
+    without replacement, residuals corrected for the leverage of their row. A value that the
+    sample does not determine has the standard error inf.
     """
 
     sampling: str = "leverage"
+    degree: int | None = None
 
     def __post_init__(self) -> None:
         if self.sampling not in ("leverage", "kernel"):
             raise InputError(f'sampling must be "leverage" or "kernel", not {self.sampling!r}')
+        if self.degree is not None and sets.check_integer(self.degree, "degree") < 1:
+            raise InputError(f"degree must be at least 1, not {self.degree}")
 
     def _supports(self, spec: IndexSpec, order: int) -> bool:
-        return spec.name == "SV"
+        return spec.name in _SHAPLEY + _BANZHAF
+
+    def _degree(self, n_players: int, order: int) -> int:
+        return min(n_players, order if self.degree is None else max(order, self.degree))
 
     def _least_budget(self, n_players: int, spec: IndexSpec, order: int) -> int:
-        # A row more than the n - 1 values that are free: without one there is no error to see.
-        return 2 + 2 * n_players
+        degree = self._degree(n_players, order)
+        fixed = spec.name in _SHAPLEY
+        counts = [
+            sum(sets.n_interactions(n_players, size, size) for size in range(parity, degree + 1, 2))
+            for parity in ((1,) if degree == 1 and fixed else (0, 1))
+        ]
+        return 2 + 2 * (max(counts) - fixed + _SPARE_ROWS)
 
     def _design(self, task: Task) -> PairedDesign:
-        sizes = np.arange(1, task.n_players // 2 + 1)
+        degree = self._degree(task.n_players, task.order)
+        banzhaf = task.spec.name in _BANZHAF
         if self.sampling == "leverage":
-            return paired_design(task, np.zeros(len(sizes)))
-        return paired_design(task, -np.log(sizes * (task.n_players - sizes.astype(float))))
+            return paired_design(task, leverage_law(task.n_players, degree, banzhaf))
+        return paired_design(task, kernel_law(task.n_players, banzhaf))
 
     def _solve(self, task: Task, design: Design, worths: Matrix) -> Estimates:
         assert isinstance(design, PairedDesign)
-        n = task.n_players
-        shares = np.repeat(worths[1:2] / n, n, axis=0)
-        if n == 1:
-            return Estimates(shares.T, np.zeros_like(shares.T))
-        pairs = _Pairs(n, design)
-        targets = (worths[2::2] - worths[3::2]) / 2
-        # What an equal share of v(N) explains of (v(T) - v(N∖T)) / 2.
-        targets += (n / 2 - pairs.size_of_row)[:, None] * shares[:1]
-        inverse, lost = pairs.inverse()
-        values = inverse @ pairs.projected(targets)
-        error = pairs.std_error(inverse, values, targets)
-        error[lost] = np.inf
-        return Estimates((shares + values).T, error.T)
+        n, degree = task.n_players, self._degree(task.n_players, task.order)
+        banzhaf = task.spec.name in _BANZHAF
+        words, counts, weights = design.words, design.counts, _weights(n, design, banzhaf)
+        if banzhaf:
+            # Here the empty and the full coalition are a pair like the others.
+            counts, weights = np.append(1, counts), np.append(2.0 * 2.0**-n, weights)
+        else:
+            words = words[2:]
+        rows = worths if banzhaf else worths[2:]
+        targets = [(rows[::2] + rows[1::2]) / 2, (rows[::2] - rows[1::2]) / 2]
+        ends = [worths[1] / 2, -worths[1] / 2]
+        parts = []
+        for parity in (0, 1):
+            terms = terms_of_parity(n, degree, parity)
+            _check_size(len(terms), n, degree)
+            weight = readout(terms, task.spec, n, task.order)
+            if weight.any():
+                fit = ParityFit(words, 2, counts, weights, terms, not banzhaf)
+                total = None if banzhaf else ends[parity]
+                parts.append(_Part(fit, weight, targets[parity], total))
+        values = np.sum([part.values for part in parts], axis=0)
+        error = _std_error(parts, design, counts)
+        for part in parts:
+            error[part.fit.lost @ (part.readout != 0.0)] = np.inf
+        constant = values[0] if task.spec.has_constant else None
+        return Estimates(values[1:].T, error[1:].T, constant)
 
 
-class _Pairs:
-    """The regression of (v(T) - v(N∖T)) / 2 on the players of T, each +1/2 or -1/2."""
+class _Part:
+    """The fit of the odd, or of the even, half of the worths."""
 
-    def __init__(self, n_players: int, design: PairedDesign) -> None:
-        self.n = n_players
-        self.design = design
-        self.words = design.words[2:]
-        t = design.sizes.astype(np.float64)
-        self.size_of_row = np.repeat(t, design.counts)
-        # 1 / (C(n, t) t (n - t)) over the probability to be in, without the binomials; twice,
-        # for both of a pair, but where C(n, t) counts each pair twice.
-        both = np.where(2 * design.sizes == n_players, 1.0, 2.0)
-        with np.errstate(divide="ignore"):
-            weights = both / (t * (n_players - t)) / design.expected
-        self.weights = np.where(design.counts > 0, weights, 0.0)
-        self.weight_of_row = np.repeat(self.weights, design.counts)
+    def __init__(self, fit: ParityFit, readout: Matrix, targets: Matrix, total: Matrix | None):
+        self.fit = fit
+        self.readout = readout
+        self.targets = targets
+        self.coefficients = fit.coefficients(targets, total)
+        self.values = readout.T @ self.coefficients
+        self._inverse_readout = fit.inverse @ readout
 
-    def projected(self, targets: Matrix) -> Matrix:
-        """Σ weight x y over the rows, shape (n, n_games), less its mean over the players."""
-        weighted = self.weight_of_row[:, None] * targets
-        sums = np.zeros((self.n, targets.shape[1]))
-        kernels.player_sums(self.words, 2, weighted, sums)
-        # The -1/2 of every player is the same, so the mean takes it away.
-        sums -= sums.mean(axis=0)
-        return sums
+    def block(self, start: int, stop: int) -> tuple[Matrix, Matrix]:
+        """What each row's residual does to the values, and the residuals, of some rows.
 
-    def inverse(self) -> tuple[Matrix, NDArray[np.bool_]]:
-        """Pseudo-inverse of the normal matrix on the values that sum to 0; players not determined.
-
-        With all coalitions the matrix is the projection itself, over n.
+        The residuals are what they would be if the row had not been there.
         """
-        n = self.n
-        gram = np.zeros((n, n))
-        kernels.common_players(self.words, 2, self.design.counts, self.weights, gram)
-        gram += np.tril(gram, -1).T
-        # Projected on both sides, as the ±1/2 would be: constants drop out.
-        gram -= gram.mean(axis=0)
-        gram -= gram.mean(axis=1)[:, None]
-        scale = np.trace(gram) / n
-        if scale == 0.0:
-            return np.zeros((n, n)), np.ones(n, dtype=bool)
-        try:
-            # The sum of the values is known: give it the size of the rest, and take it off again.
-            factor = np.linalg.cholesky(gram + scale / n)
-            if factor.diagonal().min() ** 2 > 1e-8 * scale:
-                return np.linalg.inv(gram + scale / n) - 1.0 / (n * scale), np.zeros(n, dtype=bool)
-        except np.linalg.LinAlgError:
-            pass
-        values, vectors = np.linalg.eigh(gram)
-        kept = values > 1e-10 * scale
-        vectors, lost = vectors[:, kept], vectors[:, ~kept]
-        # One direction is always lost, (1, ..., 1): it is the sum, which is known.
-        away = 1.0 - (vectors**2).sum(axis=1) - 1.0 / n
-        assert lost.shape[1] >= 1
-        return (vectors / values[kept]) @ vectors.T, away > 1e-8
+        rows = self.fit.parities(start, stop)
+        weights = self.fit.weights[start:stop, None]
+        residuals = self.targets[start:stop] - rows @ self.coefficients
+        residuals /= np.maximum(1.0 - self.fit.leverage(rows, start), 1e-9)[:, None]
+        return weights * (rows @ self._inverse_readout), residuals
 
-    def std_error(self, inverse: Matrix, values: Matrix, targets: Matrix) -> Matrix:
-        """Standard errors, shape (n, n_games), from the residuals within each stratum."""
-        missing = self.design.missing
-        variance, total, squares = (np.zeros_like(values) for _ in range(3))
-        ends = np.cumsum(self.design.counts)
-        for start, stop in row_blocks(int(ends[-1]), _BLOCK):
-            rows = sets.unpack(self.words[2 * start : 2 * stop : 2], self.n) - 0.5
-            influence = self.weight_of_row[start:stop, None] * (rows @ inverse)
-            leverage = np.minimum((influence * rows).sum(axis=1), 1 - 1e-9)
-            residuals = targets[start:stop] - rows @ values
-            residuals /= (1.0 - leverage)[:, None]
-            first, last = np.searchsorted(ends, [start, stop - 1], side="right").tolist()
-            for at in range(first, last + 1):
-                count = int(self.design.counts[at])
-                if count == 0 or self.design.complete[at]:
-                    continue
-                here = slice(max(int(ends[at]) - count, start) - start, int(ends[at]) - start)
-                squares += (influence[here] ** 2).T @ residuals[here] ** 2
-                total += influence[here].T @ residuals[here]
-                if ends[at] > stop:
-                    continue
-                if count > 1:
-                    squares = (squares - total**2 / count) * (count / (count - 1))
-                variance += missing[at] * squares
-                total, squares = np.zeros_like(values), np.zeros_like(values)
-        return np.sqrt(np.maximum(variance, 0.0))
+
+def _std_error(parts: list[_Part], design: PairedDesign, counts: NDArray[np.int64]) -> Matrix:
+    """Standard errors, shape (1 + n_interactions, n_games), from residuals within each stratum."""
+    # A pair of the empty and the full coalition, if there is one, is sure.
+    missing = np.append(np.zeros(len(counts) - len(design.counts)), design.missing)
+    ends = np.cumsum(counts)
+    variance, total, squares = (np.zeros_like(parts[0].values) for _ in range(3))
+    step = min(part.fit.block_rows for part in parts)
+    for start in range(0, int(counts.sum()), step):
+        stop = min(start + step, int(ends[-1]))
+        first, last = np.searchsorted(ends, [start, stop - 1], side="right").tolist()
+        if not missing[first : last + 1].any():
+            continue
+        blocks = [part.block(start, stop) for part in parts]
+        for at in range(first, last + 1):
+            if missing[at] == 0.0 or counts[at] == 0:
+                continue
+            here = slice(max(int(ends[at] - counts[at]), start) - start, int(ends[at]) - start)
+            some = [(influence[here], residuals[here]) for influence, residuals in blocks]
+            for k, (influence, residuals) in enumerate(some):
+                total += influence.T @ residuals
+                squares += (influence**2).T @ residuals**2
+                for other, its in some[:k]:
+                    squares += 2 * (influence * other).T @ (residuals * its)
+            if ends[at] > stop:
+                continue
+            if counts[at] > 1:
+                squares = (squares - total**2 / counts[at]) * (counts[at] / (counts[at] - 1))
+            variance += missing[at] * squares
+            total, squares = np.zeros_like(total), np.zeros_like(squares)
+    error: Matrix = np.sqrt(np.maximum(variance, 0.0))
+    return error
+
+
+def _weights(n_players: int, design: PairedDesign, banzhaf: bool) -> Matrix:
+    """The weight of each stratum's pairs: the kernel, over the probability that they are in."""
+    both = np.log(np.where(2 * design.sizes == n_players, 1.0, 2.0))
+    # Number of coalitions times kernel over the number of those that are in.
+    log_total = np.array([log_kernel(n_players, t, banzhaf) for t in design.sizes.tolist()])
+    with np.errstate(divide="ignore"):
+        weights = np.exp(log_total + both - np.log(design.expected))
+    return np.where(design.counts > 0, weights, 0.0)
+
+
+def _check_size(n_terms: int, n_players: int, degree: int) -> None:
+    check_memory(
+        6 * 8 * n_terms**2,
+        f"a regression on {human_count(n_terms)} interactions of up to {degree} of {n_players} "
+        "players",
+        "Ask for a lower order or degree, or use another estimator",
+    )

@@ -1,5 +1,6 @@
 """Shapley values, and any other index of any order, of tree models."""
 
+import os
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -13,9 +14,12 @@ from ..explanation import Explanation
 from ..indices import IndexSpec
 from ..memory import check_memory
 from ..players import Groups, Players
+from ..runs import is_file
+from ..runs.hashing import hash_of, hash_of_table
 from ..tables import Table, as_table
 from ..threads import resolve_threads, row_blocks, run_blocks
 from ..top import TopExplanation
+from ..trees.background import BackgroundRows, whole_weights
 from ..trees.engines import Interventional, PathDependent, Stage
 from ..trees.ensemble import TreeEnsemble
 from ..trees.interactions import Interactions
@@ -23,6 +27,7 @@ from ..trees.paths import Paths
 from ..trees.readers import read_model, reader_of
 from .additivity import check_additivity
 from .interactions import Plan, compute
+from .long_runs import row_source, run_trees
 
 Check = Literal["model", "trees"] | None
 
@@ -92,14 +97,14 @@ class TreeExplainer:
         self.players = Players.of(groups, self.ensemble.n_features, names)
         paths = Paths.of(self.ensemble, self.players)
         self._engine: PathDependent | Interventional
+        self._background_hash: str | None = None
         if background is None:
             if weights is not None:
                 raise InputError("weights are those of a background, but no background was given")
             self._engine = PathDependent(paths)
         else:
-            columns, weight = self._read_background(background, weights)
-            expected = self._mean_prediction(columns, weight, threads)
-            self._engine = Interventional(paths, columns, weight, expected, threads)
+            rows = self._read_background(background, weights)
+            self._engine = Interventional(paths, rows, threads)
         self._expected = self._engine.expected
         self._expected.setflags(write=False)
         self._plan: Plan | None = None
@@ -138,6 +143,8 @@ class TreeExplainer:
         progress: Callable[[int, int], object] | None = None,
         check: Check = "model",
         base_margin: ArrayLike | None = None,
+        out: str | os.PathLike[str] | None = None,
+        chunk_rows: int | None = None,
     ) -> Any:
         """Explain every row of a table.
 
@@ -145,7 +152,8 @@ class TreeExplainer:
         ----------
         X : table of rows by features
             numpy array of any layout, pandas, polars or pyarrow table (columns are aligned by
-            name), or scipy sparse matrix.
+            name), or scipy sparse matrix. With ``out`` also what `shapley_core.TableFile` takes:
+            a CSV or Parquet file, a directory or a list of Parquet files, of any size.
         index : str or IndexSpec
             "SV", the Shapley value, or any other index; ``shapley_core.indices.names()`` lists
             them.
@@ -162,10 +170,15 @@ class TreeExplainer:
             trees as read, where there is only a file), of the trees, or are not checked.
         base_margin : float array (n_rows,) or (n_rows, n_outputs), optional
             Raw margins that rows start from in place of the model's own base score.
+        out : path, optional
+            A directory to write the values to, one Parquet file for each chunk of rows; where an
+            earlier run stopped, the same call goes on. See docs/long-runs.md.
+        chunk_rows : int, optional
+            Rows of a chunk; by default as many as make 64 MiB of values, at most 262,144.
 
         Returns
         -------
-        Explanation
+        Explanation, or with ``out`` StoredExplanation
             values : float64 (n_rows, n_features), or (n_rows, n_features, n_outputs); with groups
             a column for each player instead. At order 2 and above one column for each of
             ``interactions``: all single features, and the sets of features that lie on a common
@@ -192,6 +205,24 @@ class TreeExplainer:
         if check not in ("model", "trees", None):
             raise InputError(f"check must be 'model', 'trees' or None, not {check!r}")
         threads = resolve_threads(n_threads)
+        if out is not None:
+            if top is not None:
+                raise InputError("top and out do not go together; leave one of them out")
+            return run_trees(
+                self,
+                row_source(X, self.ensemble, lambda rows: self._table(rows, "X")),
+                out,
+                settings={**self._identity(), "index": spec.name},
+                chunk_rows=chunk_rows,
+                progress=progress,
+                base_margin=base_margin,
+                index=spec,
+                order=order,
+                check=check,
+                n_threads=n_threads,
+            )
+        if is_file(X) or chunk_rows is not None:
+            raise InputError("rows of files, and chunk_rows, need out: a directory for the values")
         table = self._table(X, "X")
         margin = self._margin(base_margin, table.n_rows)
         base = np.broadcast_to(self._expected, (table.n_rows, self.ensemble.n_outputs))
@@ -286,6 +317,15 @@ class TreeExplainer:
             )
         return TopExplanation(values, places[:, :, 0] if single else places, base, **described)
 
+    def _identity(self) -> dict[str, Any]:
+        """Return what the values depend on, for the manifest of a long run."""
+        return {
+            "explainer": "TreeExplainer",
+            "model": hash_of(self.ensemble),
+            "background": self._background_hash,
+            "groups": self.players.members if self.players.grouped else None,
+        }
+
     def _table(self, X: Any, what: str) -> Table:
         ensemble = self.ensemble
         return as_table(
@@ -299,9 +339,7 @@ class TreeExplainer:
             what=what,
         )
 
-    def _read_background(
-        self, background: Any, weights: ArrayLike | None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _read_background(self, background: Any, weights: ArrayLike | None) -> BackgroundRows:
         table = self._table(background, "background")
         n_rows = table.n_rows
         if n_rows == 0:
@@ -314,27 +352,13 @@ class TreeExplainer:
             )
         if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.sum() > 0):
             raise InputError("weights must be finite, not negative, and not all zero")
-        columns = np.empty((self.ensemble.n_features, n_rows))
-        for start, stop in row_blocks(n_rows, self.ensemble.block_rows):
-            columns[:, start:stop] = self.ensemble.columns(table.block(start, stop))
-        # Equal weights become whole numbers, whose sums are exact for backgrounds of any size.
-        return columns, weight / weight.max()
 
-    def _mean_prediction(
-        self, columns: NDArray[np.float64], weight: NDArray[np.float64], threads: int
-    ) -> NDArray[np.float64]:
-        """Weighted mean over the background of the trees' own leaves."""
-        blocks = row_blocks(columns.shape[1], self.ensemble.block_rows)
-        sums = np.zeros((len(blocks), self.ensemble.n_outputs))
+        self._background_hash = hash_of(hash_of_table(table), weight)
 
-        def work(number: int) -> None:
-            start, stop = blocks[number]
-            part = np.ascontiguousarray(columns[:, start:stop])
-            sums[number] = weight[start:stop] @ self.ensemble.sum_leaves(part)
+        def read(start: int, stop: int) -> NDArray[np.float64]:
+            return self.ensemble.columns(table.block(start, stop))
 
-        run_blocks(work, range(len(blocks)), threads)
-        mean: NDArray[np.float64] = self.ensemble.base + sums.sum(axis=0) / weight.sum()
-        return mean
+        return BackgroundRows(n_rows, whole_weights(weight), read, self.ensemble.block_rows)
 
     def _margin(self, given: ArrayLike | None, n_rows: int) -> NDArray[np.float64] | None:
         if given is None:

@@ -1,19 +1,25 @@
 """The interventional game of trees: a row that misses a feature takes it from the background."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._kernels import pattern_counts
 from .._kernels import patterns as kernel
-from ..threads import run_blocks
+from ..threads import row_blocks, run_blocks
 from .ensemble import LEAF
-from .paths import Paths
+from .lookup import Groups
 
 KEPT_BYTES = 1 << 30
-# Trees found together; fixed, so that what is kept does not depend on the number of threads.
+# Counts of the trees that are counted together, and how many other trees are searched together;
+# fixed, so that what is kept does not depend on the number of threads.
+COUNTS_BYTES = 1 << 27
 STEP = 8
+# Rows are read so many blocks at a time, and counted so many bytes of patterns at a time.
+BLOCKS = 4
+PATTERN_BYTES = 1 << 17
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,57 +30,130 @@ class TreePatterns:
     ----------
     tree : int
     start : int64 (n_leaves + 1,)
-        Where each leaf's groups begin, leaves in the order of the walk.
-    words : uint64 (n_groups, n_words)
+        Where each leaf's sets begin, leaves in the order of the walk.
+    words : uint64 (n_sets, n_words)
         The sets; bit ``slot & 63`` of word ``slot >> 6``.
-    total : float64 (n_groups,)
-        Background weight of each group; sums to one at each leaf.
+    count : int64 (n_sets,)
+        Background weight of each set; sums to ``whole`` at each leaf.
+    whole : int
     """
 
     tree: int
     start: NDArray[np.int64]
     words: NDArray[np.uint64]
-    total: NDArray[np.float64]
+    count: NDArray[np.int64]
+    whole: int
+
+    @property
+    def total(self) -> NDArray[np.float64]:
+        """Share of the background of each set; sums to one at each leaf."""
+        return self.count / self.whole
 
     @property
     def nbytes(self) -> int:
         """Memory taken."""
-        return self.start.nbytes + self.words.nbytes + self.total.nbytes
+        return self.start.nbytes + self.words.nbytes + self.count.nbytes
+
+
+@dataclass(frozen=True)
+class BackgroundRows:
+    """The rows of a background, read some at a time.
+
+    Parameters
+    ----------
+    n_rows : int
+    weight : int64 (n_rows,), or (0,) where all weigh 1
+        Whole numbers, so that they add up to the same in any order.
+    read : callable of (start, stop)
+        Those rows as `TreeEnsemble.columns` prepares them.
+    block_rows : int
+        How many to read at a time.
+    """
+
+    n_rows: int
+    weight: NDArray[np.int64]
+    read: Callable[[int, int], NDArray[np.float64]]
+    block_rows: int
+
+    @property
+    def whole(self) -> int:
+        """Sum of the weights."""
+        return int(self.weight.sum()) if len(self.weight) else self.n_rows
+
+    def columns(self, start: int, stop: int, n_threads: int) -> NDArray[np.float64]:
+        """Read rows on several threads: float64 (n_features, stop - start)."""
+        blocks = row_blocks(stop - start, self.block_rows)
+        first = self.read(start + blocks[0][0], start + blocks[0][1])
+        if len(blocks) == 1:
+            return first
+        columns = np.empty((len(first), stop - start))
+        columns[:, : first.shape[1]] = first
+
+        def work(block: tuple[int, int]) -> None:
+            columns[:, block[0] : block[1]] = self.read(start + block[0], start + block[1])
+
+        run_blocks(work, blocks[1:], n_threads)
+        return columns
+
+
+def whole_weights(weight: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Turn weights into whole numbers: empty if they are all equal.
+
+    Weights are scaled by a power of two, so that their sum is between 2^61 and 2^62: those above
+    2^-8 of it are kept exactly, the others to 2^-62 of it.
+    """
+    if (weight == weight[0]).all():
+        return np.empty(0, np.int64)
+    relative = np.ldexp(weight, -int(np.frexp(weight.max())[1]))
+    exponent = int(np.frexp(relative.sum())[1])
+    whole: NDArray[np.float64] = np.rint(np.ldexp(relative, 62 - exponent))
+    return whole.astype(np.int64)
 
 
 class Background:
     """A background table as the trees see it.
 
     Its patterns are found once and kept up to ``KEPT_BYTES``; what is beyond is found again in
-    each call, a gigabyte at a time, from the columns.
+    each call, a gigabyte at a time, from the columns. Of trees with tables they are counted group
+    by group, in a time that is that of a look-up; of others, and where there are fewer rows than
+    it takes to fill the counts, the rows are sorted into their sets node by node.
 
     Parameters
     ----------
-    paths : Paths
-    columns : float64 (n_features, n_background)
-        As `TreeEnsemble.columns` prepares them.
-    weight : float64 (n_background,)
-        Not negative, not all zero.
+    groups : Groups
+    rows : BackgroundRows
     n_threads : int
     """
 
-    def __init__(
-        self,
-        paths: Paths,
-        columns: NDArray[np.float64],
-        weight: NDArray[np.float64],
-        n_threads: int,
-    ) -> None:
-        self.paths = paths
-        self.columns: NDArray[np.float64] | None = columns
-        self.weight = weight
-        self.whole = weight.sum()
-        self.levels = paths.most_of_tree(paths.ensemble.depth) + 1
+    def __init__(self, groups: Groups, rows: BackgroundRows, n_threads: int) -> None:
+        self.groups = groups
+        self.paths = paths = groups.paths
+        ensemble = paths.ensemble
+        self.weight = rows.weight
+        self.n_rows = rows.n_rows
+        self.block_rows = rows.block_rows
+        self.whole = rows.whole
+        self.levels = paths.most_of_tree(ensemble.depth) + 1
         self.n_words = np.maximum(1, -(-paths.most_of_tree(paths.distinct) // 64))
-        self.kept, rest = self._find(0, n_threads)
-        self.first_rest = rest
-        if rest == paths.ensemble.n_trees:
+        self.counted = groups.has_tables & (16 * rows.n_rows >= 1 << groups.max_bits)
+        self.columns: NDArray[np.float64] | None = None
+        if not self.counted.all() or 16 * self._most_sets() > KEPT_BYTES:
+            self.columns = rows.columns(0, rows.n_rows, n_threads)
+        # Rows that reach each leaf.
+        self._reached = np.zeros(ensemble.n_nodes, np.int64)
+        self.kept, self.first_rest = self._find(0, n_threads, rows)
+        for _ in self._rest(n_threads):
+            pass  # Only for the rows that reach their leaves.
+        if self.first_rest == ensemble.n_trees:
             self.columns = None
+        leaves = np.flatnonzero(ensemble.feature == LEAF)
+        tree = np.searchsorted(ensemble.tree_offsets, leaves, side="right") - 1
+        self.expected = ensemble.base.copy()
+        for k in range(ensemble.values.shape[1]):
+            sums = np.zeros(ensemble.n_outputs)
+            weighted = self._reached[leaves] * ensemble.values[leaves, k]
+            np.add.at(sums, ensemble.tree_outputs[tree] + k, weighted)
+            self.expected += sums / self.whole
 
     @property
     def is_kept(self) -> bool:
@@ -84,21 +163,41 @@ class Background:
     def batches(self, n_threads: int) -> Iterator[list[TreePatterns]]:
         """Yield the patterns of all trees, a bounded number at a time."""
         yield self.kept
+        yield from self._rest(n_threads)
+
+    def _rest(self, n_threads: int) -> Iterator[list[TreePatterns]]:
         first = self.first_rest
         while first < self.paths.ensemble.n_trees:
             batch, first = self._find(first, n_threads)
             yield batch
 
-    def _find(self, first: int, n_threads: int) -> tuple[list[TreePatterns], int]:
+    def _most_sets(self) -> int:
+        """At most so many sets are found."""
+        ensemble = self.paths.ensemble
+        distinct = np.minimum(self.paths.distinct[ensemble.feature == LEAF], 62)
+        return int(np.minimum(np.int64(1) << distinct, self.n_rows).sum())
+
+    def _find(
+        self, first: int, n_threads: int, rows: BackgroundRows | None = None
+    ) -> tuple[list[TreePatterns], int]:
         """Find the patterns of trees from ``first`` on, until they fill the memory."""
         found: list[TreePatterns] = []
         size = 0
+        cost = np.where(self.counted, 8 * self.groups.n_patterns / COUNTS_BYTES, 1 / STEP)
         while first < self.paths.ensemble.n_trees and size < KEPT_BYTES:
-            trees = range(first, min(first + STEP, self.paths.ensemble.n_trees))
+            n_trees = int(np.searchsorted(np.cumsum(cost[first:]), 1.0, side="right"))
+            trees = range(first, first + max(1, n_trees))
+            counts = self._count([tree for tree in trees if self.counted[tree]], n_threads, rows)
             some: dict[int, TreePatterns] = {}
 
-            def work(tree: int, some: dict[int, TreePatterns] = some) -> None:
-                some[tree] = self._of_tree(tree)
+            def work(
+                tree: int,
+                some: dict[int, TreePatterns] = some,
+                counts: dict[int, NDArray[np.int64]] = counts,
+            ) -> None:
+                found = self._list(tree, counts[tree]) if tree in counts else self._sort(tree)
+                self._reach(found)
+                some[tree] = found
 
             run_blocks(work, trees, n_threads)
             found.extend(some[tree] for tree in trees)
@@ -106,18 +205,104 @@ class Background:
             first = trees.stop
         return found, first
 
-    def _of_tree(self, tree: int) -> TreePatterns:
-        paths, ensemble = self.paths, self.paths.ensemble
+    def _reach(self, found: TreePatterns) -> None:
+        ensemble = self.paths.ensemble
+        nodes = slice(ensemble.tree_offsets[found.tree], ensemble.tree_offsets[found.tree + 1])
+        leaves = self.paths.order[nodes]
+        leaves = leaves[ensemble.feature[leaves] == LEAF]
+        nothing = np.flatnonzero(~found.words.any(axis=1))
+        at = np.searchsorted(found.start, nothing, side="right") - 1
+        self._reached[leaves[at]] = found.count[nothing]
+
+    def _count(
+        self, trees: list[int], n_threads: int, rows: BackgroundRows | None
+    ) -> dict[int, NDArray[np.int64]]:
+        """Count the patterns of each tree's groups over all rows."""
+        if not trees:
+            return {}
+        paths, groups = self.paths, self.groups
+        numbers = np.array(trees, np.int64)
+        ends = np.cumsum(groups.n_patterns[numbers])
+        starts = ends - groups.n_patterns[numbers]
+        counts = np.zeros(ends[-1], np.int64)
+        # Every task has trees of its own and goes through all rows.
+        parts = np.array_split(np.arange(len(numbers)), min(len(numbers), 4 * n_threads))
+        n_levels = paths.ensemble.max_depth + 1
+        places = int(groups.n_groups[numbers].max()) + 2 * n_levels
+        at_once = int(np.clip(PATTERN_BYTES // (2 * places), 64, 2048))
+        step = BLOCKS * self.block_rows
+        for start, stop in row_blocks(self.n_rows, step):
+            if self.columns is not None:
+                columns, first = self.columns, start
+            else:
+                assert rows is not None
+                columns, first = rows.columns(start, stop, n_threads), 0
+            last, weight = first + stop - start, self.weight[start:stop]
+
+            def work(
+                part: NDArray[np.int64],
+                columns: NDArray[np.float64] = columns,
+                first: int = first,
+                last: int = last,
+                weight: NDArray[np.int64] = weight,
+            ) -> None:
+                pattern_counts.count(
+                    paths.ensemble.kernel,
+                    numbers[part],
+                    columns,
+                    first,
+                    last,
+                    weight,
+                    paths.kernel,
+                    groups.subtree,
+                    groups.bits,
+                    groups.max_bits,
+                    groups.n_groups,
+                    groups.n_patterns,
+                    n_levels,
+                    at_once,
+                    counts[starts[part[0]] : ends[part[-1]]],
+                )
+
+            run_blocks(work, parts, n_threads)
+        return {
+            tree: counts[start:end] for tree, start, end in zip(trees, starts, ends, strict=True)
+        }
+
+    def _list(self, tree: int, counts: NDArray[np.int64]) -> TreePatterns:
+        """List the sets of each leaf from the counts of the groups."""
+        paths, groups = self.paths, self.groups
+        leaf = self._leaf_distinct(tree)
+        start = np.empty(len(leaf) + 1, np.int64)
+        room = int((1 << leaf).sum())
+        words = np.empty((room, 1), np.uint64)
+        total = np.empty(room, np.int64)
+        used = pattern_counts.failed_sets(
+            paths.ensemble.kernel,
+            tree,
+            paths.kernel,
+            groups.subtree,
+            groups.bits,
+            int(groups.max_bits[tree]),
+            counts,
+            start,
+            words,
+            total,
+        )
+        return TreePatterns(tree, start, words[:used].copy(), total[:used].copy(), self.whole)
+
+    def _sort(self, tree: int) -> TreePatterns:
+        """Sort the rows into their sets, node by node."""
+        paths = self.paths
         assert self.columns is not None
-        nodes = slice(ensemble.tree_offsets[tree], ensemble.tree_offsets[tree + 1])
-        n_leaves = int(np.count_nonzero(ensemble.feature[nodes] == LEAF))
+        n_leaves = len(self._leaf_distinct(tree))
         start = np.empty(n_leaves + 1, np.int64)
         room = 16 * n_leaves
         while True:
             words = np.empty((room, self.n_words[tree]), np.uint64)
-            total = np.empty(room)
+            total = np.empty(room, np.int64)
             used = kernel.background(
-                ensemble.kernel,
+                paths.ensemble.kernel,
                 tree,
                 self.columns,
                 self.weight,
@@ -128,8 +313,16 @@ class Background:
                 total,
             )
             if used <= room:
-                return TreePatterns(tree, start, words[:used].copy(), total[:used] / self.whole)
+                words, total = words[:used].copy(), total[:used].copy()
+                return TreePatterns(tree, start, words, total, self.whole)
             room = used
+
+    def _leaf_distinct(self, tree: int) -> NDArray[np.int64]:
+        """Number of distinct features on the way to each leaf of a tree."""
+        ensemble = self.paths.ensemble
+        nodes = slice(ensemble.tree_offsets[tree], ensemble.tree_offsets[tree + 1])
+        distinct: NDArray[np.int64] = self.paths.distinct[nodes][ensemble.feature[nodes] == LEAF]
+        return distinct
 
 
 def cube_shares(most_players: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels import few_rows, pattern_tables, patterns, quadrature
-from .background import Background, TreePatterns, cube_shares
+from .background import Background, BackgroundRows, TreePatterns, cube_shares
 from .lookup import Fill, Groups, LookupTables
 from .paths import CoverShares, Paths, Quadrature
 
@@ -185,7 +185,7 @@ class PathDependent:
             self.rules.weights_of(tree),
             NO_NUMBERS,
             NO_WORDS,
-            NO_FLOATS,
+            NO_NUMBERS,
             NO_SHARES,
             NO_SHARES,
             group_offsets,
@@ -249,17 +249,16 @@ class Interventional:
     def __init__(
         self,
         paths: Paths,
-        columns: NDArray[np.float64],
-        weight: NDArray[np.float64],
-        expected: NDArray[np.float64],
+        rows: BackgroundRows,
         n_threads: int,
     ) -> None:
         self.paths = paths
-        self.expected = expected
         self.groups = Groups.of(paths)
         self.tables = TableStages(self.groups)
-        self.background = Background(paths, columns, weight, n_threads)
-        self.gain, self.loss = cube_shares(int(paths.distinct.max(initial=0)))
+        self.background = Background(self.groups, rows, n_threads)
+        self.expected = self.background.expected
+        gain, loss = cube_shares(int(paths.distinct.max(initial=0)))
+        self.gain, self.loss = gain / rows.whole, loss / rows.whole
 
     def stages(self, n_rows: int, n_threads: int) -> Iterator[Stage]:
         """Yield the stages: of each batch of patterns the shallow trees, then the deep ones."""
@@ -274,7 +273,7 @@ class Interventional:
             some = [found.tree for found in batch if shallow[found.tree]]
             for trees in self.tables.split(some) if some else []:
                 # Each leaf's groups are met by every row.
-                row_cost = sum(2.0 * len(of_tree[tree].total) for tree in trees)
+                row_cost = sum(2.0 * len(of_tree[tree].count) for tree in trees)
                 if self.tables.pays(trees, n_rows, row_cost):
                     yield self.tables.stage(trees, fill, n_threads, keep)
                 else:
@@ -304,7 +303,7 @@ class Interventional:
             NO_FLOATS,
             found.start,
             found.words,
-            found.total,
+            found.count,
             self.gain,
             self.loss,
             group_offsets,
@@ -329,7 +328,7 @@ class Interventional:
                     int(self.background.levels[found.tree]),
                     found.start,
                     found.words,
-                    found.total,
+                    found.count,
                     self.gain,
                     self.loss,
                     out,

@@ -104,8 +104,9 @@ class TreeEnsemble:
     category_values : mapping of feature number to increasing numbers, in code order
         For features whose categories are numbers: arrays hold these, other finite numbers are
         missing, and infinities refused.
-    categorical_columns : "codes" or "values"
-        What a categorical column of a frame stands for where ``categories`` has no labels for it.
+    categorical_columns : "codes", "values" or "labels"
+        What a categorical column of a frame stands for where ``categories`` has no labels for it;
+        with "labels" there are labels, and arrays, which have none, are refused.
     takes_missing, takes_infinite : bool
         Whether the library predicts rows with NaN and with infinities; if not, they are refused.
     sum_dtype : "float32" or "float64"
@@ -139,7 +140,7 @@ class TreeEnsemble:
     categories: Mapping[int, Sequence[Any]] = field(default_factory=dict)
     unseen_category: Literal["error", "missing"] = "error"
     category_values: Mapping[int, Sequence[float]] = field(default_factory=dict)
-    categorical_columns: Literal["codes", "values"] = "codes"
+    categorical_columns: Literal["codes", "values", "labels"] = "codes"
     takes_missing: bool = True
     takes_infinite: bool = True
     sum_dtype: Literal["float32", "float64"] = "float64"
@@ -184,7 +185,7 @@ class TreeEnsemble:
             ("integer_dtype", ("float32", "float64")),
             ("sparse_absent", ("missing", "zero")),
             ("unseen_category", ("error", "missing")),
-            ("categorical_columns", ("codes", "values")),
+            ("categorical_columns", ("codes", "values", "labels")),
             ("sum_dtype", ("float32", "float64")),
         ):
             if getattr(self, name) not in allowed:

@@ -88,6 +88,14 @@ class Groups:
         return counts
 
     @cached_property
+    def n_patterns(self) -> NDArray[np.int64]:
+        """Number of patterns of each tree's groups together."""
+        roots, tree = self._roots
+        counts = np.zeros(self.paths.ensemble.n_trees, np.int64)
+        np.add.at(counts, tree, np.int64(1) << self.bits[roots])
+        return counts
+
+    @cached_property
     def n_columns(self) -> NDArray[np.int64]:
         """At most so many table columns has each tree, for leaves of one value."""
         roots, tree = self._roots
@@ -119,7 +127,7 @@ class LookupTables:
         self.groups = groups
         self.trees = np.asarray(trees, np.int64)
         counts = groups.n_groups[self.trees] + 1
-        self.first_group = np.cumsum(counts) - counts
+        self.first_group = np.concatenate([[0], np.cumsum(counts)])
         columns_end = np.cumsum(groups.n_columns[self.trees])
         entries_end = np.cumsum(groups.n_entries[self.trees])
         self.group_offsets = np.empty(int(counts.sum()), np.int64)

@@ -1,12 +1,17 @@
 """KernelRegression: the literal regression, exactness, efficiency, standard errors."""
 
+from itertools import combinations
+from math import comb
+
 import numpy as np
 import pytest
 
 import shapley_core as sc
 from shapley_core import coalitions as sets
+from shapley_core._kernels import normal as kernels
 from shapley_core.errors import InputError
 from shapley_core.estimators import KernelRegression, Task
+from shapley_core.estimators.laws import leverage_law
 
 SAMPLINGS = ["leverage", "kernel"]
 
@@ -23,37 +28,128 @@ def solved(estimator, game, budget, seed=0, index="SV", order=1):
     return design, estimator._solve(task, design, worths[:, None] - worths[0])
 
 
-@pytest.mark.parametrize("sampling", SAMPLINGS)
-@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 8, 9, 11])
-def test_the_formula_is_exact_with_all_coalitions(n, sampling):
+ORDERS = [("SV", 1), ("BV", 1)] + [
+    (name, order) for name in ("FSII", "kADD-SHAP", "BII", "FBII", "Fourier") for order in (1, 2, 3)
+]
+
+
+@pytest.mark.parametrize("degree", [None, 3])
+@pytest.mark.parametrize(("index", "order"), ORDERS)
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 8])
+def test_the_formula_is_exact_with_all_coalitions(n, index, order, degree):
+    if order > n:
+        return
     game = random_game(n)
-    _, found = solved(KernelRegression(sampling), game, 1 << n)
-    np.testing.assert_allclose(found.values[0], sc.exact(game).values, rtol=0, atol=1e-10)
-    np.testing.assert_allclose(found.std_error, 0.0, atol=1e-10)
+    true = sc.exact(game, index, order)
+    for sampling in SAMPLINGS:
+        estimator = KernelRegression(sampling, degree)
+        _, found = solved(estimator, game, 1 << n, index=index, order=order)
+        np.testing.assert_allclose(found.values[0], true.values, rtol=0, atol=1e-11)
+        np.testing.assert_allclose(found.std_error, 0.0, atol=1e-10)
+        if true.index in ("FBII", "Fourier"):
+            assert found.constant[0] + game.baseline == pytest.approx(true.baseline, abs=1e-11)
+        else:
+            assert found.constant is None
+
+
+LITERAL = [
+    ("SV", 1, 6, 40),
+    ("SV", 1, 10, 80),
+    ("FSII", 2, 7, 90),
+    ("FSII", 2, 10, 300),
+    ("FSII", 3, 7, 110),
+    ("FBII", 1, 7, 60),
+    ("FBII", 2, 9, 200),
+]
+
+
+@pytest.mark.parametrize("n", [5, 64, 130])
+@pytest.mark.parametrize("step", [1, 2])
+def test_parities_and_their_products(n, step):
+    rng = np.random.default_rng(n)
+    counts, weights = np.array([70, 0, 4200, 1]), np.array([0.5, 9.0, 0.25, 3.0])
+    rows = int(counts.sum())
+    matrix = rng.integers(0, 2, size=(step * rows, n)).astype(bool)
+    terms = np.full((6, 3), -1, dtype=np.int32)
+    members = [(), (0,), (n - 1,), (0, 3), (2, n - 1), (1, 2, n - 2)]
+    for row, one in zip(terms, members, strict=True):
+        row[: len(one)] = one
+    signs = np.stack([(-1.0) ** matrix[::step, one].sum(axis=1) for one in map(list, members)], 1)
+    found = np.empty((rows - 5, 6))
+    words = sets.pack(matrix)
+    kernels.parities(words, step, 5, terms, found)
+    np.testing.assert_array_equal(found, signs[5:])
+    products = np.zeros((6, 6))
+    kernels.parity_products(words, step, counts, weights, terms, products)
+    expected = (signs * np.repeat(weights, counts)[:, None]).T @ signs
+    np.testing.assert_array_equal(products, np.tril(expected))
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
-@pytest.mark.parametrize(("n", "budget"), [(6, 30), (7, 60), (10, 80), (12, 300)])
-def test_against_the_literal_weighted_least_squares(n, budget, sampling):
+@pytest.mark.parametrize(
+    ("index", "order", "n", "budget"),
+    LITERAL,
+)
+def test_against_the_literal_weighted_least_squares(index, order, n, budget, sampling):
     game = random_game(n, seed=n)
-    design, found = solved(KernelRegression(sampling), game, budget, seed=5)
-    matrix = sets.unpack(design.words, n)[2:]
+    estimator = KernelRegression(sampling)
+    design, found = solved(estimator, game, budget, seed=5, index=index, order=order)
+    matrix = sets.unpack(design.words, n)
     sizes = matrix.sum(axis=1)
     # Every coalition, weighted by its kernel over the probability to be in.
     strata = np.repeat(design.strata, 2)
     probability = design.expected[strata] / np.exp(design.log_capacity[strata])
-    binomials = np.array([float(sc.coalitions.comb(n, t)) for t in sizes.tolist()])
-    weights = 1 / (binomials * sizes * (n - sizes)) / probability
+    weights = np.ones(len(matrix))
+    weights[2:] /= probability
+    if index != "FBII":
+        counts = np.array([float(comb(n, t)) for t in sizes.tolist()])
+        weights[2:] /= (counts * sizes * (n - sizes))[2:]
+        weights[:2] = 0.0
+    first = 0 if index == "FBII" else 1
+    members = [S for size in range(first, order + 1) for S in combinations(range(n), size)]
+    inside = np.array([[set(S) <= set(np.flatnonzero(row)) for S in members] for row in matrix])
     worths = game(matrix) - game.baseline
-    total = game.grand_worth - game.baseline
-    # Lagrange: minimise subject to the sum.
-    system = np.zeros((n + 1, n + 1))
-    system[:n, :n] = 2 * (matrix * weights[:, None]).T @ matrix
-    system[n, :n] = system[:n, n] = 1
-    right = np.append(2 * (matrix * weights[:, None]).T @ worths, total)
-    np.testing.assert_allclose(
-        found.values[0], np.linalg.solve(system, right)[:n], rtol=0, atol=1e-9
-    )
+    # Lagrange: minimise, subject to the sum where there is one.
+    k = len(members)
+    system = np.zeros((k + 1, k + 1))
+    system[:k, :k] = (inside * weights[:, None]).T @ inside
+    system[k, :k] = system[:k, k] = float(first)
+    system[k, k] = 1.0 - first
+    right = np.append((inside * weights[:, None]).T @ worths, first * worths[1])
+    expected = np.linalg.solve(system, right)[:k]
+    np.testing.assert_allclose(found.values[0], expected[1 - first :], rtol=0, atol=1e-8)
+    if index == "FBII":
+        assert found.constant[0] == pytest.approx(expected[0], abs=1e-8)
+
+
+@pytest.mark.parametrize("banzhaf", [False, True])
+@pytest.mark.parametrize(("n", "degree"), [(2, 1), (6, 1), (6, 2), (7, 3), (8, 2)])
+def test_leverage_of_sizes_against_the_hat_matrix(n, degree, banzhaf):
+    matrix = sets.all_coalitions(n)
+    sizes = matrix.sum(axis=1)
+    members = [S for size in range(degree + 1) for S in combinations(range(n), size)]
+    inside = np.array([[row[list(S)].all() for S in members] for row in matrix], dtype=float)
+    weights = np.ones(1 << n)
+    if not banzhaf:
+        middle = (sizes > 0) & (sizes < n)
+        weights[middle] = [1 / (comb(n, t) * t * (n - t)) for t in sizes[middle].tolist()]
+        # Games that are 0 at the empty and at the full coalition.
+        inside = inside @ np.linalg.svd(inside[[0, -1]])[2][2:].T
+    basis, _ = np.linalg.qr(np.sqrt(weights)[:, None] * inside)
+    scores = np.bincount(sizes, (basis**2).sum(axis=1))
+    law = np.exp(leverage_law(n, degree, banzhaf))
+    np.testing.assert_allclose(law, scores[1 : n // 2 + 1], rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("n", [300, 1021, 3000])
+@pytest.mark.parametrize("degree", [1, 2])
+def test_leverage_of_many_players(n, degree):
+    for banzhaf in (False, True):
+        law = leverage_law(n, degree, banzhaf)
+        both = np.exp(law) * np.where(2 * np.arange(1, n // 2 + 1) == n, 1, 2)
+        # Leverage scores sum to the number of coefficients; the empty and full coalition's are 0.
+        free = sum(comb(n, size) for size in range(degree + 1)) - (0 if banzhaf else 2)
+        assert both.sum() == pytest.approx(free, rel=1e-6)
 
 
 @pytest.mark.parametrize("n", [2, 20, 63, 64, 65, 130, 300])
@@ -68,7 +164,7 @@ def test_efficiency_and_additive_games(n):
     def curved(coalitions):
         return np.exp(coalitions @ weights / n)
 
-    result = KernelRegression().estimate(sc.CallableGame(curved, n), 2 * n + 2)
+    result = KernelRegression().estimate(sc.CallableGame(curved, n), 2 * n + 6)
     assert result.values.sum() == pytest.approx(np.exp(weights.sum() / n) - 1, abs=1e-10)
 
 
@@ -77,6 +173,26 @@ def test_a_thousand_players():
     weights = np.linspace(0, 1, n)
     result = KernelRegression().estimate(sc.games.Additive(weights), 2 * n + 100)
     np.testing.assert_allclose(result.values, weights, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize(("n", "index"), [(20, "FSII"), (40, "FBII"), (30, "kADD-SHAP")])
+def test_games_without_higher_interactions_are_found_exactly(n, index):
+    rng = np.random.default_rng(0)
+    terms = {tuple({i, j}): rng.normal() for i in range(0, n, 2) for j in range(i, n, 3)}
+    game = sc.games.SumOfUnanimity(terms, n)
+    estimator = KernelRegression()
+    budget = estimator.least_budget(n, index, 2) + 200
+    result = estimator.estimate(game, budget, index=index, order=2)
+    np.testing.assert_allclose(result.values, game.exact(index, 2).values, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(result.std_error, 0.0, atol=1e-8)
+
+
+def test_a_higher_degree_finds_games_of_triples():
+    terms = {(i, i + 2, i + 3): 1.0 + i for i in range(7)}
+    game = sc.games.SumOfUnanimity(terms, 10)
+    found = KernelRegression(degree=3).estimate(game, 400)
+    np.testing.assert_allclose(found.values, game.exact().values, rtol=0, atol=1e-9)
+    assert np.abs(KernelRegression().estimate(game, 400).values - game.exact().values).max() > 1e-3
 
 
 def test_pairs_are_exact_for_games_of_pairs():
@@ -98,22 +214,38 @@ def test_a_player_the_design_does_not_determine_has_no_finite_error():
     assert np.isfinite(result.values).all()
 
 
-@pytest.mark.parametrize("sampling", SAMPLINGS)
-@pytest.mark.parametrize(("n", "budget"), [(8, 40), (10, 80), (12, 400)])
-def test_unbiased_within_the_standard_error(n, budget, sampling):
+@pytest.mark.parametrize(
+    ("index", "order", "n", "budget"),
+    [
+        ("SV", 1, 8, 40),
+        ("SV", 1, 12, 400),
+        ("FSII", 2, 8, 120),
+        ("FBII", 2, 9, 200),
+        ("BII", 2, 9, 250),
+        ("BV", 1, 10, 90),
+        ("kADD-SHAP", 2, 8, 160),
+    ],
+)
+def test_unbiased_within_the_standard_error(index, order, n, budget):
     game = random_game(n, seed=1)
-    true = sc.exact(game).values
+    true = sc.exact(game, index, order).values
     z = []
-    for seed in range(60):
-        result = KernelRegression(sampling).estimate(game, budget, random_state=seed)
+    for seed in range(40):
+        result = KernelRegression().estimate(
+            game, budget, index=index, order=order, random_state=seed
+        )
         z.append((result.values - true) / result.std_error)
     z = np.array(z)
     assert (np.abs(z) < 2).mean() > 0.9
     # And not far too wide either.
     assert 0.5 < np.sqrt((z**2).mean()) < 1.3
-    assert np.abs(z.mean(axis=0)).max() < 0.7
+    assert np.abs(z.mean(axis=0)).max() < 0.8
 
 
-def test_an_unknown_sampling():
+def test_wrong_parameters():
     with pytest.raises(InputError, match='sampling must be "leverage" or "kernel"'):
         KernelRegression("uniform")
+    with pytest.raises(InputError, match="degree must be at least 1"):
+        KernelRegression(degree=0)
+    with pytest.raises(TypeError, match="degree must be an integer"):
+        KernelRegression(degree=1.5)

@@ -9,7 +9,14 @@ import pytest
 from shapley_core import coalitions as sets
 from shapley_core._kernels import sampling as kernels
 from shapley_core.estimators import Task
-from shapley_core.estimators.pairs import allocate, capacity, full_words, log_pairs, paired_design
+from shapley_core.estimators.pairs import (
+    allocate,
+    capacity,
+    full_words,
+    log_capacity,
+    paired_design,
+    sized_design,
+)
 from shapley_core.indices import get
 
 
@@ -23,7 +30,7 @@ def leverage(n, budget, seed=0):
 
 def drawn(n, size, count, seed):
     words = np.zeros((2 * count, -(-n // 64)), dtype=np.uint64)
-    kernels.paired(n, seed, np.array([size]), np.array([count]), words)
+    kernels.strata(n, seed, np.array([size]), np.array([count]), 2, words)
     return words
 
 
@@ -95,6 +102,18 @@ def test_the_budget_is_spent_in_pairs(n, budget):
     assert len(leverage(n, budget).words) == 2 + 2 * ((budget - 2) // 2)
 
 
+@pytest.mark.parametrize("n", [2, 5, 8, 20, 65, 130, 1000])
+def test_single_coalitions_of_all_sizes(n):
+    budget = min(1 << n, 3 * n)
+    design = sized_design(task(n, budget), np.zeros(n - 1))
+    matrix = sets.unpack(design.words, n)
+    assert len(matrix) == len(np.unique(matrix, axis=0)) == budget
+    np.testing.assert_array_equal(matrix[2:].sum(axis=1), np.repeat(design.sizes, design.counts))
+    np.testing.assert_array_equal(design.sizes, np.arange(1, n))
+    if budget == 1 << n:
+        assert design.complete.all()
+
+
 def test_every_coalition_of_a_stratum_is_as_likely():
     # 6000 draws of 4 out of the 20 coalitions of 3 of 6 players, by pairs: 4 of 10.
     n_seeds, count = 6000, 4
@@ -161,13 +180,16 @@ def test_left_out_sizes_get_nothing():
 @pytest.mark.parametrize(("n", "size"), [(2, 1), (10, 3), (10, 5), (64, 32), (1000, 2)])
 def test_number_of_pairs(n, size):
     pairs = comb(n, size) // (2 if 2 * size == n else 1)
-    assert capacity(n, size) == pairs
-    assert log_pairs(n, size) == pytest.approx(np.log(float(pairs)), rel=1e-12)
+    assert capacity(n, size, 2) == pairs
+    assert log_capacity(n, size, 2) == pytest.approx(np.log(float(pairs)), rel=1e-12)
+    for one in (size, n - size):
+        assert capacity(n, one, 1) == comb(n, size)
+        assert log_capacity(n, one, 1) == pytest.approx(np.log(float(comb(n, size))), rel=1e-12)
 
 
 def test_endless_strata():
-    assert capacity(1021, 500) == 1 << 62
-    assert log_pairs(1021, 510) == pytest.approx(1021 * np.log(2), rel=0.01)
+    assert capacity(1021, 500, 1) == capacity(1021, 500, 2) == 1 << 62
+    assert log_capacity(1021, 510, 2) == pytest.approx(1021 * np.log(2), rel=0.01)
 
 
 @pytest.mark.parametrize("n", [1, 63, 64, 65, 128])

@@ -127,6 +127,7 @@ def test_background_patterns_beyond_the_memory_are_found_again(monkeypatch):
     rows, background = random_rows(rng, 50, 5), random_rows(rng, 80, 5)
     wanted = TreeExplainer(ensemble, background)
     monkeypatch.setattr(background_module, "KEPT_BYTES", 2000)
+    monkeypatch.setattr(background_module, "COUNTS_BYTES", 5000)
     frugal = TreeExplainer(ensemble, background)
     assert not frugal._engine.background.is_kept
     calls = []

@@ -7,9 +7,11 @@ from typing import Any
 
 from ...errors import ModelFileError, UnsupportedModelError
 from ..ensemble import TreeEnsemble
-from . import lightgbm, sklearn, xgboost
+from . import catboost, lightgbm, sklearn, xgboost
 
-READERS: tuple[ModuleType, ...] = (xgboost, lightgbm, sklearn)
+# The first that recognises a model or file reads it; the estimators of other libraries are
+# scikit-learn's too, and any JSON may be XGBoost's.
+READERS: tuple[ModuleType, ...] = (catboost, xgboost, lightgbm, sklearn)
 
 
 def read_model(model: Any, *, iteration_range: tuple[int, int] | None = None) -> TreeEnsemble:
@@ -18,9 +20,9 @@ def read_model(model: Any, *, iteration_range: tuple[int, int] | None = None) ->
     Parameters
     ----------
     model : object or path
-        An XGBoost or LightGBM model (Booster or scikit-learn wrapper), a tree model of
-        scikit-learn, a path to a saved model (XGBoost JSON or UBJ, LightGBM text), or a
-        `TreeEnsemble`, which is returned as it is.
+        An XGBoost or LightGBM model (Booster or scikit-learn wrapper), a CatBoost model, a tree
+        model of scikit-learn, a path to a saved model (XGBoost JSON or UBJ, LightGBM text,
+        CatBoost JSON or CBM), or a `TreeEnsemble`, which is returned as it is.
     iteration_range : (int, int), optional
         Boosting rounds ``start .. stop - 1`` to keep; by default those which the object's own
         ``predict`` uses.
@@ -51,7 +53,8 @@ def read_model(model: Any, *, iteration_range: tuple[int, int] | None = None) ->
                 return ensemble
         raise ModelFileError(
             f"{path} is not a model file that is known: wanted XGBoost JSON or UBJ "
-            "(save_model) or LightGBM text (save_model); pass a scikit-learn model itself"
+            "(save_model), LightGBM text (save_model), or CatBoost JSON or CBM (save_model); "
+            "pass a scikit-learn model itself"
         )
     owner = reader_of(model)
     if owner is not None:
@@ -59,7 +62,8 @@ def read_model(model: Any, *, iteration_range: tuple[int, int] | None = None) ->
         return live
     raise UnsupportedModelError(
         f"a model of type {type(model).__module__}.{type(model).__qualname__} is not supported: "
-        "wanted an XGBoost, LightGBM or scikit-learn tree model, or the path of a saved one"
+        "wanted an XGBoost, LightGBM, CatBoost or scikit-learn tree model, or the path of a saved "
+        "one"
     )
 
 

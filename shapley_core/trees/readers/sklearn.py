@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ...errors import InputError, UnsupportedModelError
 from ..ensemble import DEFAULT_LEFT, LEAF, Tree, TreeEnsemble
 from . import sklearn_hist
-from .sklearn_tables import dense_blocks, shallow_copy
+from .plain_tables import dense_blocks, shallow_copy
 
 
 def _both(*names: str) -> tuple[str, ...]:

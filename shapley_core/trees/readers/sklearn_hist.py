@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ...errors import InputError, UnsupportedModelError
 from ..ensemble import CATEGORICAL, DEFAULT_LEFT, LEAF, SET_GOES_LEFT, Tree, TreeEnsemble
-from .sklearn_tables import check_columns, column_names, dense_blocks, positions, shallow_copy
+from .plain_tables import check_columns, column_names, dense_blocks, positions, shallow_copy
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,8 @@ def edge_values(ensemble: TreeEnsemble, feature: int) -> np.ndarray:
     values = [thresholds, NUMBERS, [np.nan, np.inf, -np.inf]]
     for side in (-np.inf, np.inf):
         values.append(np.nextafter(thresholds, side))
-        beside = np.nextafter(narrow, np.float32(side)).astype(np.float64)
+        with np.errstate(over="ignore"):
+            beside = np.nextafter(narrow, np.float32(side)).astype(np.float64)
         values += [beside, (beside + thresholds) / 2]
     if (at & (ensemble.flags & CATEGORICAL != 0)).any():
         values.append(CODES)

@@ -1,4 +1,4 @@
-"""Users' tables as scikit-learn's models take them: dense arrays, in the model's order."""
+"""Users' tables as libraries take them that want arrays: dense, in the model's order."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -1,0 +1,21 @@
+import numpy as np
+from numpy.typing import NDArray
+
+def mix(
+    masks: NDArray[np.uint8],
+    rows: NDArray[np.uint8],
+    donors: NDArray[np.uint8],
+    out: NDArray[np.uint8],
+) -> None: ...
+def mix_chosen(
+    masks: NDArray[np.uint8],
+    rows: NDArray[np.uint8],
+    donors: NDArray[np.uint8],
+    chosen: NDArray[np.int64],
+    out: NDArray[np.uint8],
+) -> None: ...
+def add_means(
+    outputs: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None: ...

@@ -1,0 +1,165 @@
+"""How often each pattern of passed features occurs in a background, group by group.
+
+The background runs through the comparisons of pattern_tables.pyx; each row adds its weight, a
+whole number, to one place of each group's counts. Whole numbers add up to the same sum in any
+order, so neither the order of the background nor threads can be seen in the counts.
+"""
+
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset
+
+from .forest cimport LEAF, Forest, Nodes
+from .group_patterns cimport find_patterns, passed_at_leaf
+from .paths cimport Paths
+
+
+cdef extern from "counts.h" nogil:
+    void count_rows(const uint16_t*, int64_t, uint32_t*, int64_t, int64_t*)
+    void add_rows(const uint16_t*, const int64_t*, int64_t, int64_t*)
+    void add_counts(const int64_t*, const uint16_t*, int64_t, int64_t*)
+
+
+def count(
+    Forest forest,
+    const int64_t[::1] trees,
+    const double[:, ::1] columns,
+    int64_t first_row,
+    int64_t last_row,
+    const int64_t[::1] weight,
+    Paths paths,
+    const int64_t[::1] subtree,
+    const int64_t[::1] bits,
+    const int64_t[::1] max_bits,
+    const int64_t[::1] n_groups,
+    const int64_t[::1] n_patterns,
+    int64_t n_levels,
+    int64_t n_rows_at_once,
+    int64_t[::1] out,
+):
+    """Add rows of a background to the counts of some trees.
+
+    columns            : features by rows
+    first_row, last_row: which of them
+    weight             : of the rows from first_row on, or empty where all weigh 1
+    n_groups, n_patterns, max_bits : by tree; n_patterns is the sum of 2^bits over its groups
+    out                : the trees' counts, one after the other, group by group
+    """
+    cdef const Nodes* nodes = &forest.nodes
+    cdef int64_t t, tree, i, last, first, n, offset, most_groups = 1
+    cdef int64_t most = min(n_rows_at_once, last_row - first_row)
+    cdef int64_t most_bits = 0
+    cdef uint16_t* scratch
+    cdef uint16_t* here
+    cdef uint32_t* lanes
+    cdef int64_t* target
+    cdef const double* data = NULL
+    if most <= 0 or not trees.shape[0]:
+        return
+    for t in range(trees.shape[0]):
+        most_groups = max(most_groups, n_groups[trees[t]])
+        most_bits = max(most_bits, max_bits[trees[t]])
+    scratch = <uint16_t*>malloc((2 * n_levels + most_groups) * most * sizeof(uint16_t))
+    lanes = <uint32_t*>malloc((<int64_t>4 << most_bits) * sizeof(uint32_t))
+    if scratch == NULL or lanes == NULL:
+        free(scratch)
+        free(lanes)
+        raise MemoryError("no memory for the patterns of one block of rows")
+    with nogil:
+        first = first_row
+        while first < last_row:
+            n = min(most, last_row - first)
+            if columns.shape[0]:
+                data = &columns[0, first]
+            offset = 0
+            for t in range(trees.shape[0]):
+                tree = trees[t]
+                here = scratch + 2 * n_levels * most
+                find_patterns(
+                    nodes, paths, &subtree[0], &bits[0], max_bits[tree], tree, data,
+                    columns.shape[1], n, most, scratch, here,
+                )
+                target = &out[offset]
+                i = nodes.tree_offsets[tree]
+                last = nodes.tree_offsets[tree + 1]
+                while i < last:
+                    if bits[paths.order[i]] > max_bits[tree]:
+                        i += 1
+                        continue
+                    if weight.shape[0]:
+                        add_rows(here, &weight[first - first_row], n, target)
+                    else:
+                        count_rows(here, n, lanes, bits[paths.order[i]], target)
+                    target += <int64_t>1 << bits[paths.order[i]]
+                    here += most
+                    i += subtree[paths.order[i]]
+                offset += n_patterns[tree]
+            first += n
+        free(scratch)
+        free(lanes)
+
+
+def failed_sets(
+    Forest forest,
+    int64_t tree,
+    Paths paths,
+    const int64_t[::1] subtree,
+    const int64_t[::1] bits,
+    int64_t max_bits,
+    const int64_t[::1] counts,
+    int64_t[::1] start,
+    uint64_t[:, ::1] words,
+    int64_t[::1] total,
+):
+    """List the sets of features that the background fails at each leaf of a tree.
+
+    As patterns.background does, from the counts of the tree's groups. Returns the number of sets;
+    ``words`` and ``total`` must have room for 2^distinct of them at each leaf.
+    """
+    cdef const Nodes* nodes = &forest.nodes
+    cdef int64_t first = nodes.tree_offsets[tree]
+    cdef int64_t last = nodes.tree_offsets[tree + 1]
+    cdef int64_t i, j, root, node, inner, size, full, failed, used = 0, leaf = 0
+    cdef int64_t* bit = <int64_t*>malloc((last - first) * sizeof(int64_t))
+    cdef int64_t* dense = <int64_t*>malloc((<int64_t>1 << max_bits) * sizeof(int64_t))
+    cdef uint16_t* passed = <uint16_t*>malloc((<int64_t>1 << max_bits) * sizeof(uint16_t))
+    cdef const int64_t* group = &counts[0]
+    if bit == NULL or dense == NULL or passed == NULL:
+        free(bit)
+        free(dense)
+        free(passed)
+        raise MemoryError("no memory for the patterns of one tree")
+    with nogil:
+        i = first
+        while i < last:
+            root = paths.order[i]
+            if bits[root] > max_bits:
+                i += 1
+                continue
+            size = <int64_t>1 << bits[root]
+            inner = paths.distinct[root]
+            for j in range(i, i + subtree[root]):
+                node = paths.order[j]
+                if nodes.feature[node] != LEAF:
+                    bit[node - first] = inner
+                    inner += 1
+                    continue
+                # Inner nodes come before the leaves below them.
+                passed_at_leaf(nodes, paths, node, root, bit - first, bits[root], passed)
+                full = (<int64_t>1 << paths.distinct[node]) - 1
+                memset(dense, 0, (full + 1) * sizeof(int64_t))
+                add_counts(group, passed, size, dense)
+                start[leaf] = used
+                leaf += 1
+                for failed in range(full + 1):
+                    # Written over by the next where nothing was counted.
+                    words[used, 0] = <uint64_t>failed
+                    total[used] = dense[full ^ failed]
+                    used += dense[full ^ failed] != 0
+            group += size
+            i += subtree[root]
+        start[leaf] = used
+        free(bit)
+        free(dense)
+        free(passed)
+    return used

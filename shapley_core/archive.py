@@ -1,0 +1,87 @@
+"""Arrays in a file (npz): written whole or not at all, read with suspicion."""
+
+import os
+import secrets
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import InputError
+
+# What reading a damaged zip file can raise; RuntimeError where a flag says that it is encrypted or
+# of another kind.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ValueError,
+    KeyError,
+    EOFError,
+    OSError,
+    RuntimeError,
+)
+
+
+def write_archive(
+    path: str | os.PathLike[str], kind: str, version: int, fields: dict[str, Any]
+) -> None:
+    """Write the fields; what stood at ``path`` is replaced only by the whole of the new."""
+    held = {"format": kind, "version": version, **fields}
+    held["fields"] = np.array(sorted(held))
+    target = Path(path)
+    # Opened like any other file, so that it gets the mode of any other file.
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    try:
+        with temporary.open("xb") as file:
+            np.savez(file, **held)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_archive(path: str | os.PathLike[str], kind: str, version: int) -> dict[str, NDArray[Any]]:
+    """Read what ``write_archive`` wrote.
+
+    Raises
+    ------
+    InputError
+        If the file is of another kind or a later version, or damaged.
+    """
+    with Path(path).open("rb") as file:
+        try:
+            fields = _fields(file, kind)
+        except _DAMAGE as error:
+            raise not_ours(path, kind, error) from error
+    if int(fields["version"]) > version:
+        raise InputError(
+            f"{os.fspath(path)} is of file version {fields['version']}; this shapley_core reads "
+            f"versions up to {version}. Install a newer one"
+        )
+    return fields
+
+
+def not_ours(path: str | os.PathLike[str], kind: str, error: Exception) -> InputError:
+    """Say that a file is not what it should be."""
+    return InputError(
+        f"{os.fspath(path)} is not a file of {kind}, or it is damaged "
+        f"({type(error).__name__}: {error})"
+    )
+
+
+def _fields(file: Any, kind: str) -> dict[str, NDArray[Any]]:
+    loaded = np.load(file, allow_pickle=False)
+    if not isinstance(loaded, np.lib.npyio.NpzFile):
+        raise ValueError("one array, not an archive of them")
+    fields = {name: loaded[name] for name in loaded.files}
+    if str(fields["format"]) != kind:
+        raise ValueError(f"its format is {fields['format']}")
+    if int(fields["version"]) < 1:
+        raise ValueError(f"its version is {fields['version']}")
+    # No checksum covers a zip file's directory: damage there can make fields vanish.
+    missing = set(fields["fields"].tolist()) - set(fields)
+    if missing:
+        raise ValueError(f"{min(missing)} is missing")
+    return fields

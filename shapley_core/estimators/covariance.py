@@ -1,0 +1,250 @@
+"""A prior on games: how alike the worths of two coalitions are held to be, learnt from the worths.
+
+A game is a normal process on the coalitions, z ∈ {-1, +1}^n. Its smooth part has the covariance
+
+    k(z, z') = A exp(Σ_i b_i (z_i z'_i - 1) + c Σ_i (z_i + z'_i) / 2),
+
+a product over the players. By its Fourier expansion the coefficient of a set U has a variance in
+proportion to Π_{i ∈ U} tanh b_i (at c = 0): interactions fade with their size, faster among
+players that matter less; c lets worths vary more among the larger coalitions or the smaller. To
+that come a variance τ of each player's own effect, a variance of each term that was selected, and
+a part without structure, of variance η at each coalition. The likelihood of the worths chooses all
+of them.
+
+A game splits into its odd part (v(T) - v(N∖T)) / 2 and its even part (v(T) + v(N∖T)) / 2. Both
+are known at a pair of complements, and they are held to be independent, so each takes a matrix
+with a row a pair. They share b, A, c and η.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import exp, log
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float64]
+Terms = tuple[tuple[int, ...], ...]
+
+ODD, EVEN = 1, 0
+
+# Added to the diagonal, relative to it, so that the factorisation exists.
+JITTER = 1e-11
+# Variance of the mean of the worths, relative to their mean square about it.
+_LEVEL = 100.0
+# Pairs that the likelihood is computed on, and steps of the search.
+_HYPER_ROWS = 300
+_STEPS = 40
+
+
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """The parameters of the covariance, of games with a mean square of 1.
+
+    Attributes
+    ----------
+    log_b : float64 array of shape (n,)
+        Logarithms of b.
+    log_scale, log_main, log_nugget, log_term : float
+        Logarithms of A, τ, η (of either part), and the variance of the selected terms.
+    slope : float
+        c.
+    terms : pair of tuples of tuples of players
+        The selected terms of the even and of the odd part.
+    """
+
+    log_b: Matrix
+    log_scale: float
+    log_main: float
+    log_nugget: float
+    log_term: float
+    slope: float
+    terms: tuple[Terms, Terms] = ((), ())
+
+    @classmethod
+    def start(cls, n_players: int) -> "Prior":
+        """Where the search begins."""
+        n = n_players
+        return cls(np.full(n, log(0.5 / n)), 0.0, -log(n), log(1e-4), log(1e-2), 0.5 / n)
+
+    def vector(self) -> Matrix:
+        """The parameters as one vector, for the search."""
+        rest = [self.log_scale, self.log_main, self.log_nugget, self.log_term, self.slope]
+        return np.concatenate([self.log_b, rest])
+
+    def at(self, vector: Matrix) -> "Prior":
+        """The same terms with other parameters."""
+        rest = [float(x) for x in vector[-5:]]
+        return replace(
+            self,
+            log_b=vector[:-5],
+            log_scale=rest[0],
+            log_main=rest[1],
+            log_nugget=rest[2],
+            log_term=rest[3],
+            slope=rest[4],
+        )
+
+    @property
+    def n_players(self) -> int:
+        """Number of players."""
+        return len(self.log_b)
+
+
+def signs(coalitions: NDArray[np.bool_]) -> Matrix:
+    """+1 for a player that is in, -1 for one that is not."""
+    return 2.0 * coalitions - 1.0
+
+
+def characters(terms: Sequence[tuple[int, ...]], z: Matrix) -> Matrix:
+    """Π_{i ∈ U} z_i for each term U, shape (m, n_terms)."""
+    out = np.empty((len(z), len(terms)))
+    for at, term in enumerate(terms):
+        out[:, at] = z[:, list(term)].prod(axis=1)
+    return out
+
+
+def smooth(prior: Prior, z: Matrix, other: Matrix) -> tuple[Matrix, Matrix]:
+    """The even and the odd part of k between two lists of coalitions, shapes (m, m')."""
+    same, opposite = _exponentials(prior, z, other)
+    up, down = _amplitudes(prior, z), _amplitudes(prior, other)
+    same *= (np.outer(up, down) + np.outer(1 / up, 1 / down)) / 2
+    opposite *= (np.outer(up, 1 / down) + np.outer(1 / up, down)) / 2
+    return same + opposite, same - opposite
+
+
+def structured(prior: Prior, parity: int, part: Matrix, z: Matrix, other: Matrix) -> Matrix:
+    """The covariance of one part without the nugget, ``part`` being that of k."""
+    if parity == ODD:
+        total = part + exp(prior.log_main) * (z @ other.T)
+    else:
+        total = part + _LEVEL
+    terms = prior.terms[parity]
+    if terms:
+        total += exp(prior.log_term) * (characters(terms, z) @ characters(terms, other).T)
+    return total
+
+
+def _exponentials(prior: Prior, z: Matrix, other: Matrix) -> tuple[Matrix, Matrix]:
+    b = np.exp(prior.log_b)
+    closeness = (z * b) @ other.T
+    total, half = b.sum(), exp(prior.log_scale) / 2
+    return half * np.exp(closeness - total), half * np.exp(-closeness - total)
+
+
+def _amplitudes(prior: Prior, z: Matrix) -> Matrix:
+    return np.exp(prior.slope / 2 * z.sum(axis=1))
+
+
+def learn(prior: Prior, z: Matrix, parts: tuple[Matrix, Matrix], rows: NDArray[np.int64]) -> Prior:
+    """The most likely parameters, from the given rows, beginning with those of ``prior``.
+
+    Parameters
+    ----------
+    prior : Prior
+        Its terms are kept.
+    z : float64 array of shape (m, n)
+        One coalition of each pair, as signs.
+    parts : pair of float64 arrays of shape (m, n_games)
+        The even and the odd part of each game there, with a mean square of about 1.
+    rows : int64 array
+        The pairs to look at.
+    """
+    from scipy.optimize import minimize
+
+    n = prior.n_players
+    bounds = [(-12.0, 1.5)] * n
+    bounds += [(-25.0, 12.0), (-14.0, 8.0), (-28.0, 3.0), (-20.0, 8.0), (0.0, 15.0 / n)]
+    z, parts = z[rows], (parts[0][rows], parts[1][rows])
+    features = (characters(prior.terms[0], z), characters(prior.terms[1], z))
+    found: Any = minimize(
+        lambda vector: _loss(prior.at(vector), z, parts, features),
+        prior.vector(),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": _STEPS},
+    )
+    return prior.at(found.x)
+
+
+def hyper_rows(n_rows: int, uniform: Matrix) -> NDArray[np.int64]:
+    """The rows for ``learn``: the first, and others by random numbers, one for each row."""
+    if n_rows <= _HYPER_ROWS:
+        return np.arange(n_rows)
+    return np.concatenate([[0], 1 + np.argsort(uniform[1:])[: _HYPER_ROWS - 1]])
+
+
+def factor(covariance: Matrix) -> Matrix:
+    """Lower Cholesky factor; the diagonal is raised until there is one."""
+    from scipy.linalg import cholesky
+
+    diagonal = covariance.diagonal().copy()
+    rise = JITTER
+    while True:
+        try:
+            np.fill_diagonal(covariance, diagonal * (1 + rise))
+            return np.asarray(cholesky(covariance, lower=True, check_finite=False))
+        except np.linalg.LinAlgError:
+            if rise > 1:
+                raise
+            rise *= 100
+
+
+def _loss(
+    prior: Prior, z: Matrix, parts: tuple[Matrix, Matrix], features: tuple[Matrix, Matrix]
+) -> tuple[float, Matrix]:
+    """Minus the logarithm of the posterior density of the parameters, and its gradient."""
+    from scipy.linalg import cho_solve
+
+    n, m = prior.n_players, len(z)
+    b, main, nugget = np.exp(prior.log_b), exp(prior.log_main), exp(prior.log_nugget)
+    per_term = exp(prior.log_term)
+    same, opposite = _exponentials(prior, z, z)
+    up = _amplitudes(prior, z)
+    sizes = z.sum(axis=1) / 2
+    both, apart = np.outer(up, up), np.outer(up, 1 / up)
+    with_same, with_opposite = (both + 1 / both) / 2, (apart + 1 / apart) / 2
+    by_slope = same * (both - 1 / both) / 2 * np.add.outer(sizes, sizes)
+    by_slope_opposite = opposite * (apart - 1 / apart) / 2 * np.subtract.outer(sizes, sizes)
+    same *= with_same
+    opposite *= with_opposite
+    loss, gradient = _hyperprior(prior)
+    for parity in (EVEN, ODD):
+        sign = -1.0 if parity == ODD else 1.0
+        part = same + sign * opposite
+        covariance = structured(prior, parity, part, z, z)
+        covariance[np.diag_indices(m)] += nugget
+        lower = factor(covariance)
+        inverse = cho_solve((lower, True), np.eye(m), check_finite=False)
+        alpha = inverse @ parts[parity]
+        n_games = alpha.shape[1]
+        loss += 0.5 * float((parts[parity] * alpha).sum()) / n_games
+        loss += float(np.log(lower.diagonal()).sum())
+        # Of the covariance's change D the loss changes by the trace of slack D.
+        slack = (inverse - alpha @ alpha.T / n_games) / 2
+        inner = slack * (same - sign * opposite)
+        total = float((slack * part).sum())
+        gradient[:n] += b * (np.einsum("ij,ij->j", z, inner @ z) - total)
+        gradient[n] += total
+        if parity == ODD:
+            gradient[n + 1] += main * float(((slack @ z) * z).sum())
+        gradient[n + 2] += nugget * float(np.trace(slack))
+        if prior.terms[parity]:
+            chi = features[parity]
+            gradient[n + 3] += per_term * float(((slack @ chi) * chi).sum())
+        gradient[n + 4] += float((slack * (by_slope + sign * by_slope_opposite)).sum())
+    return loss, gradient
+
+
+def _hyperprior(prior: Prior) -> tuple[float, Matrix]:
+    """Wide normal laws: log b about their mean, that about log(1 / 2n), and c about 0."""
+    n = prior.n_players
+    mean = float(prior.log_b.mean())
+    away, off = prior.log_b - mean, mean - log(0.5 / n)
+    width = (5.0 / n) ** 2
+    gradient = np.zeros(n + 5)
+    gradient[:n] = away / 4 + off / (4 * n)
+    gradient[n + 4] = prior.slope / width
+    return float(away @ away / 8 + off**2 / 8 + prior.slope**2 / (2 * width)), gradient

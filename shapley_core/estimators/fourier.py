@@ -1,0 +1,338 @@
+"""Values by regression on parities: a normal process, and single terms that stand out of it."""
+
+from dataclasses import dataclass, replace
+from itertools import combinations
+from math import comb, exp, log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import coalitions as sets
+from ..transforms import transform
+from . import covariance
+from .base import Task
+from .covariance import ODD, Prior, Terms, characters
+from .gaussian import GaussianProcess, Sample, _structured, values_under
+from .readout import Readout
+from .registry import register
+
+Matrix = NDArray[np.float64]
+Term = tuple[int, ...]
+
+# Up to so many players all terms are looked at in every step.
+_LATTICE = 16
+# Triples are looked at up to so many players; larger terms once a part of them is in.
+_TRIPLES = 128
+# Terms that are compared exactly in a step, and at most taken, of the rows.
+_CANDIDATES, _SHARE = 64, 0.4
+_ROUNDS = 6
+# By how much the likelihood must rise beyond the choice among the terms of a size.
+_PENALTY = 3.0
+# A fit to this, relative, with half as many terms as different rows, is the game itself.
+_EXACT = 1e-10
+
+
+@register
+@dataclass(frozen=True)
+class FourierRegression(GaussianProcess):
+    """Values by Bayesian regression on parities, with a selection of terms.
+
+    Every game is a sum of parities, v(T) = Σ_U F(U) (-1)^|T ∩ U|. The prior of the
+    ``GaussianProcess`` gives each coefficient a variance by its players and its size. Terms that
+    stand out are given a variance of their own: a term is taken where the likelihood of the
+    worths rises by more than the logarithm of the number of terms of its size. Up to 16 players
+    all terms are looked at (by a fast transform), beyond, those of two or three players and what
+    two more players make of a term that is in. The parameters are learnt again after each round.
+
+    If few terms fit all worths exactly, many fewer than there are different rows, they are taken
+    for the game itself: sparse games are recovered exactly.
+
+    Values of a symmetric index depend on the terms of the same parity as their size (OddSHAP,
+    Fumagalli et al. 2026, uses so the odd ones for Shapley values); I(S) =
+    (-2)^s Σ_{U ⊇ S} F(U) E[(1 - 2x)^(u-s)].
+
+    Notes
+    -----
+    Greedy selection by marginal likelihood is that of Tipping and Faul (2003), Fast marginal
+    likelihood maximisation for sparse Bayesian models.
+    """
+
+    def _values(self, task: Task, sample: Sample) -> tuple[Matrix, Matrix]:
+        found = [self._game(task, one) for one in sample.games()]
+        return np.concatenate([v for v, _ in found]), np.concatenate([e for _, e in found])
+
+    def _game(self, task: Task, sample: Sample) -> tuple[Matrix, Matrix]:
+        parities = {
+            parity
+            for size in range(1, task.order + 1)
+            for parity in _readout(task, size).parities()
+        }
+        prior = sample.learn(Prior.start(task.n_players))
+        for _ in range(_ROUNDS):
+            chosen = {parity: select(prior, sample, parity) for parity in sorted(parities)}
+            if not any(chosen.values()):
+                break
+            terms = tuple(prior.terms[p] + chosen.get(p, ()) for p in (0, 1))
+            prior = sample.learn(replace(prior, terms=(terms[0], terms[1])))
+        values, errors = values_under(prior, task, sample)
+        exact = {parity: recover(prior, sample, parity) for parity in parities}
+        for size in range(1, task.order + 1):
+            readout = _readout(task, size)
+            fits = [exact[parity] for parity in readout.parities()]
+            if any(fit is None for fit in fits):
+                continue
+            here = task.interactions.slice_of(size)
+            values[:, here], errors[:, here] = 0.0, 0.0
+            for fit in fits:
+                assert fit is not None
+                values[0, here] += fit.values(readout)
+                errors[0, here] += fit.residual
+        return values, errors
+
+
+def _readout(task: Task, size: int) -> Readout:
+    members = task.interactions.block(size).astype(np.int64)
+    return Readout(task.spec, task.order, task.n_players, members)
+
+
+def select(prior: Prior, sample: Sample, parity: int) -> Terms:
+    """Terms of one parity that the likelihood wants in, best first."""
+    from scipy.linalg import cho_solve
+
+    z, y = sample.z, sample.target(parity)[:, 0]
+    total = _structured(prior, parity, z, z)
+    total[np.diag_indices(len(z))] += exp(prior.log_nugget)
+    lower = covariance.factor(total)
+    inverse = cho_solve((lower, True), np.eye(len(z)), check_finite=False)
+    candidates = _Candidates(sample.inside[sample.train], parity, prior.terms[parity])
+    room = int(_SHARE * len(z)) - len(prior.terms[parity])
+    chosen: list[Term] = []
+    while len(chosen) < room:
+        terms = candidates.best(inverse @ y, float(np.trace(inverse)))
+        if not terms:
+            break
+        penalty = np.array([_penalty(prior.n_players, len(term)) for term in terms])
+        chi = characters(terms, z)
+        solved = inverse @ chi
+        gram, projected = chi.T @ solved, y @ solved
+        first = 0.0
+        taken: list[int] = []
+        while len(chosen) + len(taken) < room:
+            gain, variance = _gains(gram.diagonal(), projected)
+            gain -= penalty
+            gain[taken] = -np.inf
+            at = int(np.argmax(gain))
+            # The others of the list are the best there are only as long as they are nearly so.
+            if gain[at] <= max(0.0, 0.3 * first):
+                break
+            first = max(first, float(gain[at]))
+            taken.append(at)
+            share = variance[at] / (1 + variance[at] * gram[at, at])
+            inverse -= share * np.outer(solved[:, at], solved[:, at])
+            projected = projected - share * projected[at] * gram[at]
+            solved = solved - share * np.outer(solved[:, at], gram[at])
+            gram = gram - share * np.outer(gram[:, at], gram[at])
+        if not taken:
+            break
+        chosen += [terms[at] for at in taken]
+        candidates.add([terms[at] for at in taken])
+    return tuple(chosen)
+
+
+def _penalty(n_players: int, size: int) -> float:
+    return _PENALTY + log(comb(n_players, size))
+
+
+def _gains(precision: Matrix, projected: Matrix) -> tuple[Matrix, Matrix]:
+    """Rise of the log-likelihood from a term with its most likely variance, and that variance."""
+    precision = np.maximum(precision, 1e-300)
+    strength = projected**2 / precision
+    variance = np.maximum(strength - 1, 0.0) / precision
+    gain = np.where(strength > 1, (strength - 1 - np.log(np.maximum(strength, 1e-300))) / 2, 0.0)
+    return gain, variance
+
+
+class _Candidates:
+    """The terms of one parity that may come in."""
+
+    def __init__(self, inside: NDArray[np.bool_], parity: int, have: Terms) -> None:
+        self.inside, self.parity, self.n = inside, parity, inside.shape[1]
+        self.z = covariance.signs(inside)
+        self.have = set(have)
+        self.children: set[Term] = set()
+        if self.n > _LATTICE:
+            self.add(list(have))
+        else:
+            at = np.arange(1 << self.n, dtype=np.uint64)
+            self.sizes = np.bitwise_count(at).astype(np.int64)
+            self.penalty = np.array([_penalty(self.n, d) for d in range(self.n + 1)])[self.sizes]
+            # What every part has anyway is no candidate.
+            self.penalty[(self.sizes % 2 != parity) | (self.sizes < 2)] = np.inf
+
+    def add(self, terms: list[Term]) -> None:
+        """Take terms as in; what two more players make of them may come in."""
+        self.have.update(terms)
+        if self.n <= _LATTICE:
+            return
+        for term in terms:
+            rest = [i for i in range(self.n) if i not in term]
+            self.children.update(tuple(sorted((*term, *two))) for two in combinations(rest, 2))
+        self.children -= self.have
+
+    def best(self, alpha: Matrix, precision: float) -> list[Term]:
+        """The most promising, all with the same guess of their precision."""
+        if self.n <= _LATTICE:
+            table = np.zeros(1 << self.n)
+            table[sets.positions(self.inside)] = alpha
+            transform(table, "walsh", 1)
+            score = table**2 / (2 * precision) - self.penalty
+            order = np.argpartition(-score, min(2 * _CANDIDATES, len(score) - 1))
+            order = order[: 2 * _CANDIDATES]
+            order = order[np.isfinite(score[order])]
+            terms = [_players(int(at)) for at in order[np.argsort(-score[order])]]
+        else:
+            terms, score = self._pool(alpha)
+            score = score**2 / (2 * precision)
+            score -= np.array([_penalty(self.n, d) for d in range(self.n + 1)])[
+                [len(term) for term in terms]
+            ]
+            terms = [terms[at] for at in np.argsort(-score)[: 2 * _CANDIDATES]]
+        return [term for term in terms if term not in self.have][:_CANDIDATES]
+
+    def _pool(self, alpha: Matrix) -> tuple[list[Term], Matrix]:
+        weighted = self.z * alpha[:, None]
+        terms: list[Term] = []
+        scores: list[Matrix] = []
+        if self.parity != ODD:
+            first, second = np.triu_indices(self.n, 1)
+            sums = (weighted.T @ self.z)[first, second]
+            _keep(terms, scores, np.stack([first, second], axis=1), sums)
+        elif self.n <= _TRIPLES:
+            for i in range(self.n - 2):
+                rest = self.z[:, i + 1 :]
+                first, second = np.triu_indices(self.n - i - 1, 1)
+                sums = ((rest * weighted[:, i : i + 1]).T @ rest)[first, second]
+                members = np.stack([np.full(len(first), i), first + i + 1, second + i + 1], axis=1)
+                _keep(terms, scores, members, sums)
+        children = list(self.children)
+        for start in range(0, len(children), 4096):
+            some = children[start : start + 4096]
+            terms += some
+            scores.append(alpha @ characters(some, self.z))
+        return terms, np.concatenate([*scores, np.zeros(0)])
+
+
+def _keep(
+    terms: list[Term], scores: list[Matrix], members: NDArray[np.int64], sums: Matrix
+) -> None:
+    """The best of many terms of one kind."""
+    most = min(2 * _CANDIDATES, len(sums))
+    order = np.argpartition(-np.abs(sums), most - 1)[:most] if most else np.zeros(0, dtype=int)
+    terms += [tuple(row) for row in members[order].tolist()]
+    scores.append(sums[order])
+
+
+def _players(position: int) -> Term:
+    return tuple(i for i in range(position.bit_length()) if position >> i & 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Exact:
+    """A part of a game as a sum of few terms that fits all worths."""
+
+    terms: list[Term]
+    beta: Matrix
+    residual: float
+
+    def values(self, readout: Readout) -> Matrix:
+        """The values of one size."""
+        out = np.zeros(len(readout.members))
+        for term, beta in zip(self.terms, self.beta, strict=True):
+            if len(term) >= readout.size:
+                inside = np.zeros(readout.n_players, dtype=bool)
+                inside[list(term)] = True
+                out[inside[readout.members].all(axis=1)] += beta * readout.of_term(len(term))
+        return out
+
+
+def recover(prior: Prior, sample: Sample, parity: int) -> Exact | None:
+    """The part itself, where few terms explain it."""
+    plain = _plain(sample, parity)
+    if plain is not None:
+        return plain
+    z, y = sample.z, sample.target(parity)[:, 0]
+    terms, sizes = _ranked(prior, sample, parity)
+    last = 0
+    for level in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7):
+        count = int((sizes > level * sizes[0]).sum()) if len(sizes) else 0
+        if count == last and last:
+            continue
+        last = count
+        some = [*([()] if parity != ODD else []), *terms[:count]]
+        if 2 * len(some) > len(z):
+            return None
+        fit = _fit(some, z, y)
+        if fit is not None and 2 * len(some) <= _different(sample, some):
+            return fit
+    return None
+
+
+def _plain(sample: Sample, parity: int) -> Exact | None:
+    """The part as single players, or as pairs: one model, so a few rows to spare will do."""
+    n, z = sample.inside.shape[1], sample.z
+    terms = [(i,) for i in range(n)] if parity == ODD else [(), *combinations(range(n), 2)]
+    if len(terms) + 3 > len(z):
+        return None
+    return _fit(terms, z, sample.target(parity)[:, 0])
+
+
+def _fit(terms: list[Term], z: Matrix, y: Matrix) -> Exact | None:
+    """Least squares, if it leaves nothing."""
+    chi = characters(terms, z)
+    beta, _, rank, _ = np.linalg.lstsq(chi, y, rcond=1e-9)
+    residual = float(np.abs(y - chi @ beta).max())
+    if residual > _EXACT or rank < len(terms):
+        return None
+    return Exact(terms, beta, max(residual, 1e-15))
+
+
+def _different(sample: Sample, terms: list[Term]) -> int:
+    """How many of the rows these terms tell apart; a coalition and its complement are one."""
+    players = sorted(set().union(*terms))
+    if not players:
+        return 1
+    rows = sample.inside[sample.train][:, players]
+    return len(np.unique(sets.pack(rows ^ rows[:, :1]), axis=0))
+
+
+def _ranked(prior: Prior, sample: Sample, parity: int) -> tuple[list[Term], Matrix]:
+    """Terms by the size of their expected coefficients, largest first."""
+    from scipy.linalg import cho_solve
+
+    z, y = sample.z, sample.target(parity)[:, 0]
+    total = _structured(prior, parity, z, z)
+    total[np.diag_indices(len(z))] += exp(prior.log_nugget)
+    alpha = cho_solve((covariance.factor(total), True), y, check_finite=False)
+    n = prior.n_players
+    sizes: dict[Term, float] = {}
+    fade = np.tanh(np.exp(prior.log_b))
+    level = exp(prior.log_scale) * float(np.prod((1 + np.exp(-2 * np.exp(prior.log_b))) / 2))
+    if n <= _LATTICE:
+        table = np.zeros(1 << n)
+        table[sets.positions(sample.inside[sample.train])] = alpha
+        transform(table, "walsh", 1)
+        variance = np.full(1, level)
+        for i in range(n):
+            variance = np.concatenate([variance, variance * fade[i]])
+        at = np.arange(1 << n, dtype=np.uint64)
+        keep = (np.bitwise_count(at) % 2 == parity) & (at > 0)
+        size = np.where(keep, np.abs(table) * variance, 0.0)
+        best = np.argsort(-size)[: len(z) // 2]
+        sizes = {_players(int(k)): float(size[k]) for k in best if size[k] > 0}
+    own = [(term, exp(prior.log_term)) for term in prior.terms[parity]]
+    own += [((i,), exp(prior.log_main)) for i in range(n)] if parity == ODD else []
+    for term, variance_of in own:
+        more = variance_of * abs(float(characters([term], z)[:, 0] @ alpha))
+        sizes[term] = sizes.get(term, 0.0) + more
+    ranked = sorted(sizes.items(), key=lambda item: -item[1])
+    return [term for term, _ in ranked], np.array([size for _, size in ranked])

@@ -1,0 +1,182 @@
+"""Values of the parts of a normal process: integrals over the mixing law of an index.
+
+A cardinal-probabilistic index is I(S) = E[∂^S f(x, ..., x)] of the multilinear extension f, with x
+from the mixing law of the index. A covariance that is a product over the players has a product
+for its extension, so I of it is a sum over the nodes of a quadrature.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import comb, exp
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..indices import IndexSpec, tables
+from ..indices.spec import BetaLaw, PointLaw
+from .covariance import Prior
+
+Matrix = NDArray[np.float64]
+
+# An integrand is a product of n linear factors; with so many nodes it is integrated to rounding.
+_MOST_NODES = 32
+# Cells of a work array.
+_CELLS = 1 << 22
+
+
+@dataclass(frozen=True, eq=False)
+class Readout:
+    """One size of interactions under one index."""
+
+    spec: IndexSpec
+    order: int
+    n_players: int
+    members: NDArray[np.int64]  # (n_interactions, size)
+
+    @property
+    def size(self) -> int:
+        """Size of the interactions."""
+        return int(self.members.shape[1])
+
+    def parities(self) -> tuple[int, ...]:
+        """The parts of a game that the values depend on: 1 odd, 0 even."""
+        law = self.spec.law_of(self.size, self.order)
+        symmetric = law.a == law.b if isinstance(law, BetaLaw) else _half(law)
+        return (self.size % 2,) if symmetric else (0, 1)
+
+    def nodes(self) -> tuple[Matrix, Matrix]:
+        """Points and weights of the quadrature."""
+        law = self.spec.law_of(self.size, self.order)
+        if isinstance(law, PointLaw):
+            return np.array([float(law.at)]), np.ones(1)
+        assert isinstance(law, BetaLaw)
+        from scipy.special import roots_jacobi
+
+        count = min((self.n_players - self.size) // 2 + 1, _MOST_NODES)
+        points, weights = roots_jacobi(count, float(law.b) - 1, float(law.a) - 1)
+        return (1 + points) / 2, weights / weights.sum()
+
+    def of_smooth(self, prior: Prior, z: Matrix, parity: int, weights: Matrix) -> Matrix:
+        """Values of Σ_r weights_r k_parity(., z_r), shape (n_interactions, n_games)."""
+        out = np.zeros((len(self.members), weights.shape[1]))
+        for sign in (1.0, -1.0):
+            share = 0.5 if sign > 0 or parity == 0 else -0.5
+            for mass, ratio in self._products(prior, sign * z):
+                for game in range(weights.shape[1]):
+                    out[:, game] += self._sums(ratio, share * mass * weights[:, game])
+        return out
+
+    def covariances(self, prior: Prior, z: Matrix, parity: int, some: slice) -> Matrix:
+        """Cov(I(S), part of the game at z) under k, shape (m, interactions in ``some``)."""
+        members = self.members[some]
+        out = np.zeros((len(z), len(members)))
+        for sign in (1.0, -1.0):
+            share = 0.5 if sign > 0 or parity == 0 else -0.5
+            for mass, ratio in self._products(prior, sign * z):
+                product = ratio[:, members[:, 0]] * (share * mass)[:, None]
+                for column in members.T[1:]:
+                    product *= ratio[:, column]
+                out += product
+        return out
+
+    def variances(self, prior: Prior) -> Matrix:
+        """Var(I(S)) under k, shape (n_interactions,)."""
+        points, weights = self.nodes()
+        b, c = np.exp(prior.log_b), prior.slope
+        # The covariance of one player's factor at in and in, out and out, in and out.
+        inner, outer, across = exp(c), exp(-c), np.exp(-2 * b)
+        slope = inner + outer - 2 * across
+        out = np.zeros(len(self.members))
+        for x, at_x in zip(points, weights, strict=True):
+            for y, at_y in zip(points, weights, strict=True):
+                level = x * y * inner + (1 - x) * (1 - y) * outer
+                level = level + (x + y - 2 * x * y) * across
+                ratio = slope / level
+                product = ratio[self.members].prod(axis=1)
+                out += at_x * at_y * exp(np.log(level).sum()) * product
+        result: Matrix = out * exp(prior.log_scale)
+        return result
+
+    def of_term(self, size: int) -> float:
+        """I(S) of Π_{i ∈ U} z_i for S within U: 2^s E[(2x - 1)^(u - s)]."""
+        points, weights = self.nodes()
+        return float(2.0**self.size * (weights @ (2 * points - 1) ** (size - self.size)))
+
+    def coalition_weights(self) -> Matrix:
+        """γ(t, r), shape (n + 1, size + 1): I(S) = Σ_T v(T) γ(|T|, |T ∩ S|)."""
+        return tables.coalition_weights(self.spec, self.n_players, self.size, self.order)
+
+    def of_worths(self, inside: NDArray[np.bool_], worths: Matrix) -> Matrix:
+        """Σ_T worth(T) γ(|T|, |T ∩ S|) over the coalitions given, (n_interactions, n_games)."""
+        table = self.coalition_weights()
+        sizes = inside.sum(axis=1)
+        out = np.empty((len(self.members), worths.shape[1]))
+        step = max(1, _CELLS // max(1, len(inside)))
+        for start in range(0, len(self.members), step):
+            some = self.members[start : start + step]
+            out[start : start + step] = self._gamma(table, inside, sizes, some).T @ worths
+        return out
+
+    def of_nugget(self, inside: NDArray[np.bool_], parity: int, some: slice) -> Matrix:
+        """γ(T) ∓ γ(N∖T) of each pair, shape (m, interactions in ``some``)."""
+        table, sizes, members = self.coalition_weights(), inside.sum(axis=1), self.members[some]
+        sign = -1.0 if parity else 1.0
+        other = self._gamma(table, ~inside, self.n_players - sizes, members)
+        return self._gamma(table, inside, sizes, members) + sign * other
+
+    def nugget_variance(self) -> float:
+        """Σ_T γ(|T|, |T ∩ S|)², the same for each S."""
+        n, s = self.n_players, self.size
+        weights = tables.size_weights(self.spec, n, s, self.order)
+        total = 0.0
+        for t, weight in enumerate(weights.tolist()):
+            if weight:
+                count = comb(n - s, t)
+                total += weight * float(weight / count if count < 1 << 1000 else 0.0)
+        return 2.0**s * total
+
+    @staticmethod
+    def _gamma(
+        table: Matrix,
+        inside: NDArray[np.bool_],
+        sizes: NDArray[np.int64],
+        members: NDArray[np.int64],
+    ) -> Matrix:
+        common = np.zeros((len(inside), len(members)), dtype=np.int64)
+        for column in members.T:
+            common += inside[:, column]
+        gamma: Matrix = table[sizes[:, None], common]
+        return gamma
+
+    def _products(self, prior: Prior, z: Matrix) -> Iterator[tuple[Matrix, Matrix]]:
+        """For each node: weight times the product of all factors, and ∂factor / factor."""
+        b, c = np.exp(prior.log_b), prior.slope
+        present = np.exp(b * (z - 1) + c / 2 * (1 + z))
+        absent = np.exp(-b * (z + 1) + c / 2 * (z - 1))
+        step = present - absent
+        scale = exp(prior.log_scale)
+        for x, weight in zip(*self.nodes(), strict=True):
+            level = absent + x * step
+            yield scale * weight * level.prod(axis=1), step / level
+
+    def _sums(self, ratio: Matrix, mass: Matrix) -> Matrix:
+        """Σ_r mass_r Π_{i ∈ S} ratio_ri for each S."""
+        if self.size == 1:
+            result: Matrix = (mass @ ratio)[self.members[:, 0]]
+            return result
+        if self.size == 2:
+            square = (ratio * mass[:, None]).T @ ratio
+            return square[self.members[:, 0], self.members[:, 1]]
+        out = np.empty(len(self.members))
+        step = max(1, _CELLS // len(ratio))
+        for start in range(0, len(out), step):
+            some = self.members[start : start + step]
+            product = ratio[:, some[:, 0]] * mass[:, None]
+            for column in some.T[1:]:
+                product *= ratio[:, column]
+            out[start : start + step] = product.sum(axis=0)
+        return out
+
+
+def _half(law: object) -> bool:
+    return isinstance(law, PointLaw) and law.at * 2 == 1

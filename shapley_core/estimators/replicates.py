@@ -1,0 +1,100 @@
+"""Estimators that repeat one small experiment: how often a budget pays it, and its spread."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import coalitions as sets
+from .._kernels import sampling as kernels
+
+Words = NDArray[np.uint64]
+Rows = NDArray[np.int64]
+Matrix = NDArray[np.float64]
+
+# Where few coalitions exist, later replicates find all of theirs evaluated; some end there must be.
+_MOST_PER_PAID = 32
+_PRIOR = 2
+
+
+def ends(n_players: int) -> Words:
+    """The words of the empty and of the grand coalition."""
+    out = np.zeros((2, n_players), dtype=np.bool_)
+    out[1] = True
+    return sets.pack(out)
+
+
+def replicates_within(
+    draw: Callable[[int], Words], start: Words, cost: int, budget: int
+) -> tuple[Words, Rows]:
+    """As many replicates as a budget pays, coalitions that coincide being evaluated once.
+
+    The number of replicates depends on their coalitions, but not on which player is which:
+    relabelling changes no coincidence. So each permutation is as likely as any other, given the
+    number, and estimates that are unbiased for a fixed number stay so.
+
+    Parameters
+    ----------
+    draw : callable
+        ``draw(count)`` gives the coalitions of the first ``count`` replicates, shape
+        (count, c, n_words).
+    start : array of shape (s, n_words)
+        Distinct coalitions that are evaluated before.
+    cost : int
+        Coalitions of a replicate that are not among these.
+    budget : int
+        The most coalitions.
+
+    Returns
+    -------
+    words : array of shape (m, n_words)
+        Distinct coalitions, those of ``start`` first.
+    rows : array of shape (count, c)
+        For each coalition of each replicate its row in ``words``.
+    """
+    paid = max(1, (budget - len(start)) // cost)
+    count = paid + 1
+    while True:
+        drawn = draw(count)
+        flat = drawn.reshape(-1, drawn.shape[-1])
+        places = np.empty(len(flat), dtype=np.int64)
+        kernels.first_places(start, flat, places)
+        new = places == np.arange(len(start), len(start) + len(flat))
+        spent = len(start) + new.reshape(count, -1).sum(axis=1).cumsum()
+        kept = int(np.searchsorted(spent, budget, side="right"))
+        if kept < count or count > _MOST_PER_PAID * paid:
+            break
+        count *= 2
+    new, places = new[: kept * drawn.shape[1]], places[: kept * drawn.shape[1]]
+    # From the row of the first equal coalition to its place among the distinct ones.
+    number = np.concatenate([np.arange(len(start)), len(start) - 1 + new.cumsum()])
+    words = np.concatenate([start, flat[: len(new)][new]])
+    return words, number[places].reshape(kept, -1)
+
+
+def mean_and_error(replicates: Matrix) -> tuple[Matrix, Matrix]:
+    """Mean over the first axis, of arrays of shape (count, n_values, n_games), and its error."""
+    variance = replicates.var(axis=0, ddof=1)
+    return replicates.mean(axis=0), error_of_mean(variance, len(replicates), len(replicates) - 1)
+
+
+def error_of_mean(variance: Matrix, count: int, degrees: float) -> Matrix:
+    """Standard errors of means of ``count`` replicates from their variances (n_values, n_games).
+
+    ``degrees`` are the degrees of freedom of each variance.
+
+    Of a few replicates a value's own variance says little, and often by luck nothing: where a
+    player matters in few coalitions only. So it is moderated by the mean variance of all values
+    (Smyth 2004, Linear models and empirical Bayes methods), which counts as ``_PRIOR`` further
+    degrees of freedom, and widened by Student's factor.
+    """
+    moderated = (degrees * variance + _PRIOR * variance.mean(axis=0)) / (degrees + _PRIOR)
+    error: Matrix = np.sqrt(moderated / count) * student_factor(degrees + _PRIOR)
+    return error
+
+
+def student_factor(degrees: float) -> float:
+    """By how much errors of so many degrees of freedom are widened: 1 in the limit."""
+    from scipy.special import ndtr, stdtrit
+
+    return float(stdtrit(degrees, float(ndtr(2.0))) / 2.0)

@@ -1,0 +1,266 @@
+"""Maximum sample reuse: every coalition adds to every interaction, for any index and order."""
+
+from dataclasses import dataclass
+from math import comb
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import coalitions as sets
+from .. import indices
+from .._kernels import reuse as kernels
+from ..errors import InputError
+from ..indices import IndexSpec
+from ..indices.tables import exact_moments, exact_weights
+from ..threads import available_threads, run_blocks
+from .base import Design, Estimates, Estimator, Task
+from .pairs import PairedDesign, StratifiedDesign, paired_design, sized_design
+from .parity import ParityFit, terms_of_parity
+from .registry import register
+
+Matrix = NDArray[np.float64]
+
+
+@register
+@dataclass(frozen=True)
+class SampleReuse(Estimator):
+    """Values of any index and order as weighted sums of the sampled worths.
+
+    Every index is I(S) = Σ_T γ(|T|, |T ∩ S|) v(T) (Fumagalli et al. 2023, SHAP-IQ, Theorem 4.1);
+    a sample gives the sum of γ v(T) / π_T, π_T the probability that T is in (Horvitz and Thompson
+    1952). A control f, of which the values are known, is subtracted from v before and its values
+    are added after, so that only what f does not explain is sampled.
+
+    Sizes are drawn in proportion to the root mean square of their γ over all interactions, which
+    is best where v - f varies alike on all sizes; so weighted Banzhaf and beta-Shapley values
+    get samples of their own sizes. For indices that treat sizes t and n - t alike, coalitions
+    come in pairs with their complements.
+
+    Parameters
+    ----------
+    control : "linear", None, or a game that knows its values
+        "linear" fits an additive game to the same sample, by ridge regression (its bias is of the
+        order of 1 / m and vanishes with all coalitions); None subtracts v(∅) alone; or an object
+        with ``control(coalitions)`` and ``control.exact(index, order)``, such as one of
+        ``shapley_core.games``, which keeps the estimate unbiased.
+
+    Notes
+    -----
+    Standard errors are those of the sampling design: strata of sizes, without replacement.
+    """
+
+    control: Any = "linear"
+
+    def __post_init__(self) -> None:
+        known = callable(self.control) and hasattr(self.control, "exact")
+        if self.control not in ("linear", None) and not known:
+            raise InputError(
+                'control must be "linear", None, or a game with exact(index, order), not '
+                f"{self.control!r}"
+            )
+
+    def _supports(self, spec: IndexSpec, order: int) -> bool:
+        return True
+
+    def _least_budget(self, n_players: int, spec: IndexSpec, order: int) -> int:
+        # Two draws a size on average: with one there is no variance to see.
+        return 2 * n_players + 2
+
+    def _design(self, task: Task) -> StratifiedDesign:
+        law = size_law(task.spec, task.n_players, task.order)
+        with np.errstate(divide="ignore"):
+            if np.allclose(law, law[::-1], rtol=1e-9, atol=0.0):
+                return paired_design(task, np.log(law[: task.n_players // 2]))
+            return sized_design(task, np.log(law))
+
+    def _solve(self, task: Task, design: Design, worths: Matrix) -> Estimates:
+        assert isinstance(design, StratifiedDesign)
+        n, spec, order = task.n_players, task.spec, task.order
+        sizes = range(0 if spec.has_constant else 1, order + 1)
+        if self.control == "linear":
+            coefficients, seen = _linear_fit(task, design, worths)
+            fitted = sets.unpack(design.words, n) @ coefficients[1:] + coefficients[0]
+            known = [_of_linear(spec, n, size, order, coefficients) for size in sizes]
+        elif self.control is None:
+            seen, fitted = np.ones(worths.shape[1]), np.zeros_like(worths)
+            known = [np.zeros((comb(n, size), worths.shape[1])) for size in sizes]
+        else:
+            seen = np.ones(worths.shape[1])
+            fitted, known = self._given(task, design, sizes)
+        residuals = np.ascontiguousarray((worths - fitted).T)
+        values, variance = [], []
+        for size, own in zip(sizes, known, strict=True):
+            found = _sums(task, design, size, residuals)
+            values.append(own.T + found[0])
+            variance.append(found[1] * (seen**2)[:, None])
+        every, error = np.hstack(values), np.sqrt(np.maximum(np.hstack(variance), 0.0))
+        start = 1 - sizes[0]
+        return Estimates(every[:, start:], error[:, start:], every[:, 0] if start else None)
+
+    def _given(
+        self, task: Task, design: StratifiedDesign, sizes: range
+    ) -> tuple[Matrix, list[Matrix]]:
+        """Worths less that of ∅, and values by size, of the control that is given."""
+        n = task.n_players
+        if self.control.n_players != n:
+            raise InputError(f"control has {self.control.n_players} players, the game {n}")
+        worths = np.asarray(self.control(sets.unpack(design.words, n)), dtype=np.float64)
+        exact = self.control.exact(task.spec.name, task.order)
+        own = exact.baseline - worths[0]
+        known = [
+            exact.values[exact.interaction_set.slice_of(size)][:, None]
+            if size
+            else np.array([[own]])
+            for size in sizes
+        ]
+        return worths[:, None] - worths[0], known
+
+
+def _sums(
+    task: Task, design: StratifiedDesign, size: int, residuals: Matrix
+) -> tuple[Matrix, Matrix]:
+    """The sampled part of the values of a size, and their variance: (n_games, n_values) each."""
+    n = task.n_players
+    step = 2 if isinstance(design, PairedDesign) else 1
+    gains = scaled_weights(task.spec, n, size, task.order)
+    weights = np.zeros_like(gains)
+    # γ over the probability to be in: the binomials cancel but for the pairs of the middle size.
+    for t, expected in zip(design.sizes.tolist(), design.expected.tolist(), strict=True):
+        if expected > 0.0:
+            weights[t] = gains[t] / expected / (2.0 if step == 2 and 2 * t == n else 1.0)
+            if step == 2:
+                weights[n - t] = gains[n - t] / expected
+                weights[n - t] /= 2.0 if 2 * t == n else 1.0
+    values = np.empty((len(residuals), comb(n, size)))
+    variance = np.zeros_like(values)
+    words, missing = design.words[2:], design.missing
+
+    def add(game: int) -> None:
+        # The empty and the full coalition: their γ as it is.
+        row = residuals[game]
+        values[game] = gains[0, 0] * row[0] + gains[n, size] * row[1]
+        kernels.add_strata(
+            words,
+            step,
+            n,
+            size,
+            design.sizes,
+            design.counts,
+            missing,
+            weights,
+            row[2:],
+            values[game],
+            variance[game],
+        )
+
+    run_blocks(add, range(len(residuals)), available_threads())
+    return values, variance
+
+
+def scaled_weights(spec: IndexSpec, n_players: int, size: int, order: int) -> Matrix:
+    """C(n, t) γ(t, r), shape (n + 1, s + 1): numbers of moderate size, for any n.
+
+    With q_t = C(n-s, t) p_t, γ(t, r) is ± q_(t-r) / C(n-s, t-r) (derivative family), and the
+    binomials leave n .. (n-s+1) / (t .. (t-r+1) (n-t) .. (n-t-s+r+1)).
+    """
+    n, s = n_players, size
+    q = indices.size_weights(spec, n, s, order)
+    if s == 0:
+        q = np.array(
+            [float(comb(n, t) * p) for t, p in enumerate(exact_weights(spec, n, 0, order))]
+        )
+    out = np.zeros((n + 1, s + 1))
+    t = np.arange(n + 1, dtype=np.float64)
+    for r in range(s + 1):
+        ratio = np.ones(n + 1)
+        for k in range(s):
+            below = t - k if k < r else n - t - (k - r)
+            ratio *= (n - k) / np.where(below > 0, below, np.inf)
+        if spec.family == "generalised":
+            if r == s:
+                out[s:, r] += q * ratio[s:]
+            if r == 0:
+                out[: n - s + 1, 0] -= q * ratio[: n - s + 1]
+        else:
+            sign = 1.0 if (s - r) % 2 == 0 else -1.0
+            out[r : n - s + r + 1, r] = sign * q * ratio[r : n - s + r + 1]
+    return out
+
+
+def size_law(spec: IndexSpec, n_players: int, order: int) -> NDArray[np.float64]:
+    """C(n, t) times the root mean square of γ over S and T, for the sizes t = 1 .. n - 1."""
+    n = n_players
+    t = np.arange(n + 1, dtype=np.float64)
+    total = np.zeros(n + 1)
+    for size in range(1, order + 1):
+        gains = scaled_weights(spec, n, size, order)
+        for r in range(size + 1):
+            # The probability that a T of size t meets S in r players.
+            meets = np.full(n + 1, float(comb(size, r)))
+            for k in range(size):
+                meets *= np.maximum(t - k if k < r else n - t - (k - r), 0.0) / (n - k)
+            total += comb(n, size) * meets * gains[:, r] ** 2
+    law: NDArray[np.float64] = np.sqrt(total[1:-1])
+    return law
+
+
+def _linear_fit(
+    task: Task, design: StratifiedDesign, worths: Matrix
+) -> tuple[Matrix, NDArray[np.float64]]:
+    """An additive game, shape (1 + n, n_games): its worth of ∅ and what each player adds.
+
+    And by how much the root mean square of its residuals grows if each is predicted without the
+    coalition itself, shape (n_games,). Draws weigh as they do in the variance of the values; the
+    ridge, towards equal shares, keeps the fit defined when there are few.
+    """
+    n = task.n_players
+    step = 2 if isinstance(design, PairedDesign) else 1
+    law = size_law(task.spec, n, task.order)[design.sizes - 1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weights = np.where(design.counts > 0, design.missing * (law / design.expected) ** 2, 0.0)
+    weights = np.nan_to_num(weights)
+    share = worths[1] / n
+    sizes = np.repeat(np.repeat(design.sizes, design.counts), step).astype(np.float64)
+    if step == 2:
+        sizes[1::2] = n - sizes[1::2]
+    targets = worths[2:] - sizes[:, None] * share
+    terms = np.concatenate([terms_of_parity(n, 1, 0), terms_of_parity(n, 1, 1)])
+    seen = np.ones(worths.shape[1])
+    found = np.zeros((n + 1, worths.shape[1]))
+    if weights.any():
+        used = int(step * design.counts[weights > 0].sum())
+        fit = ParityFit(
+            design.words[2:],
+            1,
+            step * design.counts,
+            weights / weights.max(),
+            terms,
+            False,
+            ((n + 1) / used) ** 2,
+        )
+        found = fit.coefficients(targets)
+        with_it, without = fit.squared_residuals(found, targets)
+        seen = np.sqrt(
+            np.where(with_it > 0.0, without / np.where(with_it > 0.0, with_it, 1.0), 1.0)
+        )
+    # f = b_∅ + Σ b_i (1 - 2 z_i), beside the equal shares.
+    constant = found.sum(axis=0)
+    return np.vstack([constant, share - 2.0 * found[1:]]), seen
+
+
+def _of_linear(
+    spec: IndexSpec, n_players: int, size: int, order: int, coefficients: Matrix
+) -> Matrix:
+    """Values of an additive game, shape (n_values, n_games)."""
+    n_games = coefficients.shape[1]
+    constant, adds = coefficients[0], coefficients[1:]
+    moments = exact_moments(spec, n_players, size, order, 2 if size == 0 else 1)
+    if size == 0:
+        found: Matrix = float(moments[0]) * constant + float(moments[1]) * adds.sum(axis=0)
+        return found[None]
+    members = sets.interactions_of_size(n_players, size)
+    if spec.family == "generalised" or size == 1:
+        found = float(moments[0]) * adds[members].sum(axis=1)
+        return found
+    return np.zeros((len(members), n_games))

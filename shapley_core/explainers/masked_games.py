@@ -1,0 +1,213 @@
+"""The games of a table's rows: worths are means of a model's predictions of masked rows."""
+
+from collections.abc import Callable
+from math import isqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._kernels import masking
+from ..imputers.base import Filler
+from ..imputers.rows import Rows
+from ..players import Players
+from ..threads import row_blocks
+from .predictor import REPEATED, Predictor
+
+Link = Callable[[NDArray[np.float64]], NDArray[np.float64]] | None
+# From predictions (n_coalitions, n_rows, n_donors, n_outputs) and the numbers of the rows.
+PerRow = Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]] | None
+
+# Rows shown to a model at once where the user does not say: calls cost little beside them.
+_BATCH_ROWS = 1 << 14
+
+
+class MaskedGames:
+    """What the games of all rows have in common.
+
+    Parameters
+    ----------
+    rows : Rows
+        The background.
+    filler : Filler
+    predictor : Predictor
+    players : Players
+    link : callable, optional
+        Applied to the mean prediction.
+    memory : int
+        Bytes for masked rows and worths.
+    batch_size : int, optional
+        The most rows shown to the model at once.
+    check_repeats : bool
+        Whether to predict a few rows twice.
+    per_row : bool
+        Whether what is averaged depends on the explained row also where no feature is present.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        filler: Filler,
+        predictor: Predictor,
+        players: Players,
+        link: Link,
+        memory: int,
+        batch_size: int | None,
+        check_repeats: bool,
+        per_row: bool = False,
+    ) -> None:
+        self.rows = rows
+        self.filler = filler
+        self.predictor = predictor
+        self.players = players
+        self.link = link
+        self.memory = memory
+        # The table itself, what the model makes of it, and what numpy needs to mix objects.
+        most = max(1, memory // 4 // max(1, filler.row_bytes + 64))
+        self.batch_rows = min(most, _BATCH_ROWS if batch_size is None else batch_size)
+        self.nothing_outputs: NDArray[np.float64] | None = None
+        self.nothing_weights: NDArray[np.float64] | None = None
+        if per_row:
+            parts = list(self._nothing(check_repeats))
+            self.nothing_outputs = np.concatenate([outputs for outputs, _ in parts])
+            self.nothing_weights = np.concatenate([weights for _, weights in parts], axis=1)
+            return
+        total, weight = None, 0.0
+        for outputs, weights in self._nothing(check_repeats):
+            total = np.zeros((1, outputs.shape[1])) if total is None else total
+            masking.add_means(outputs[None], weights, total)
+            weight += weights.sum()
+        assert total is not None, "every imputer has a row for nothing"
+        self.nothing = self.linked(total / weight)[0]
+
+    def _nothing(self, check_repeats: bool) -> Any:
+        for start, stop in row_blocks(self.filler.n_nothing, self.batch_rows):
+            table, weights = self.filler.nothing(slice(start, stop))
+            outputs = self.predictor(table, stop - start)
+            if check_repeats and start == 0:
+                few = min(stop, REPEATED)
+                again, _ = self.filler.nothing(slice(0, few))
+                self.predictor.check_repeats(again, few, outputs[:few])
+            yield outputs, np.ascontiguousarray(weights)
+
+    def linked(self, worths: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Apply the link."""
+        return worths if self.link is None else self.link(worths)
+
+
+class RowGames:
+    """The games of the rows of one table.
+
+    Parameters
+    ----------
+    games : MaskedGames
+    rows : Rows
+    n_threads : int
+        For masking.
+    per_row : callable, optional
+        What is averaged, from predictions and the rows that they are about.
+    progress : callable, optional
+        Called with the number of worths found so far.
+    """
+
+    def __init__(
+        self,
+        games: MaskedGames,
+        rows: Rows,
+        n_threads: int,
+        per_row: PerRow = None,
+        progress: Callable[[int], object] | None = None,
+    ) -> None:
+        self.games = games
+        self.n_rows = rows.n_rows
+        self.n_players = games.players.n_players
+        self._rows = rows
+        self._filler = games.filler.bind(rows)
+        self._n_threads = n_threads
+        self._per_row = per_row
+        self._progress = progress
+        self._done = 0
+        self.full = np.concatenate(
+            [self._whole(start, stop) for start, stop in row_blocks(self.n_rows, games.batch_rows)]
+        )
+        self.n_outputs = self.full.shape[1]
+        if per_row is None:
+            self.nothing = np.broadcast_to(games.nothing, self.full.shape)
+        else:
+            self.nothing = np.concatenate([self._empty(row) for row in range(self.n_rows)])
+
+    def _whole(self, start: int, stop: int) -> NDArray[np.float64]:
+        outputs = self.games.predictor(self._rows.take(slice(start, stop)), stop - start)
+        if self._per_row is not None:
+            outputs = self._per_row(outputs[None, :, None, :], np.arange(start, stop))[0, :, 0]
+        return self.games.linked(outputs)
+
+    def _empty(self, row: int) -> NDArray[np.float64]:
+        games = self.games
+        assert self._per_row is not None and games.nothing_outputs is not None
+        assert games.nothing_weights is not None
+        made = self._per_row(games.nothing_outputs[None, None], np.array([row]))[0]
+        out = np.zeros((1, made.shape[2]))
+        masking.add_means(np.ascontiguousarray(made), games.nothing_weights, out)
+        return games.linked(out / games.nothing_weights.sum())
+
+    def worths(self, coalitions: NDArray[np.bool_], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Worths of coalitions of players for some of the rows.
+
+        Parameters
+        ----------
+        coalitions : bool (m, n_players)
+        rows : int64 (n_rows,)
+
+        Returns
+        -------
+        float64 (m, n_rows, n_outputs)
+        """
+        out = np.empty((len(coalitions), len(rows), self.n_outputs))
+        sizes = coalitions.sum(axis=1)
+        out[sizes == 0] = self.nothing[rows]
+        out[sizes == self.n_players] = self.full[rows]
+        inner = np.flatnonzero((sizes > 0) & (sizes < self.n_players))
+        self._count((len(coalitions) - len(inner)) * len(rows))
+        most = max(1, self.games.batch_rows // self._filler.n_donors)
+        # Few rows of many coalitions share the work of masks, many rows of few that of an imputer
+        # which has to work for each coalition.
+        side = max(1, isqrt(most)) if self._filler.splits else most
+        n_rows = min(len(rows), max(side, most // max(len(inner), 1)))
+        n_coalitions = max(1, most // max(n_rows, 1))
+        for start, stop in row_blocks(len(inner), n_coalitions):
+            at = inner[start:stop]
+            masks = coalitions[at]
+            if self.games.players.of_feature is not None:
+                masks = masks[:, self.games.players.of_feature]
+            for first, last in row_blocks(len(rows), n_rows):
+                out[at, first:last] = self._batch(masks, rows[first:last])
+                self._count((stop - start) * (last - first))
+        return out
+
+    def _batch(self, masks: NDArray[np.bool_], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Worths (n_coalitions, n_rows, n_outputs) of coalitions neither empty nor full."""
+        n_games = len(masks) * len(rows)
+        sums = np.zeros((n_games, self.n_outputs))
+        total = np.zeros(n_games)
+        n_donors = self._filler.n_donors
+        # A background larger than a batch is shown in parts.
+        step = self.games.batch_rows if self._filler.splits else n_donors
+        for start, stop in row_blocks(n_donors, step):
+            donors = slice(start, stop)
+            table, weights = self._filler.fill(rows, masks, donors, self._n_threads)
+            outputs = self.games.predictor(table, n_games * (stop - start))
+            shaped = outputs.reshape(len(masks), len(rows), stop - start, -1)
+            if self._per_row is not None:
+                shaped = np.ascontiguousarray(self._per_row(shaped, rows))
+            masking.add_means(
+                shaped.reshape(n_games, stop - start, -1), np.ascontiguousarray(weights), sums
+            )
+            total += weights.sum(axis=1)
+        mean = sums / total[:, None]
+        return self.games.linked(mean).reshape(len(masks), len(rows), -1)
+
+    def _count(self, worths: int) -> None:
+        self._done += worths
+        if self._progress is not None:
+            self._progress(self._done)

@@ -1,0 +1,5 @@
+"""What the values of many rows say of a model as a whole, and what features do for its loss."""
+
+from .views import GlobalValues, global_values
+
+__all__ = ["GlobalValues", "global_values"]

@@ -1,0 +1,111 @@
+"""What an imputer is: it fills in absent features, and so defines the game that is explained."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from .rows import Rows
+
+# A table to show to the model, and weights of its rows: (n_coalitions * n_rows or 1, n_donors).
+Filled = tuple[Any, NDArray[np.float64]]
+
+
+class Imputer(ABC):
+    """Parameters of a way to fill in absent features; immutable.
+
+    Each defines v(S) of a row x: a weighted mean of predictions of rows that agree with x in the
+    features of S. v(N) is the prediction of x, and v(∅) the same for all rows.
+    """
+
+    @abstractmethod
+    def fit(self, background: Rows) -> "Filler":
+        """Learn what is needed from the background."""
+
+    @property
+    @abstractmethod
+    def game(self) -> str:
+        """The game that it defines, in words."""
+
+
+class Filler(ABC):
+    """An imputer fitted to a background.
+
+    Attributes
+    ----------
+    n_donors : int
+        Rows that are shown to the model for one coalition of one row.
+    n_nothing : int
+        Rows that are shown to it for v(∅).
+    splits : bool
+        Whether a part of the donors can be asked for.
+    row_bytes : int
+        Memory that a row shown to the model takes.
+    """
+
+    n_donors: int
+    n_nothing: int
+    splits: bool = False
+    row_bytes: int
+
+    @abstractmethod
+    def bind(self, rows: Rows) -> "Filler":
+        """Make ready for the rows of one table."""
+
+    @abstractmethod
+    def fill(
+        self, rows: NDArray[np.int64], masks: NDArray[np.bool_], donors: slice, n_threads: int
+    ) -> Filled:
+        """Rows to show, for coalitions that are neither empty nor full.
+
+        Parameters
+        ----------
+        rows : int64 (n_rows,)
+            Which rows of the bound table.
+        masks : bool (n_coalitions, n_features)
+        donors : slice
+            Which of the donors; all of them unless ``splits``.
+        n_threads : int
+
+        Returns
+        -------
+        table of n_coalitions * n_rows * n_donors rows, weights
+        """
+
+    @abstractmethod
+    def nothing(self, donors: slice) -> Filled:
+        """Rows to show for the empty coalition, (of 0 .. n_nothing) which ``donors`` says."""
+
+
+def product(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The matrix product, adding in one order: BLAS rounds by how many rows it is given."""
+    out = np.zeros((len(left), right.shape[1]))
+    for k in range(len(right)):
+        out += left[:, k, None] * right[k]
+    return out
+
+
+def check_weights(given: Any, n_rows: int) -> NDArray[np.float64]:
+    """Weights of background rows, the largest 1, so that equal ones sum without rounding."""
+    if given is None:
+        return np.ones(n_rows)
+    weights = np.array(given, np.float64)
+    if weights.shape != (n_rows,):
+        raise InputError(
+            f"weights have shape {weights.shape}; wanted ({n_rows},), one for each row of the "
+            "background"
+        )
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):
+        raise InputError("weights must be finite, not negative, and not all zero")
+    return np.asarray(weights / weights.max())
+
+
+def check_count(given: Any, what: str, least: int = 1) -> int:
+    """An integer parameter of at least ``least``."""
+    if isinstance(given, bool) or not hasattr(given, "__index__"):
+        raise TypeError(f"{what} must be an integer, not {type(given).__name__}")
+    if given < least:
+        raise InputError(f"{what} must be at least {least}, not {given}")
+    return int(given)

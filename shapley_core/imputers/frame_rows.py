@@ -1,0 +1,341 @@
+"""Rows of data frames: mixed column by column, with the types and categories that they have."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..frames import NUMERIC_KINDS, align, listed
+from .rows import ArrayRows, Donors, Rows
+
+# Makes the user's kind of column of mixed entries.
+Finish = Callable[[NDArray[Any]], Any]
+
+
+class PlainColumn:
+    """A column that is an array of numbers, codes or objects, and what makes a column of such."""
+
+    def __init__(self, values: NDArray[Any], finish: Finish) -> None:
+        self.values = values
+        self.finish = finish
+        self.itemsize = values.dtype.itemsize
+
+    def mix(
+        self, rows: NDArray[np.int64], mask: NDArray[np.bool_], donors: Any, which: Donors
+    ) -> Any:
+        """The mixed column, as its library has it."""
+        own = self.values[rows][None, :, None]
+        return self.finish(np.where(mask[:, None, None], own, donors.values[which]).reshape(-1))
+
+
+class TakenColumn:
+    """A column of a type of its library's own: ``gather(mine, its, at)`` takes from both as one."""
+
+    itemsize = 16
+
+    def __init__(self, values: Any, gather: Callable[[Any, Any, NDArray[np.int64]], Any]) -> None:
+        self.values = values
+        self.gather = gather
+
+    def mix(
+        self, rows: NDArray[np.int64], mask: NDArray[np.bool_], donors: Any, which: Donors
+    ) -> Any:
+        """The mixed column, as its library has it."""
+        pool = donors.values
+        other: NDArray[np.int64]
+        if isinstance(which, slice):
+            pool = pool[which]
+            other = np.arange(len(pool))[None, None, :]
+        else:
+            other = which
+        own = np.arange(len(rows))[None, :, None]
+        at = np.where(mask[:, None, None], own, other + len(rows)).reshape(-1)
+        return self.gather(self.values[rows], pool, at)
+
+
+Column = PlainColumn | TakenColumn
+
+
+class FrameRows(Rows):
+    """Rows of a frame, column by column.
+
+    Parameters
+    ----------
+    columns : list of Column
+    names : tuple of str
+    n_rows : int
+    build : callable
+        Makes a frame of the user's kind of finished columns, and of a float64 matrix.
+    reader : callable
+        ``reader(X, what)`` reads another frame as columns that can be mixed with these.
+    number, label : callable
+        One column as numbers (None where it holds labels), and as Python objects.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        names: tuple[str, ...],
+        n_rows: int,
+        build: Callable[[Any], Any],
+        reader: Callable[[Any, str], "FrameRows"],
+        number: Callable[[int], NDArray[np.float64] | None],
+        label: Callable[[int], list[Any]],
+    ) -> None:
+        self.columns = columns
+        self.names = names
+        self.n_rows, self.n_features = n_rows, len(columns)
+        self.row_bytes = sum(column.itemsize for column in columns)
+        self._build = build
+        self._reader = reader
+        self._number = number
+        self._label = label
+
+    def like(self, X: Any, what: str) -> Rows:
+        """See `Rows`."""
+        return self._reader(X, what)
+
+    def take(self, rows: slice | NDArray[np.int64]) -> Any:
+        """See `Rows`."""
+        if isinstance(rows, slice):
+            rows = np.arange(*rows.indices(self.n_rows))
+        everything = np.ones((1, self.n_features), np.bool_)
+        return self.mix(rows, everything, self, slice(0, 1), 1)
+
+    def mix(
+        self,
+        rows: NDArray[np.int64],
+        masks: NDArray[np.bool_],
+        donors: Rows,
+        which: Donors,
+        n_threads: int,
+    ) -> Any:
+        """See `Rows`."""
+        assert isinstance(donors, FrameRows)
+        made = []
+        for mine, its, mask in zip(self.columns, donors.columns, masks.T, strict=True):
+            # Missing values may have made one of them a column of the library's own.
+            if isinstance(mine, TakenColumn) and isinstance(its, PlainColumn):
+                its = TakenColumn(its.finish(its.values), mine.gather)
+            elif isinstance(mine, PlainColumn) and isinstance(its, TakenColumn):
+                mine = TakenColumn(mine.finish(mine.values), its.gather)
+            made.append(mine.mix(rows, mask, its, which))
+        return self._build(made)
+
+    def numbers(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """See `Rows`."""
+        out = np.full((self.n_rows, self.n_features), np.nan)
+        numeric = np.zeros(self.n_features, np.bool_)
+        for feature in range(self.n_features):
+            found = self._number(feature)
+            if found is not None:
+                out[:, feature] = found
+                numeric[feature] = True
+        return out, numeric
+
+    def labels(self, feature: int) -> list[Any]:
+        """See `Rows`."""
+        return self._label(feature)
+
+    def of_numbers(self, matrix: NDArray[np.float64]) -> Any:
+        """See `Rows`."""
+        return self._build(matrix)
+
+
+def _checked_names(columns: Sequence[Any], what: str) -> tuple[str, ...]:
+    names = tuple(str(name) for name in columns)
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise InputError(f"{what} has more than one column named {listed(repeated)}")
+    if not names:
+        raise InputError(f"{what} has no columns")
+    return names
+
+
+def _positions(X: Any, module: str, names: tuple[str, ...], what: str) -> list[int]:
+    """Where a second frame has the columns of the first."""
+    if type(X).__module__.partition(".")[0] != module or not hasattr(X, "columns"):
+        raise InputError(
+            f"{what} is a {type(X).__name__}, the background a {module} frame: give both as one "
+            "kind of table, that which the model was trained on"
+        )
+    return align(_checked_names(list(X.columns), what), names, what)
+
+
+def _differ(name: str, what: str, dtype: Any, wanted: Any) -> InputError:
+    return InputError(
+        f"column {name!r} of {what} has dtype {dtype}, that of the background {wanted}; convert "
+        "one of them, so that masked rows can be made of both"
+    )
+
+
+# pandas
+
+
+def pandas_rows(X: Any, what: str) -> Rows:
+    """Rows of a pandas frame; all columns as one array where they are of one type of numbers."""
+    import pandas as pd
+
+    names = _checked_names(list(X.columns), what)
+    labels = X.columns
+    dtypes = list(X.dtypes)
+    first = dtypes[0]
+    if isinstance(first, np.dtype) and first.kind in NUMERIC_KINDS and len(set(dtypes)) == 1:
+
+        def read_array(Y: Any, of: str) -> NDArray[Any]:
+            at = _positions(Y, "pandas", names, of)
+            parts = [_pandas_like(Y.iloc[:, i], first, names[k], of) for k, i in enumerate(at)]
+            return np.stack([part.to_numpy() for part in parts], axis=1)
+
+        def wrap(matrix: NDArray[Any]) -> Any:
+            return pd.DataFrame(matrix, columns=labels, copy=False)
+
+        return ArrayRows(X.to_numpy(), names, wrap, read_array)
+
+    def build(columns: Any) -> Any:
+        if isinstance(columns, np.ndarray):
+            return pd.DataFrame(columns, columns=labels, copy=False)
+        frame = pd.DataFrame(dict(enumerate(columns)), copy=False)
+        frame.columns = labels
+        return frame
+
+    def read(Y: Any, of: str) -> FrameRows:
+        at = _positions(Y, "pandas", names, of)
+        series = [_pandas_like(Y.iloc[:, i], dtypes[k], names[k], of) for k, i in enumerate(at)]
+
+        def number(feature: int) -> NDArray[np.float64] | None:
+            one = series[feature]
+            if getattr(one.dtype, "kind", "O") not in NUMERIC_KINDS or one.dtype.name == "category":
+                return None
+            found: NDArray[np.float64] = one.to_numpy(np.float64, na_value=np.nan)
+            return found
+
+        return FrameRows(
+            [_pandas_column(one) for one in series],
+            names,
+            len(Y),
+            build,
+            read,
+            number,
+            lambda feature: series[feature].tolist(),
+        )
+
+    return read(X, what)
+
+
+def _pandas_column(series: Any) -> Column:
+    import pandas as pd
+
+    dtype, array = series.dtype, series.array
+    if dtype.name == "category":
+        return PlainColumn(
+            np.asarray(array.codes),
+            lambda codes: pd.Categorical.from_codes(codes, dtype=dtype, validate=False),
+        )
+    if isinstance(dtype, np.dtype):
+        return PlainColumn(series.to_numpy(), lambda values: values)
+    return TakenColumn(
+        array, lambda mine, its, at: type(array)._concat_same_type([mine, its]).take(at)
+    )
+
+
+def _pandas_like(series: Any, wanted: Any, name: str, what: str) -> Any:
+    """A column in the type of the background's, without loss."""
+    dtype = series.dtype
+    if dtype == wanted and dtype.name != "category":
+        return series
+    if wanted.name == "category" and dtype.name == "category":
+        if dtype.categories.equals(wanted.categories) and dtype.ordered == wanted.ordered:
+            return series
+        # A label without a place would become a missing value without a word.
+        used = series.cat.remove_unused_categories().cat.categories
+        unseen = [label for label in used if label not in wanted.categories]
+        if unseen:
+            raise InputError(
+                f"column {name!r} of {what} holds {unseen[0]!r}, which is not among the "
+                f"{len(wanted.categories)} categories of the background's column; give both the "
+                "categories that the model knows"
+            )
+        return series.astype(wanted)
+    if isinstance(dtype, np.dtype) and isinstance(wanted, np.dtype):
+        numbers = dtype.kind in NUMERIC_KINDS and wanted.kind in NUMERIC_KINDS
+        if numbers and np.can_cast(dtype, wanted, "safe"):
+            return series.astype(wanted)
+    if _is_text(dtype) and _is_text(wanted):
+        return series.astype(wanted)
+    raise _differ(name, what, dtype, wanted)
+
+
+def _is_text(dtype: Any) -> bool:
+    return dtype.name in ("object", "str") or "string" in dtype.name
+
+
+# polars
+
+
+def polars_rows(X: Any, what: str) -> Rows:
+    """Rows of a polars frame."""
+    import polars as pl
+
+    if not isinstance(X, pl.DataFrame):
+        raise InputError(f"{what} is a polars {type(X).__name__}; call .collect() first")
+    names = _checked_names(X.columns, what)
+    dtypes = list(X.dtypes)
+
+    def build(columns: Any) -> Any:
+        if isinstance(columns, np.ndarray):
+            return pl.DataFrame(columns, schema=list(names))
+        return pl.DataFrame(
+            [column.alias(name) for column, name in zip(columns, names, strict=True)]
+        )
+
+    def read(Y: Any, of: str) -> FrameRows:
+        at = _positions(Y, "polars", names, of)
+        series = [_polars_like(Y.to_series(i), dtypes[k], names[k], of) for k, i in enumerate(at)]
+
+        def number(feature: int) -> NDArray[np.float64] | None:
+            one = series[feature]
+            if not (one.dtype.is_numeric() or one.dtype == pl.Boolean):
+                return None
+            return np.array([np.nan if x is None else x for x in one.to_list()], np.float64)
+
+        return FrameRows(
+            [_polars_column(one) for one in series],
+            names,
+            len(Y),
+            build,
+            read,
+            number,
+            lambda feature: series[feature].to_list(),
+        )
+
+    return read(X, what)
+
+
+def _polars_column(series: Any) -> Column:
+    import polars as pl
+
+    dtype = series.dtype
+    if (dtype.is_float() or dtype.is_integer()) and not series.null_count():
+        values = series.to_numpy()
+        if values.dtype.kind in NUMERIC_KINDS:
+            return PlainColumn(values, lambda mixed: pl.Series(mixed, dtype=dtype))
+    return TakenColumn(series, lambda mine, its, at: pl.concat([mine, its]).gather(at))
+
+
+def _polars_like(series: Any, wanted: Any, name: str, what: str) -> Any:
+    dtype = series.dtype
+    if dtype == wanted:
+        return series
+    import polars as pl
+
+    labels = (pl.Enum, pl.Categorical, pl.String)
+    numbers = dtype.is_integer() and wanted.is_numeric()
+    if (dtype in labels and wanted in labels) or numbers or dtype == pl.Null:
+        try:
+            return series.cast(wanted, strict=True)
+        except pl.exceptions.PolarsError as error:
+            raise InputError(f"column {name!r} of {what}: {error}") from error
+    raise _differ(name, what, dtype, wanted)

@@ -1,0 +1,192 @@
+"""Absent features from the background rows that are nearest in the present ones."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from .base import Filled, Filler, Imputer, check_count, check_weights, product
+from .rows import Rows
+
+_SINGULAR = 1e-10
+
+
+class Nearest(Imputer):
+    """v(S) = Σ_z w_z f(x_S, z_-S) / Σ_z w_z over the k background rows nearest to x in S.
+
+    The empirical conditional game of Aas, Jullum and Loland (2021), "Explaining individual
+    predictions when features are dependent", section 3.3. The squared distance is
+    (D_S + H_S) / |S|: D_S the squared Mahalanobis distance of the present numbers (their
+    covariance, or their variances alone), H_S how many present labels differ; a number that one
+    row has and the other misses counts as a differing label. Of rows equally far, the earlier one
+    is taken. v(∅) is the mean over the whole background.
+
+    Parameters
+    ----------
+    k : int
+        How many rows; all of them where the background has fewer.
+    bandwidth : float, optional
+        With one, w_z = exp(-distance^2 / (2 bandwidth^2)); otherwise all weigh the same.
+    metric : "mahalanobis" or "euclidean"
+        Whether correlations count; both measure in standard deviations.
+    categorical : sequence of int or str, optional
+        Columns whose numbers are codes of labels.
+    """
+
+    def __init__(
+        self,
+        k: int = 20,
+        bandwidth: float | None = None,
+        metric: str = "mahalanobis",
+        categorical: Any = (),
+    ) -> None:
+        self.k = check_count(k, "k")
+        if bandwidth is not None and not (np.isfinite(bandwidth) and bandwidth > 0):
+            raise InputError(f"bandwidth must be positive, not {bandwidth}")
+        if metric not in ("mahalanobis", "euclidean"):
+            raise InputError(f"metric must be 'mahalanobis' or 'euclidean', not {metric!r}")
+        self.bandwidth = bandwidth
+        self.metric = metric
+        self.categorical = tuple(categorical)
+
+    @property
+    def game(self) -> str:
+        """The game that it defines, in words."""
+        weighted = "" if self.bandwidth is None else "weighted "
+        return (
+            f"{weighted}mean of f over the {self.k} rows of the background nearest to x in the "
+            f"present features ({self.metric}), with the present features of x"
+        )
+
+    def fit(self, background: Rows) -> "NearestFiller":
+        """Estimate the covariance and number the labels."""
+        return NearestFiller(background, self)
+
+    def __repr__(self) -> str:
+        return f"Nearest(k={self.k})"
+
+
+class NearestFiller(Filler):
+    """The background, coded for distances."""
+
+    def __init__(self, background: Rows, imputer: Nearest) -> None:
+        self.n_donors = min(imputer.k, background.n_rows)
+        self.n_nothing = background.n_rows
+        self.row_bytes = background.row_bytes
+        self._background = background
+        self._bandwidth = imputer.bandwidth
+        self._weights = check_weights(None, background.n_rows)
+        data, numeric = background.numbers()
+        for column in imputer.categorical:
+            numeric[_position(background, column)] = False
+        self._numeric = numeric
+        self._codes: dict[int, dict[Any, int]] = {}
+        for feature in np.flatnonzero(~numeric).tolist():
+            seen = dict.fromkeys(map(_label, background.labels(feature)))
+            self._codes[feature] = {label: code for code, label in enumerate(seen)}
+        with np.errstate(all="ignore"):
+            self._centre = np.array(
+                [np.median(c[~np.isnan(c)]) if (~np.isnan(c)).any() else 0.0 for c in data.T]
+            )
+        self._z, self._z_labels = self._coded(background)
+        spread = np.cov(self._z, rowvar=False) if len(self._z) > 1 else np.eye(len(numeric))
+        self._covariance = np.atleast_2d(spread)
+        if imputer.metric == "euclidean":
+            self._covariance = np.diag(np.diag(self._covariance))
+        self._rows: Rows = background
+        self._x, self._x_labels = self._z[:0], self._z_labels[:0]
+
+    def _coded(self, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Numbers, missing ones as the median; and labels, 0 of a number, -2 of a missing one."""
+        data, _ = rows.numbers()
+        if np.isinf(data).any():
+            raise InputError("infinite values have no distance; replace them, or mark them missing")
+        labels = np.where(np.isnan(data), -2.0, 0.0)
+        for feature, codes in self._codes.items():
+            # A label that the background has not differs from all of its labels.
+            labels[:, feature] = [codes.get(_label(one), -1) for one in rows.labels(feature)]
+            data[:, feature] = 0.0
+        return np.where(np.isnan(data), self._centre, data), labels
+
+    def bind(self, rows: Rows) -> "NearestFiller":
+        """See `Filler`."""
+        bound = object.__new__(NearestFiller)
+        bound.__dict__.update(self.__dict__)
+        bound._rows = rows
+        bound._x, bound._x_labels = self._coded(rows)
+        return bound
+
+    def fill(
+        self, rows: NDArray[np.int64], masks: NDArray[np.bool_], donors: slice, n_threads: int
+    ) -> Filled:
+        """See `Filler`."""
+        chosen = np.empty((len(masks), len(rows), self.n_donors), np.int64)
+        weights = np.ones((len(masks), len(rows), self.n_donors))
+        for at, mask in enumerate(masks):
+            distance = self._distances(rows, mask)
+            chosen[at] = _smallest(distance, self.n_donors)
+            if self._bandwidth is not None:
+                near = np.take_along_axis(distance, chosen[at], axis=1)
+                # The nearest weighs 1, so that no row is left without weights by underflow.
+                near -= near.min(axis=1, keepdims=True)
+                weights[at] = np.exp(near / (-2.0 * self._bandwidth**2))
+        table = self._rows.mix(rows, masks, self._background, chosen, n_threads)
+        return table, weights.reshape(-1, self.n_donors)
+
+    def nothing(self, donors: slice) -> Filled:
+        """See `Filler`."""
+        return self._background.take(donors), self._weights[None, donors]
+
+    def _distances(self, rows: NDArray[np.int64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+        from scipy.spatial.distance import cdist
+
+        total = np.zeros((len(rows), len(self._z)))
+        numbers = mask & self._numeric
+        if numbers.any():
+            root = self._whitening(numbers)
+            mine = product(self._x[np.ix_(rows, numbers)], root)
+            its = product(self._z[:, numbers], root)
+            if root.shape[1]:
+                total += cdist(mine, its, "sqeuclidean")
+        for feature in np.flatnonzero(mask):
+            its = self._z_labels[:, feature]
+            total += self._x_labels[rows, feature][:, None] != its
+        return np.asarray(total / mask.sum())
+
+    def _whitening(self, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+        scale = np.sqrt(np.diag(self._covariance)[mask])
+        scale[scale == 0] = 1.0
+        covariance = self._covariance[np.ix_(mask, mask)] / np.outer(scale, scale)
+        sizes, axes = np.linalg.eigh(covariance)
+        kept = sizes > _SINGULAR * max(float(sizes[-1]), 1.0)
+        return np.asarray(axes[:, kept] / np.sqrt(sizes[kept]) / scale[:, None])
+
+
+def _smallest(distance: NDArray[np.float64], k: int) -> NDArray[np.int64]:
+    """Columns of the k smallest of each row, ascending; of equal ones the first."""
+    if k == distance.shape[1]:
+        return np.broadcast_to(np.arange(k), (len(distance), k)).copy()
+    limit = np.partition(distance, k - 1, axis=1)[:, k - 1 : k]
+    below, level = distance < limit, distance == limit
+    room = k - below.sum(axis=1, keepdims=True)
+    taken = below | (level & (np.cumsum(level, axis=1) <= room))
+    return np.nonzero(taken)[1].reshape(len(distance), k)
+
+
+def _position(rows: Rows, column: Any) -> int:
+    if isinstance(column, str):
+        if rows.names is None or column not in rows.names:
+            raise InputError(f"categorical names {column!r}, which is no column of the background")
+        return rows.names.index(column)
+    at = int(column)
+    if not 0 <= at < rows.n_features:
+        raise InputError(f"categorical names column {at} of {rows.n_features}")
+    return at
+
+
+def _label(entry: Any) -> Any:
+    """A label to look up; all that is missing is one."""
+    if entry is None or type(entry).__name__ == "NAType" or entry != entry:
+        return None
+    return entry

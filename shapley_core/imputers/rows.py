@@ -1,0 +1,261 @@
+"""Tables whose rows can be mixed, and that stay what they are: a model is shown its own kind.
+
+A mixed row has the values of an explained row in some columns, of a donor row in the others. Mixed
+rows are ordered by coalition, then explained row, then donor.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._kernels import masking
+from ..errors import InputError
+from ..frames import NUMERIC_KINDS
+from ..tables import WANTED, is_pandas
+from ..threads import row_blocks, run_blocks
+
+Donors = slice | NDArray[np.int64]
+
+# Bytes that one thread mixes at a time: less takes no longer than starting a thread.
+_TASK_BYTES = 1 << 23
+
+
+class Rows(ABC):
+    """Rows of a user's table; made by `rows_of`.
+
+    Attributes
+    ----------
+    n_rows, n_features : int
+    names : tuple of str, or None
+        Names of the columns, where the table has them.
+    row_bytes : int
+        What a mixed row takes, roughly, for columns of objects without the objects.
+    """
+
+    n_rows: int
+    n_features: int
+    names: tuple[str, ...] | None
+    row_bytes: int
+
+    @abstractmethod
+    def like(self, X: Any, what: str) -> "Rows":
+        """Another table as rows that can be mixed with these; InputError where it cannot be."""
+
+    @abstractmethod
+    def take(self, rows: slice | NDArray[np.int64]) -> Any:
+        """Some rows as a fresh table of the user's kind."""
+
+    @abstractmethod
+    def mix(
+        self,
+        rows: NDArray[np.int64],
+        masks: NDArray[np.bool_],
+        donors: "Rows",
+        which: Donors,
+        n_threads: int,
+    ) -> Any:
+        """Mixed rows as a fresh table of the user's kind.
+
+        Parameters
+        ----------
+        rows : int64 (n_rows,)
+            Which of these rows.
+        masks : bool (n_coalitions, n_features)
+            Columns that are taken from them; the others are the donor's.
+        donors : Rows
+            From `like`, or that `like` was called on.
+        which : slice, or int64 (n_coalitions, n_rows, n_donors)
+            Donors of every coalition and row, or each one's own.
+        n_threads : int
+
+        Returns
+        -------
+        table of n_coalitions * n_rows * n_donors rows
+        """
+
+    @abstractmethod
+    def numbers(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Columns as float64 (n_rows, n_features), and which of them hold numbers.
+
+        Missing values are NaN; so is every entry of a column that holds labels.
+        """
+
+    @abstractmethod
+    def labels(self, feature: int) -> list[Any]:
+        """The entries of one column as Python objects."""
+
+    @abstractmethod
+    def of_numbers(self, matrix: NDArray[np.float64]) -> Any:
+        """A table of the user's kind with these columns, float32 where all of its were that."""
+
+    def n_mixed(self, rows: NDArray[np.int64], masks: NDArray[np.bool_], which: Donors) -> int:
+        """How many rows `mix` makes."""
+        each = which.stop - which.start if isinstance(which, slice) else which.shape[2]
+        return int(len(rows) * len(masks) * each)
+
+
+def rows_of(X: Any, what: str) -> Rows:
+    """Check a user's table and make its rows ready to be mixed.
+
+    Numpy arrays of any type of numbers, text or objects; pandas and polars frames.
+    """
+    library = type(X).__module__.partition(".")[0]
+    if is_pandas(X):
+        from .frame_rows import pandas_rows
+
+        return pandas_rows(X, what)
+    if library == "polars" and type(X).__name__ != "Series":
+        from .frame_rows import polars_rows
+
+        return polars_rows(X, what)
+    if library in ("scipy", "pyarrow", "narwhals"):
+        advice = {"scipy": "X.toarray()", "pyarrow": "X.to_pandas()", "narwhals": "X.to_native()"}
+        raise InputError(
+            f"{what} is a {library} {type(X).__name__}; a masked row is made of two rows, and can "
+            f"be a numpy array, a pandas or a polars frame: {advice[library]} gives one"
+        )
+    return ArrayRows(checked_array(X, what))
+
+
+def checked_array(X: Any, what: str) -> NDArray[Any]:
+    """A 2-D array that is no copy of an array given."""
+    if X is None or isinstance(X, (str, bytes, dict, set)):
+        raise InputError(f"{what} is a {type(X).__name__}; {WANTED}")
+    if isinstance(X, np.ma.MaskedArray):
+        raise InputError(f"{what} is a masked array; X.filled(numpy.nan) gives a plain one")
+    try:
+        array = np.asarray(X)
+    except ValueError as error:
+        raise InputError(
+            f"{what} cannot be made an array ({error}); its rows must have equal lengths"
+        ) from error
+    if array.dtype.names is not None or array.dtype.kind in "cV":
+        raise InputError(f"{what} has dtype {array.dtype}; {WANTED}")
+    if array.ndim != 2:
+        raise InputError(
+            f"{what} has shape {array.shape}; wanted (n_rows, n_features): a single row becomes a "
+            f"table by {what}.reshape(1, -1)"
+        )
+    if array.shape[1] == 0:
+        raise InputError(f"{what} has no columns")
+    return array
+
+
+def no_wrap(matrix: NDArray[Any]) -> Any:
+    """What a numpy array is shown to the model as: itself."""
+    return matrix
+
+
+class ArrayRows(Rows):
+    """Rows of a 2-D array of one type; ``wrap`` makes the user's table of such an array."""
+
+    def __init__(
+        self,
+        array: NDArray[Any],
+        names: tuple[str, ...] | None = None,
+        wrap: Callable[[NDArray[Any]], Any] = no_wrap,
+        reader: Callable[[Any, str], NDArray[Any]] | None = None,
+    ) -> None:
+        self.array = array
+        self.n_rows, self.n_features = array.shape
+        self.names = names
+        self.row_bytes = array.dtype.itemsize * self.n_features
+        self._wrap = wrap
+        self._reader = reader
+
+    def like(self, X: Any, what: str) -> Rows:
+        """See `Rows`."""
+        if self._reader is not None:
+            array = self._reader(X, what)
+        else:
+            if type(X).__module__.partition(".")[0] in ("pandas", "polars", "pyarrow"):
+                raise InputError(
+                    f"{what} is a {type(X).__module__.partition('.')[0]} {type(X).__name__}, the "
+                    "background an array: give both as one kind of table, that which the model "
+                    "was trained on"
+                )
+            array = checked_array(X, what)
+        if array.shape[1] != self.n_features:
+            raise InputError(
+                f"{what} has {array.shape[1]} columns (shape {array.shape}); the background has "
+                f"{self.n_features}"
+            )
+        mine = self.array.dtype
+        if array.dtype != mine:
+            # Text of another length is text all the same; the longer type holds both.
+            if array.dtype.kind == mine.kind and mine.kind in "US":
+                longer = np.promote_types(array.dtype, mine)
+                if longer != mine:
+                    raise InputError(
+                        f"{what} has text of dtype {array.dtype}, the background {mine}, too short "
+                        f"for it: give the background as {longer} or object"
+                    )
+            elif not np.can_cast(array.dtype, mine, "safe"):
+                raise InputError(
+                    f"{what} has dtype {array.dtype}, the background {mine}; convert one of them "
+                    "with .astype, so that masked rows can be made of both"
+                )
+            array = array.astype(mine)
+        return ArrayRows(array, self.names, self._wrap, self._reader)
+
+    def take(self, rows: slice | NDArray[np.int64]) -> Any:
+        """See `Rows`."""
+        return self._wrap(np.array(self.array[rows], order="C"))
+
+    def mix(
+        self,
+        rows: NDArray[np.int64],
+        masks: NDArray[np.bool_],
+        donors: Rows,
+        which: Donors,
+        n_threads: int,
+    ) -> Any:
+        """See `Rows`."""
+        assert isinstance(donors, ArrayRows)
+        dtype = self.array.dtype
+        own = self.array[rows]
+        if dtype.hasobject:
+            shown = np.where(masks[:, None, None, :], own[None, :, None, :], donors.array[which])
+            return self._wrap(shown.reshape(-1, self.n_features))
+        out = np.empty((self.n_mixed(rows, masks, which), self.n_features), dtype)
+        raw_out, raw_own = _bytes(out), _bytes(own)
+        wide = np.repeat(masks.view(np.uint8), dtype.itemsize, axis=1) * np.uint8(255)
+        absent = _bytes(donors.array[which] if isinstance(which, slice) else donors.array)
+        each = len(out) // max(len(masks), 1)
+
+        def work(block: tuple[int, int]) -> None:
+            start, stop = block
+            target = raw_out[start * each : stop * each]
+            if isinstance(which, slice):
+                masking.mix(wide[start:stop], raw_own, absent, target)
+            else:
+                masking.mix_chosen(wide[start:stop], raw_own, absent, which[start:stop], target)
+
+        step = max(1, _TASK_BYTES // max(each * raw_out.shape[1], 1))
+        run_blocks(work, row_blocks(len(masks), step), n_threads)
+        return self._wrap(out)
+
+    def numbers(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """See `Rows`."""
+        if self.array.dtype.kind in NUMERIC_KINDS:
+            return self.array.astype(np.float64, order="C"), np.ones(self.n_features, np.bool_)
+        return np.full(self.array.shape, np.nan), np.zeros(self.n_features, np.bool_)
+
+    def labels(self, feature: int) -> list[Any]:
+        """See `Rows`."""
+        found: list[Any] = self.array[:, feature].tolist()
+        return found
+
+    def of_numbers(self, matrix: NDArray[np.float64]) -> Any:
+        """See `Rows`."""
+        single = self.array.dtype == np.float32
+        return self._wrap(matrix.astype(np.float32) if single else matrix)
+
+
+def _bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
+    """The rows of an array as bytes, without a copy where they lie one after the other."""
+    rows = np.ascontiguousarray(array)
+    return rows.view(np.uint8).reshape(len(rows), rows.dtype.itemsize * rows.shape[1])

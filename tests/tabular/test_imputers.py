@@ -1,0 +1,252 @@
+"""Each imputer gives the game that it says, worth by worth."""
+
+from itertools import chain, combinations
+
+import numpy as np
+import pytest
+
+from shapley_core import TabularExplainer, exact, imputers
+from shapley_core.errors import InputError
+from shapley_core.game import TableGame
+
+RNG = np.random.default_rng(5)
+N = 4
+MIX = np.array([[1.0, 0.8, 0.2, 0.0], [0, 1, 0.5, 0.3], [0, 0, 1, 0.4], [0, 0, 0, 1]])
+BACKGROUND = RNG.normal(size=(40, N)) @ MIX + 1.0
+X = RNG.normal(size=(5, N)) @ MIX + 1.0
+
+
+def model(rows):
+    return np.sin(rows[:, 0] * rows[:, 1]) + rows[:, 2] ** 2 * rows[:, 3]
+
+
+def subsets(n):
+    return chain.from_iterable(combinations(range(n), size) for size in range(n + 1))
+
+
+def values_of(worth, n=N):
+    """Shapley values of a game given by worth(players), from its definition by the exact engine."""
+    table = np.zeros(1 << n)
+    for players in subsets(n):
+        table[sum(1 << i for i in players)] = worth(list(players))
+    return exact(TableGame(table)).values, table[0]
+
+
+def check(explainer, worth_of_row, rows=X, atol=1e-12):
+    found = explainer(rows)
+    for at, row in enumerate(rows):
+        expected, empty = values_of(lambda players, row=row: worth_of_row(row, players))
+        np.testing.assert_allclose(found.values[at], expected, atol=atol, rtol=0)
+        np.testing.assert_allclose(found.base_values[at], empty, atol=atol, rtol=0)
+    np.testing.assert_allclose(
+        found.values.sum(axis=1) + found.base_values, model(rows), atol=1e-12, rtol=0
+    )
+
+
+def shown(row, players, others):
+    rows = np.array(others)
+    rows[:, players] = row[players]
+    return rows
+
+
+def test_baseline():
+    check(
+        TabularExplainer(model, BACKGROUND[:1], imputer="baseline"),
+        lambda row, players: model(shown(row, players, BACKGROUND[:1]))[0],
+    )
+
+
+def test_a_baseline_is_one_row():
+    with pytest.raises(InputError, match="the background has 40"):
+        TabularExplainer(model, BACKGROUND, imputer="baseline")
+
+
+def test_marginal_takes_every_row():
+    many = np.repeat(BACKGROUND, 300, axis=0)
+    many[-1] += 100.0
+    explainer = TabularExplainer(model, many)
+    assert "every row" in explainer.game
+    check(explainer, lambda row, players: model(shown(row, players, many)).mean(), X[:2], atol=1e-9)
+
+
+def test_marginal_with_weights():
+    weights = RNG.integers(0, 4, len(BACKGROUND))
+    check(
+        TabularExplainer(model, BACKGROUND, weights=weights),
+        lambda row, players: np.average(model(shown(row, players, BACKGROUND)), weights=weights),
+    )
+
+
+def test_marginal_of_a_stated_sample():
+    imputer = imputers.Marginal(n_rows=7, random_state=3)
+    assert "7 sampled rows" in imputer.game
+    chosen = imputer.chosen(np.ones(len(BACKGROUND)))
+    assert len(set(chosen.tolist())) == 7
+    check(
+        TabularExplainer(model, BACKGROUND, imputer=imputer),
+        lambda row, players: model(shown(row, players, BACKGROUND[chosen])).mean(),
+    )
+    other = imputers.Marginal(n_rows=7, random_state=4).chosen(np.ones(len(BACKGROUND)))
+    assert chosen.tolist() != other.tolist()
+
+
+def conditional(row, players, mean, covariance):
+    """Mean and covariance of the absent features by the partitioned inverse of a covariance."""
+    absent = [i for i in range(len(mean)) if i not in players]
+    precision = np.linalg.inv(covariance)
+    spread = np.linalg.inv(precision[np.ix_(absent, absent)])
+    shift = spread @ precision[np.ix_(absent, players)] @ (row[players] - mean[players])
+    return absent, mean[absent] - shift, spread
+
+
+def test_conditional_mean():
+    mean, covariance = BACKGROUND.mean(axis=0), np.cov(BACKGROUND, rowvar=False)
+
+    def worth(row, players):
+        filled = row.copy()
+        absent, centre, _ = conditional(row, players, mean, covariance)
+        filled[absent] = centre
+        return model(filled[None])[0]
+
+    check(TabularExplainer(model, BACKGROUND, imputer="conditional-mean"), worth, atol=1e-10)
+
+
+def test_gaussian_draws_have_the_conditional_law():
+    # Of a quadratic model the mean is known: f(mean) + half the trace of Hessian times covariance.
+    def quadratic(rows):
+        return rows[:, 0] * rows[:, 1] + rows[:, 2] ** 2 - rows[:, 3] * rows[:, 0]
+
+    hessian = np.zeros((N, N))
+    hessian[0, 1] = hessian[1, 0] = 1
+    hessian[2, 2] = 2
+    hessian[0, 3] = hessian[3, 0] = -1
+    mean, covariance = BACKGROUND.mean(axis=0), np.cov(BACKGROUND, rowvar=False)
+    explainer = TabularExplainer(quadratic, BACKGROUND, imputer=imputers.Gaussian(n_draws=40000))
+    found = explainer(X[:2])
+    for at, row in enumerate(X[:2]):
+
+        def worth(players, row=row):
+            if len(players) == N:
+                return quadratic(row[None])[0]
+            absent, centre, spread = conditional(row, players, mean, covariance)
+            filled = row.copy()
+            filled[absent] = centre
+            half_trace = (hessian[np.ix_(absent, absent)] * spread).sum() / 2
+            return quadratic(filled[None])[0] + half_trace
+
+        expected, _ = values_of(worth)
+        np.testing.assert_allclose(found.values[at], expected, atol=0.03, rtol=0)
+
+
+def test_gaussian_of_a_linear_model_needs_no_luck():
+    # Draws in pairs of opposite sign cancel: two of them give the conditional mean.
+    def linear(rows):
+        return rows @ np.array([1.0, -2.0, 0.5, 3.0])
+
+    draws = TabularExplainer(linear, BACKGROUND, imputer=imputers.Gaussian(n_draws=2))(X)
+    mean = TabularExplainer(linear, BACKGROUND, imputer="conditional-mean")(X)
+    np.testing.assert_allclose(draws.values, mean.values, atol=1e-10)
+
+
+def test_gaussian_with_features_that_are_copies_and_constants():
+    copies = np.column_stack([BACKGROUND, BACKGROUND[:, 0], np.ones(len(BACKGROUND))])
+    rows = np.column_stack([X, X[:, 0], np.ones(len(X))])
+
+    def of_the_copy(table):
+        return 3 * table[:, 4] + table[:, 5]
+
+    found = TabularExplainer(of_the_copy, copies, imputer="conditional-mean")(rows)
+    # Either copy says all there is to know, so they share alike; the constant tells nothing.
+    np.testing.assert_allclose(found.values[:, 0], found.values[:, 4], atol=1e-8)
+    np.testing.assert_allclose(found.values[:, 5], 0, atol=1e-8)
+
+
+@pytest.mark.parametrize("metric", ["mahalanobis", "euclidean"])
+@pytest.mark.parametrize("bandwidth", [None, 0.7])
+def test_nearest(metric, bandwidth):
+    k = 6
+    covariance = np.cov(BACKGROUND, rowvar=False)
+    if metric == "euclidean":
+        covariance = np.diag(np.diag(covariance))
+
+    def worth(row, players):
+        if not players:
+            return model(BACKGROUND).mean()
+        if len(players) == N:
+            return model(row[None])[0]
+        inverse = np.linalg.inv(covariance[np.ix_(players, players)])
+        gaps = (BACKGROUND - row)[:, players]
+        squared = np.einsum("ri,ij,rj->r", gaps, inverse, gaps) / len(players)
+        chosen = np.argsort(squared, kind="stable")[:k]
+        weights = np.ones(k)
+        if bandwidth is not None:
+            weights = np.exp(-squared[chosen] / (2 * bandwidth**2))
+        return np.average(model(shown(row, players, BACKGROUND[chosen])), weights=weights)
+
+    check(
+        TabularExplainer(
+            model, BACKGROUND, imputer=imputers.Nearest(k, bandwidth=bandwidth, metric=metric)
+        ),
+        worth,
+    )
+
+
+def test_nearest_counts_labels_and_missing_values():
+    background = np.array([[0, 1.0, 10], [1, 1.1, 20], [0, np.nan, 30], [2, 0.9, 40]])
+
+    def last(rows):
+        return rows[:, 2]
+
+    imputer = imputers.Nearest(1, metric="euclidean", categorical=[0])
+    games = TabularExplainer(last, background, imputer=imputer)._games
+
+    def nearest(row, mask):
+        bound = games.filler.bind(games.rows.like(np.array([row]), "X"))
+        table, _ = bound.fill(np.array([0]), np.array([mask]), slice(0, 1), 1)
+        np.testing.assert_array_equal(table[0, mask], np.array(row)[mask])
+        return table[0, 2]
+
+    both, label = [True, True, False], [True, False, False]
+    # A variance of 0.02 / 3: 1.05 is 0.4 from the 1.1 of the same label, 1.0 is 1.5 from it, and
+    # has its own number with another label at a distance of 1.
+    assert nearest([1, 1.05, 0.0], both) == 20
+    assert nearest([1, 1.0, 0.0], both) == 10
+    # A missing value is nearest to a missing one; of rows equally far the first is taken.
+    assert nearest([0, np.nan, 0.0], both) == 30
+    assert nearest([0, np.nan, 0.0], label) == 10
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: imputers.Gaussian(n_draws=3), "even"),
+        (lambda: imputers.Gaussian(n_draws=0), "at least 2"),
+        (lambda: imputers.Nearest(k=0), "at least 1"),
+        (lambda: imputers.Nearest(bandwidth=-1.0), "positive"),
+        (lambda: imputers.Nearest(metric="cosine"), "mahalanobis"),
+        (lambda: imputers.get("mean"), "'baseline', 'marginal'"),
+        (lambda: TabularExplainer(model, BACKGROUND, imputer=imputers.Marginal(99)), "99"),
+        (
+            lambda: TabularExplainer(
+                model, BACKGROUND, imputer=imputers.Nearest(categorical=["a"])
+            ),
+            "'a'",
+        ),
+        (
+            lambda: TabularExplainer(model, BACKGROUND, imputer="gaussian", weights=np.ones(40)),
+            "marginal imputer",
+        ),
+        (lambda: TabularExplainer(model, BACKGROUND, weights=np.zeros(40)), "not all zero"),
+        (lambda: TabularExplainer(model, BACKGROUND, weights=np.ones(3)), "wanted \\(40,\\)"),
+        (lambda: TabularExplainer(model, BACKGROUND[:1], imputer="gaussian"), "takes two"),
+        (
+            lambda: TabularExplainer(
+                model, np.where(BACKGROUND > 2, np.nan, BACKGROUND), imputer="gaussian"
+            ),
+            "missing or infinite",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(make, said):
+    with pytest.raises(InputError, match=said):
+        make()

@@ -1,0 +1,188 @@
+"""What a model may answer, and what it may do to its input."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shapley_core import TabularExplainer
+from shapley_core.errors import InputError
+
+RNG = np.random.default_rng(3)
+BACKGROUND, X = RNG.normal(size=(10, 4)), RNG.normal(size=(3, 4))
+
+
+def total(rows):
+    return rows.sum(axis=1) ** 2
+
+
+EXPECTED = TabularExplainer(total, BACKGROUND)(X).values
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda rows: total(rows)[:, None],
+        lambda rows: total(rows).tolist(),
+        lambda rows: pd.Series(total(rows), index=range(5, 5 + len(rows))),
+        lambda rows: pd.DataFrame({"y": total(rows)}),
+        lambda rows: np.asfortranarray(total(rows)[:, None]),
+    ],
+)
+def test_answers_of_one_output(answer):
+    np.testing.assert_array_equal(TabularExplainer(answer, BACKGROUND)(X).values, EXPECTED)
+
+
+def test_several_outputs_and_their_names():
+    def pair(rows):
+        return np.column_stack([total(rows), -total(rows)])
+
+    found = TabularExplainer(pair, BACKGROUND, output_names=["up", "down"])(X)
+    np.testing.assert_array_equal(found.output("up").values, EXPECTED)
+    np.testing.assert_array_equal(found.output("down").values, -EXPECTED)
+    with pytest.raises(InputError, match="2 outputs, but there are 3"):
+        TabularExplainer(pair, BACKGROUND, output_names=["a", "b", "c"])
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda rows: total(rows)[:-1], r"must return an array of shape \(10,\)"),
+        (lambda rows: total(rows).sum(), "shape"),
+        (lambda rows: total(rows)[:, None, None], "shape"),
+        (lambda rows: np.zeros((len(rows), 0)), "no outputs"),
+        (lambda rows: np.where(rows[:, 0] > 0, np.nan, 1.0), "predict returned nan for row"),
+        (lambda rows: np.full(len(rows), np.inf), "predict returned inf for row 0"),
+        (lambda rows: ["yes"] * len(rows), "what predict returns"),
+        (lambda rows: None, "what predict returns"),
+        (lambda rows: total(rows) * 1j, "what predict returns"),
+        (lambda rows: RNG.normal(size=len(rows)), "for the same row"),
+    ],
+)
+def test_answers_that_cannot_be_used(answer, said):
+    with pytest.raises(InputError, match=said):
+        TabularExplainer(answer, BACKGROUND)
+
+
+def test_nan_that_only_masked_rows_give():
+    own = set(map(tuple, np.vstack([BACKGROUND, X])))
+
+    def strict(rows):
+        return np.array([1.0 if tuple(row) in own else np.nan for row in rows])
+
+    with pytest.raises(InputError, match="masked rows"):
+        TabularExplainer(strict, BACKGROUND)(X)
+
+
+def test_another_number_of_outputs_later():
+    def odd(rows):
+        return np.ones((len(rows), 2 if len(rows) in (10,) else 3))
+
+    with pytest.raises(InputError, match="after 2 in an earlier"):
+        TabularExplainer(odd, BACKGROUND, check_repeats=False)(X)
+
+
+def test_a_random_model_on_request():
+    generator = np.random.default_rng(0)
+
+    def noisy(rows):
+        return total(rows) + generator.normal(size=len(rows)) * 1e-3
+
+    with pytest.raises(InputError, match="check_repeats=False"):
+        TabularExplainer(noisy, BACKGROUND)
+    found = TabularExplainer(noisy, BACKGROUND, check_repeats=False)(X)
+    np.testing.assert_allclose(found.values, EXPECTED, atol=0.01)
+
+
+def test_few_rows_are_shown_twice_and_none_without_need():
+    shown = []
+
+    def counting(rows):
+        shown.append(len(rows))
+        return total(rows)
+
+    TabularExplainer(counting, BACKGROUND)
+    assert shown == [10, 10]
+    shown.clear()
+    explainer = TabularExplainer(counting, np.tile(BACKGROUND, (5, 1)), check_repeats=False)
+    assert shown == [50]
+    shown.clear()
+    explainer(X)
+    # Each row once for N, nothing for the empty coalition, the background for every other.
+    assert sum(shown) == 3 + 3 * 14 * 50
+
+
+def test_a_model_may_change_what_it_is_given():
+    background, rows = BACKGROUND.copy(), X.copy()
+
+    def greedy(table):
+        answer = total(table)
+        table[:] = np.nan
+        return answer
+
+    found = TabularExplainer(greedy, background)(rows)
+    np.testing.assert_array_equal(found.values, EXPECTED)
+    np.testing.assert_array_equal(background, BACKGROUND)
+    np.testing.assert_array_equal(rows, X)
+    frame = pd.DataFrame(BACKGROUND, columns=list("abcd"))
+    table = pd.DataFrame(X, columns=list("abcd"))
+
+    def greedy_frame(shown):
+        answer = total(shown.to_numpy())
+        shown["a"] = 0.0
+        shown.loc[:, "b"] = np.nan
+        return answer
+
+    found = TabularExplainer(greedy_frame, frame)(table)
+    np.testing.assert_array_equal(found.values, EXPECTED)
+    np.testing.assert_array_equal(frame.to_numpy(), BACKGROUND)
+    np.testing.assert_array_equal(table.to_numpy(), X)
+
+
+def test_what_a_model_raises_is_passed_on():
+    class MineError(Exception):
+        pass
+
+    def broken(rows):
+        raise MineError("no")
+
+    with pytest.raises(MineError):
+        TabularExplainer(broken, BACKGROUND)
+
+
+@pytest.mark.parametrize(
+    ("link", "said"),
+    [
+        ("probit", "'identity', 'logit' or a function"),
+        ("logit", "between 0 and 1"),
+        (lambda worths: worths[:1], "same shape"),
+        (lambda worths: worths * np.nan, "link returned nan"),
+    ],
+)
+def test_links_that_cannot_be_used(link, said):
+    with pytest.raises(InputError, match=said):
+        TabularExplainer(total, BACKGROUND, link=link)(X)
+
+
+@pytest.mark.parametrize(
+    ("more", "error", "said"),
+    [
+        ({"memory": "1 potato"}, InputError, "'1GB'"),
+        ({"memory": 10}, InputError, "at least 1MB"),
+        ({"memory": 1.5}, TypeError, "integer"),
+        ({"batch_size": 0}, InputError, "at least 1"),
+        ({"n_threads": 0}, InputError, "n_threads"),
+        ({"groups": [[0, 9]]}, InputError, "feature 9"),
+        ({"groups": {"a": ["x"]}}, InputError, "'x'"),
+    ],
+)
+def test_arguments_that_cannot_be_used(more, error, said):
+    with pytest.raises(error, match=said):
+        TabularExplainer(total, BACKGROUND, **more)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("1GB", 10**9), ("512 MiB", 512 << 20), ("2000K", 2 * 10**6), ("1.5gb", 1_500_000_000)],
+)
+def test_memory_is_read(text, count):
+    assert TabularExplainer(total, BACKGROUND, memory=text)._memory == count
