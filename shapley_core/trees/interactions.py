@@ -137,6 +137,15 @@ class ColumnStages(TableStages):
         return ColumnTables(self.groups, trees, fill, n_threads, self.n_columns)
 
 
+def _sets(
+    found: TreePatterns | None,
+) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.float64]]:
+    """What the kernels take of a background."""
+    if found is None:
+        return NO_NUMBERS, NO_WORDS, NO_FLOATS
+    return found.start, found.words, found.total
+
+
 class Interactions:
     """The values of some layers, in either game.
 
@@ -219,7 +228,6 @@ class Interactions:
             group_column: NDArray[np.int64],
             table: NDArray[np.float64],
         ) -> None:
-            found = patterns[tree]
             interaction_tables.build(
                 self.paths.ensemble.kernel,
                 tree,
@@ -229,9 +237,7 @@ class Interactions:
                 int(groups.max_bits[tree]),
                 self.layers,
                 self.share,
-                NO_NUMBERS if found is None else found.start,
-                NO_WORDS if found is None else found.words,
-                NO_FLOATS if found is None else found.total,
+                *_sets(patterns[tree]),
                 *columns[tree],
                 self.columns.n_columns,
                 group_offsets,
@@ -250,6 +256,7 @@ class Interactions:
         n_threads: int,
     ) -> Stage:
         columns, groups = self.columns.of(trees), self.groups
+        sets = {tree: _sets(patterns[tree]) for tree in trees}
         deepest = int(self.deepest[list(trees)].max())
         entries = sum(comb(deepest, size) for size in self.columns.sizes)
         most_lanes = LANE_BYTES // (8 * (deepest + 1) * (deepest + 2) // 2)
@@ -257,7 +264,6 @@ class Interactions:
 
         def add(rows: NDArray[np.float64], out: NDArray[np.float64]) -> None:
             for tree in trees:
-                found = patterns[tree]
                 interaction_rows.explain(
                     self.paths.ensemble.kernel,
                     tree,
@@ -268,9 +274,7 @@ class Interactions:
                     int(groups.max_bits[tree]),
                     self.layers,
                     self.share,
-                    NO_NUMBERS if found is None else found.start,
-                    NO_WORDS if found is None else found.words,
-                    NO_FLOATS if found is None else found.total,
+                    *sets[tree],
                     *columns[tree],
                     n_lanes,
                     out,
