@@ -51,13 +51,15 @@ class Case:
 
 XGB6, XGB8 = Model("xgboost", 100, 6), Model("xgboost", 100, 8)
 XGB10, XGB12 = Model("xgboost", 20, 10), Model("xgboost", 10, 12)
+XGB500, XGB16 = Model("xgboost", 500, 8), Model("xgboost", 5, 16)
 LGB31, LGB255 = Model("lightgbm", 100, 31), Model("lightgbm", 20, 255)
 SMALL = [Model("xgboost", 10, 6), Model("lightgbm", 10, 31)]
 QUICK = [Case(m, b, r) for m in SMALL for b, r in ((0, 1), (0, 200), (100, 100))]
 QUICK += [Case(SMALL[0], 0, 200, order=2)]
 FULL = [
     *(Case(m, 0, r) for m in (XGB6, LGB31) for r in (1, 100, 1000, 20_000)),
-    *(Case(m, 0, 1000) for m in (XGB8, XGB10, XGB12, LGB255)),
+    *(Case(m, 0, 1000) for m in (XGB8, XGB10, XGB12, XGB16, LGB255)),
+    *(Case(m, 0, 20_000) for m in (XGB500, LGB255)),
     *(Case(XGB6, 1000, r) for r in (1, 100, 1000, 20_000)),
     *(Case(m, b, 1000) for m in (XGB6, LGB31) for b in (100, 20_000)),
     *(Case(m, 20_000, 20_000) for m in (XGB6, LGB31)),
