@@ -14,7 +14,7 @@ from .contracts import EstimatorContract, random_table, unanimity
 
 
 class TestPermutation(EstimatorContract):
-    cases = (("SV", 1), ("BV", 1), ("BetaShapley(2, 3)", 1), ("SII", 2), ("STII", 2), ("CHII", 2))
+    cases = (("SV", 1), ("BV", 1), ("BetaShapley(2, 3)", 1), ("SII", 2), ("STII", 2))
     unsupported = ("Moebius", 2)
     efficient = frozenset({("SV", 1), ("STII", 2)})
 

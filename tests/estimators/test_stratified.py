@@ -15,7 +15,7 @@ from .contracts import EstimatorContract, random_table, stored
 
 
 class TestSVARM(EstimatorContract):
-    cases = (("SV", 1), ("BV", 1), ("SII", 2), ("k-SII", 2), ("JointSV", 2))
+    cases = (("SV", 1), ("BV", 1), ("k-SII", 2))
     unsupported = ("FBII", 2)
     # A null player is one only of the game, not of what the control leaves of it.
     exact_on_null = False
