@@ -13,6 +13,7 @@ from shapley_core import __version__
 from shapley_core.memory import human_bytes, physical_memory
 from shapley_core.threads import available_threads
 
+from .curves import plot
 from .peers import PEERS, installed
 
 
@@ -50,11 +51,22 @@ def write(result: dict[str, Any], out: Path, pages: Path) -> list[Path]:
     """Write everything to ``bench-SUITE.json``, and what there is to read to ``bench-SUITE.md``."""
     out.mkdir(parents=True, exist_ok=True)
     pages.mkdir(parents=True, exist_ok=True)
-    data = out / f"bench-{result['suite']}.json"
-    data.write_text(json.dumps(result, indent=1) + "\n")
+    written = [out / f"bench-{result['suite']}.json"]
+    if "plot" in result:
+        picture = out / result["plot"]
+        if plot(result["cells"], picture):
+            # As the page, which may lie elsewhere, links to it.
+            result["plot"] = os.path.relpath(picture, pages).replace(os.sep, "/")
+            written.append(picture)
+        else:
+            del result["plot"]
+            result["skipped"].append("the plot: matplotlib is not installed")
+    # Of many cells, one line; the rest is to be read.
+    indent = None if "cells" in result else 1
+    written[0].write_text(json.dumps(result, indent=indent) + "\n")
     text = pages / f"bench-{result['suite']}.md"
     text.write_text(page(result))
-    return [data, text]
+    return [*written, text]
 
 
 def page(result: dict[str, Any]) -> str:
@@ -68,8 +80,11 @@ def page(result: dict[str, Any]) -> str:
         f"{env['cpu']}, {env['cores']} cores, {env['memory']}, {env['system']}{load}.\n\n"
         f"{versions}.",
         result["text"],
-        f"## Overview: time over that of shapley_core, medians\n\n{_overview(result['tables'])}",
+        result.get("overview")
+        or f"## Overview: time over that of shapley_core, medians\n\n{_overview(result['tables'])}",
     ]
+    if "plot" in result:
+        parts.append(f"![{result['suite']}]({result['plot']})")
     for table in result["tables"]:
         parts.append(f"## {table['title']}\n\n{_table(table['rows'])}")
     if result["skipped"]:
@@ -77,15 +92,25 @@ def page(result: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-UNITS = {"us_per_row_and_tree": "us per row and tree", "milliseconds": "ms"}
+UNITS = {
+    "us_per_row_and_tree": "us per row and tree",
+    "milliseconds": "ms",
+    "us_per_model_row": "overhead, us per model row",
+}
+BUDGETS = ("5n", "10n", "25n", "50n", "100n", "half")
 # Column of the Markdown table, key of the row, how it is shown.
 COLUMNS = [
     ("", "contender", str),
     ("rows", "rows", "{:,}".format),
     *((unit, key, lambda value: _spread(value)) for key, unit in UNITS.items()),
+    ("us per coalition", "us_per_coalition", lambda value: _spread(value)),
     ("/ shapley_core", "ratio", lambda value: _spread(value)),
     ("/ predict", "ratio_predict", lambda value: _number(value[0])),
     ("wall / CPU", "wall_per_cpu", "{:.2f}".format),
+    ("model's share", "model_share", "{:.0%}".format),
+    ("coalitions", "coalitions", "{:,}".format),
+    ("CPU s", "seconds", "{:.2f}".format),
+    ("error", "error", "{:.1e}".format),
     ("rounds", "rounds", str),
     ("set-up s", "setup_seconds", "{:.3f}".format),
     ("difference", "difference", "{:.0e}".format),
@@ -94,6 +119,9 @@ COLUMNS = [
     ("times as fast", "speedup", lambda value: _spread(value)),
     ("before MiB", "before", lambda value: f"{value / 2**20:.0f}"),
     ("peak MiB", "peak", lambda value: f"{value / 2**20:.0f}"),
+    *((label, label, lambda value: _number(value)) for label in BUDGETS),
+    ("covered", "covered", "{:.3f}".format),
+    ("CPU s", "seconds", lambda value: _number(value)),
     ("grew by MiB", "growth", lambda value: f"{value / 2**20:.0f}"),
 ]
 

@@ -7,7 +7,7 @@ from .exact import exact
 from .explainers import TabularExplainer, TreeExplainer
 from .explanation import Explanation
 from .game import CallableGame, Game, TableGame
-from .global_views import GlobalValues, global_values
+from .global_views import GlobalValues, global_values, sage
 from .result import InteractionValues
 from .runs import StoredExplanation, TableFile, open_explanation
 from .structures import (
@@ -47,6 +47,7 @@ __all__ = [
     "least_core",
     "open_explanation",
     "owen",
+    "sage",
     "to_game",
     "trees",
     "winter",

@@ -51,7 +51,9 @@ MAY_IMPORT = {
     "trees.readers": {"errors", "trees.ensemble"},
     "imputers": LOW | {"frames", "tables"},
     "explainers": GAME | TREES | {"estimators", "exact", "imputers", "players", "files", "runs"},
-    "global_views": GAME | TREES | {"estimators", "exact", "players", "runs"},
+    "global_views": GAME
+    | TREES
+    | {"estimators", "exact", "explainers", "imputers", "players", "runs"},
     "examples": set(),
     "files": LOW | TREES,
     "cli": LOW | GAME | TREES | {"explainers", "files", "runs", ""},

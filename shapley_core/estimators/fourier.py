@@ -26,6 +26,8 @@ _TRIPLES = 128
 # Terms that are compared exactly in a step, and at most taken, of the rows.
 _CANDIDATES, _SHARE = 64, 0.4
 _ROUNDS = 6
+# Players that may join a term beside those of the terms that are in, and all of them at most.
+_JOINING, _MOST_JOINING = 16, 40
 # By how much the likelihood must rise beyond the choice among the terms of a size.
 _PENALTY = 3.0
 # A fit to this, relative, with half as many terms as different rows, is the game itself.
@@ -42,7 +44,7 @@ class FourierRegression(GaussianProcess):
     stand out are given a variance of their own: a term is taken where the likelihood of the
     worths rises by more than the logarithm of the number of terms of its size. Up to 16 players
     all terms are looked at (by a fast transform), beyond, those of two or three players and what
-    two more players make of a term that is in. The parameters are learnt again after each round.
+    two more of the players that matter make of a term that is in. The parameters are learnt again after each round.
 
     If few terms fit all worths exactly, many fewer than there are different rows, they are taken
     for the game itself: sparse games are recovered exactly.
@@ -104,7 +106,8 @@ def select(prior: Prior, sample: Sample, parity: int) -> Terms:
     total[np.diag_indices(len(z))] += exp(prior.log_nugget)
     lower = covariance.factor(total)
     inverse = cho_solve((lower, True), np.eye(len(z)), check_finite=False)
-    candidates = _Candidates(sample.inside[sample.train], parity, prior.terms[parity])
+    joining = np.argsort(-prior.log_b, kind="stable")[:_JOINING].tolist()
+    candidates = _Candidates(sample.inside[sample.train], parity, prior.terms[parity], joining)
     room = int(_SHARE * len(z)) - len(prior.terms[parity])
     chosen: list[Term] = []
     while len(chosen) < room:
@@ -155,11 +158,14 @@ def _gains(precision: Matrix, projected: Matrix) -> tuple[Matrix, Matrix]:
 class _Candidates:
     """The terms of one parity that may come in."""
 
-    def __init__(self, inside: NDArray[np.bool_], parity: int, have: Terms) -> None:
+    def __init__(
+        self, inside: NDArray[np.bool_], parity: int, have: Terms, joining: list[int]
+    ) -> None:
         self.inside, self.parity, self.n = inside, parity, inside.shape[1]
         self.z = covariance.signs(inside)
         self.have = set(have)
         self.children: set[Term] = set()
+        self.joining = joining
         if self.n > _LATTICE:
             self.add(list(have))
         else:
@@ -174,8 +180,10 @@ class _Candidates:
         self.have.update(terms)
         if self.n <= _LATTICE:
             return
+        new = [i for i in dict.fromkeys(sum(terms, ())) if i not in self.joining]
+        self.joining = [*self.joining, *new][:_MOST_JOINING]
         for term in terms:
-            rest = [i for i in range(self.n) if i not in term]
+            rest = [i for i in self.joining if i not in term]
             self.children.update(tuple(sorted((*term, *two))) for two in combinations(rest, 2))
         self.children -= self.have
 

@@ -51,7 +51,7 @@ class GaussianProcess(Estimator):
     After Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), 2.2 and 5.4.1.
     Standard errors are posterior standard deviations, raised where the worths, each predicted
     from the others, are further off than the process says, and by an allowance for the parameters
-    (n + 5 from m pairs: √(1 + 2 (n + 5) / m)).
+    (n + 5 from m pairs: √(1 + 3 (n + 5) / m)).
     """
 
     def _supports(self, spec: IndexSpec, order: int) -> bool:
@@ -207,7 +207,7 @@ def values_under(prior: Prior, task: Task, sample: Sample) -> tuple[Matrix, Matr
     values = np.zeros((len(task.interactions), n_games))
     errors = np.zeros_like(values)
     # The parameters are estimates too: an allowance, which vanishes as the sample grows.
-    uncertain = 1 + 2 * (n + 5) / len(sample.train)
+    uncertain = 1 + 3 * (n + 5) / len(sample.train)
     for size in range(1, task.order + 1):
         members = task.interactions.block(size).astype(np.int64)
         readout = Readout(task.spec, task.order, n, members)

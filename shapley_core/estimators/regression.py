@@ -125,7 +125,11 @@ class _Part:
         self.targets = targets
         self.coefficients = fit.coefficients(targets, total)
         self.values = readout.T @ self.coefficients
-        self._inverse_readout = fit.inverse @ readout
+        # Where each value is read from one coefficient, one product of matrices is enough.
+        self._one_each = bool(((readout != 0.0).sum(axis=0) <= 1).all())
+        self._inverse_readout = None if self._one_each else fit.inverse @ readout
+        self._source = np.abs(readout).argmax(axis=0)
+        self._scale = readout[self._source, np.arange(readout.shape[1])]
 
     def block(self, start: int, stop: int) -> tuple[Matrix, Matrix]:
         """What each row's residual does to the values, and the residuals, of some rows.
@@ -134,8 +138,12 @@ class _Part:
         """
         rows = self.fit.parities(start, stop)
         weights = self.fit.weights[start:stop, None]
+        seen = rows @ self.fit.inverse
+        leverage = weights[:, 0] * np.einsum("ij,ij->i", seen, rows)
         residuals = self.targets[start:stop] - rows @ self.coefficients
-        residuals /= np.maximum(1.0 - self.fit.leverage(rows, start), 1e-9)[:, None]
+        residuals /= np.maximum(1.0 - leverage, 1e-9)[:, None]
+        if self._inverse_readout is None:
+            return weights * seen[:, self._source] * self._scale, residuals
         return weights * (rows @ self._inverse_readout), residuals
 
 

@@ -13,6 +13,8 @@ from shapley_core.errors import InputError
 from shapley_core.estimators import KernelRegression, Task
 from shapley_core.estimators.laws import leverage_law
 
+from .contracts import EstimatorContract
+
 SAMPLINGS = ["leverage", "kernel"]
 
 
@@ -249,3 +251,26 @@ def test_wrong_parameters():
         KernelRegression(degree=0)
     with pytest.raises(TypeError, match="degree must be an integer"):
         KernelRegression(degree=1.5)
+
+
+class TestShapleyKernel(EstimatorContract):
+    cases = (("SV", 1), ("FSII", 2))
+    unsupported = ("SII", 2)
+    efficient = frozenset({("SV", 1), ("FSII", 2)})
+    exact_on_null = False
+    most = 8000
+
+    @staticmethod
+    def make():
+        return KernelRegression()
+
+
+class TestBanzhafKernel(EstimatorContract):
+    cases = (("BII", 2), ("BV", 1))
+    unsupported = ("WBV(0.2)", 1)
+    exact_on_null = False
+    most = 8000
+
+    @staticmethod
+    def make():
+        return KernelRegression()
