@@ -13,8 +13,8 @@ from .reuse import scaled_weights
 Matrix = NDArray[np.float64]
 
 _FOLDS = 5
-# Penalties, as fractions of the mean eigenvalue; the first is only there for singular fits.
-_PENALTIES = (1e-13, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+# Penalties, as fractions of the mean square of a column; the first is only there for singular fits.
+_PENALTIES = (1e-11, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,9 +115,9 @@ def fit_control(inside: Matrix, grand: Matrix, first: Matrix, second: Matrix) ->
         squares = even[~out] @ even[~out]
         sizes[at, 0] = even[~out] @ half_sum[~out] / squares if squares else 0.0
         left = columns[out]
-        values, vectors = np.linalg.eigh(gram - left.T @ left)
-        along = vectors.T @ (right - left.T @ half_difference[out])
-        fits.append([vectors @ (along / _damped(values, p)[:, None]) for p in _PENALTIES])
+        others, target = gram - left.T @ left, right - left.T @ half_difference[out]
+        unit = np.eye(n + 1) * max(float(np.trace(others)) / (n + 1), 1e-300)
+        fits.append([np.linalg.solve(others + p * unit, target) for p in _PENALTIES])
         for step, fit in enumerate(fits[-1]):
             misses[step] += ((half_difference[out] - left @ fit) ** 2).sum(axis=0)
     best = misses.argmin(axis=0)
@@ -126,9 +126,3 @@ def fit_control(inside: Matrix, grand: Matrix, first: Matrix, second: Matrix) ->
         players[at] = grand / n + chosen[:n] - chosen[:n].mean(axis=0)
         sizes[at, 1] = chosen[n]
     return Control(fold, players, sizes)
-
-
-def _damped(values: Matrix, penalty: float) -> Matrix:
-    """Eigenvalues with a penalty added."""
-    damped: Matrix = np.maximum(values, 0.0) + penalty * max(float(values.mean()), 1e-300)
-    return damped

@@ -9,13 +9,13 @@ from shapley_core import exact, indices
 from shapley_core.coalitions import players_of, unpack
 from shapley_core.estimators import SVARM, Task
 from shapley_core.estimators.incidence import sums_over_subsets, superset_sums
-from shapley_core.estimators.stratified import _sums_by_intersection
+from shapley_core.estimators.stratified import _cut, _sums_by_intersection
 
-from .contracts import EstimatorContract, random_table, stored
+from .contracts import EstimatorContract, random_table, stored, unanimity
 
 
 class TestSVARM(EstimatorContract):
-    cases = (("SV", 1), ("BV", 1), ("SII", 2), ("k-SII", 2), ("JointSV", 2))
+    cases = (("SV", 1), ("BV", 1), ("k-SII", 2))
     unsupported = ("FBII", 2)
     # A null player is one only of the game, not of what the control leaves of it.
     exact_on_null = False
@@ -35,6 +35,26 @@ def test_higher_orders_are_exact_with_all_coalitions(order):
         found = SVARM()._solve(task, design, worths[:, None]).values[0]
         truth = exact(game, "SII", order).values
         np.testing.assert_allclose(found, truth, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize(("index", "order"), [("SV", 1), ("SII", 2)])
+@pytest.mark.parametrize("n", [9, 10])
+def test_strata_by_intersection_are_unbiased(index, order, n):
+    # Without a control, so that the means of the strata carry all of the values.
+    game, estimator = unanimity(n), SVARM(control=False)
+    truth = game.exact(index, order).values
+    budget = {9: 320, 10: 520}[n]
+    design = estimator._design(Task(n, indices.get(index), order, budget, 0))
+    cut = _cut(design, n, order)
+    assert cut[1:].any()
+    assert n == 9 or cut[n // 2 - 1], "the middle size is to be among them"
+    kwargs = {"index": index, "order": order}
+    found = [estimator.estimate(game, budget, random_state=s, **kwargs) for s in range(40)]
+    values = np.array([one.values for one in found])
+    deviation = values.std(axis=0, ddof=1) / np.sqrt(len(values))
+    assert (np.abs(values.mean(axis=0) - truth) <= 4.5 * deviation + 1e-10).all()
+    inside = [np.abs(one.values - truth) <= 2 * one.std_error + 1e-10 for one in found]
+    assert np.mean(inside) > 0.9
 
 
 def test_coalitions_of_one_player_and_of_all_but_one_come_first():
