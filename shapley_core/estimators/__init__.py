@@ -12,6 +12,7 @@ from .fourier import FourierRegression
 from .gaussian import GaussianProcess
 from .owen import Owen
 from .permutation import Permutation
+from .proxy import TreeProxy
 from .registry import get, names, register
 from .regression import KernelRegression
 from .reuse import SampleReuse
@@ -29,6 +30,7 @@ __all__ = [
     "Permutation",
     "SampleReuse",
     "Task",
+    "TreeProxy",
     "estimate",
     "estimate_batch",
     "get",
