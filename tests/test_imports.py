@@ -50,7 +50,9 @@ MAY_IMPORT = {
     "trees": LOW | {"coalitions", "players"},
     "trees.readers": {"errors", "trees.ensemble"},
     "imputers": LOW | {"frames", "tables"},
-    "explainers": GAME | TREES | {"estimators", "exact", "imputers", "players", "files", "runs"},
+    "explainers": GAME
+    | TREES
+    | {"frames", "estimators", "exact", "imputers", "players", "files", "runs"},
     "global_views": GAME | TREES | {"estimators", "exact", "players", "runs"},
     "examples": set(),
     "files": LOW | TREES,
