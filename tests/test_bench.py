@@ -92,7 +92,7 @@ def test_contenders_compute_the_same_values(quick):
 
 def test_cold_takes_longer_than_warm(quick):
     cold = [row for _, row in rows(quick[0], "trees") if row["contender"].endswith("cold")]
-    assert len(cold) == 6
+    assert len(cold) == 7
     assert statistics.median(row["ratio"][0] for row in cold) > 1
 
 

@@ -87,7 +87,7 @@ def test_command_line(booster, tmp_path, capsys, ending, index, order):
     assert cli.main([str(part) for part in [*arguments, *asked]]) == 0
     assert capsys.readouterr() == ("", "")
     if ending == "csv":
-        written = pd.read_csv(out, float_precision="round_trip")
+        written = pd.read_csv(out)
     else:
         written = pd.read_parquet(out)
     expected = TreeExplainer(model)(X[:20], index=index, order=order)
