@@ -33,9 +33,9 @@ ODD, EVEN = 1, 0
 JITTER = 1e-11
 # Variance of the mean of the worths, relative to their mean square about it.
 _LEVEL = 100.0
-# Pairs that the likelihood is computed on, and steps of the search.
-_HYPER_ROWS = 300
-_STEPS = 40
+# Pairs that the likelihood is computed on, and steps of the search: first on few of them.
+_HYPER_ROWS, _STEPS = 300, 15
+_FEW_ROWS, _FIRST_STEPS = 120, 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,17 +156,28 @@ def learn(prior: Prior, z: Matrix, parts: tuple[Matrix, Matrix], rows: NDArray[n
     n = prior.n_players
     bounds = [(-12.0, 1.5)] * n
     bounds += [(-25.0, 12.0), (-14.0, 8.0), (-28.0, 3.0), (-20.0, 8.0), (0.0, 15.0 / n)]
-    z, parts = z[rows], (parts[0][rows], parts[1][rows])
-    features = (characters(prior.terms[0], z), characters(prior.terms[1], z))
-    found: Any = minimize(
-        lambda vector: _loss(prior.at(vector), z, parts, features),
-        prior.vector(),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=bounds,
-        options={"maxiter": _STEPS},
-    )
-    return prior.at(found.x)
+    few = rows[:_FEW_ROWS]
+    searches = [(few, _FIRST_STEPS)] if len(rows) == len(few) else [
+        (few, _FIRST_STEPS),
+        (rows, _STEPS),
+    ]
+    for some, steps in searches:
+        at_rows, there = z[some], (parts[0][some], parts[1][some])
+        features = (characters(prior.terms[0], at_rows), characters(prior.terms[1], at_rows))
+
+        def loss(vector: Matrix) -> tuple[float, Matrix]:
+            return _loss(prior.at(vector), at_rows, there, features)  # noqa: B023
+
+        found: Any = minimize(
+            loss,
+            prior.vector(),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=bounds,
+            options={"maxiter": steps},
+        )
+        prior = prior.at(found.x)
+    return prior
 
 
 def hyper_rows(n_rows: int, uniform: Matrix) -> NDArray[np.int64]:
@@ -192,12 +203,19 @@ def factor(covariance: Matrix) -> Matrix:
             rise *= 100
 
 
+def inverted(lower: Matrix) -> Matrix:
+    """The inverse of L Lᵀ."""
+    from scipy.linalg import lapack
+
+    half = np.tril(lapack.dpotri(lower, lower=1)[0])
+    whole: Matrix = half + np.tril(half, -1).T
+    return whole
+
+
 def _loss(
     prior: Prior, z: Matrix, parts: tuple[Matrix, Matrix], features: tuple[Matrix, Matrix]
 ) -> tuple[float, Matrix]:
     """Minus the logarithm of the posterior density of the parameters, and its gradient."""
-    from scipy.linalg import cho_solve
-
     n, m = prior.n_players, len(z)
     b, main, nugget = np.exp(prior.log_b), exp(prior.log_main), exp(prior.log_nugget)
     per_term = exp(prior.log_term)
@@ -217,7 +235,7 @@ def _loss(
         covariance = structured(prior, parity, part, z, z)
         covariance[np.diag_indices(m)] += nugget
         lower = factor(covariance)
-        inverse = cho_solve((lower, True), np.eye(m), check_finite=False)
+        inverse = inverted(lower)
         alpha = inverse @ parts[parity]
         n_games = alpha.shape[1]
         loss += 0.5 * float((parts[parity] * alpha).sum()) / n_games
