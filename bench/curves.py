@@ -18,7 +18,7 @@ def error_of(cell: dict[str, Any]) -> float:
 def label_of(cell: dict[str, Any]) -> str:
     """The column of a budget: evaluations for each player, or half of all coalitions."""
     n, budget = cell["players"], cell["budget"]
-    if n < 62 and 2 * budget == 1 << n and budget % n:
+    if n < 62 and 2 * budget == 1 << n:
         return "half"
     return f"{budget // n}n"
 

@@ -71,7 +71,8 @@ class Prior:
     def vector(self) -> Matrix:
         """The parameters as one vector, for the search."""
         rest = [self.log_scale, self.log_main, self.log_nugget, self.log_term, self.slope]
-        return np.concatenate([self.log_b, rest])
+        found: Matrix = np.concatenate([self.log_b, rest])
+        return found
 
     def at(self, vector: Matrix) -> "Prior":
         """The same terms with other parameters."""
@@ -134,7 +135,8 @@ def _exponentials(prior: Prior, z: Matrix, other: Matrix) -> tuple[Matrix, Matri
 
 
 def _amplitudes(prior: Prior, z: Matrix) -> Matrix:
-    return np.exp(prior.slope / 2 * z.sum(axis=1))
+    found: Matrix = np.exp(prior.slope / 2 * z.sum(axis=1))
+    return found
 
 
 def learn(prior: Prior, z: Matrix, parts: tuple[Matrix, Matrix], rows: NDArray[np.int64]) -> Prior:
@@ -155,12 +157,16 @@ def learn(prior: Prior, z: Matrix, parts: tuple[Matrix, Matrix], rows: NDArray[n
 
     n = prior.n_players
     bounds = [(-12.0, 1.5)] * n
-    bounds += [(-25.0, 12.0), (-14.0, 8.0), (-28.0, 3.0), (-20.0, 8.0), (0.0, 15.0 / n)]
+    bounds += [(-25.0, 12.0), (-14.0, 8.0), (-22.0, 3.0), (-20.0, 8.0), (0.0, 15.0 / n)]
     few = rows[:_FEW_ROWS]
-    searches = [(few, _FIRST_STEPS)] if len(rows) == len(few) else [
-        (few, _FIRST_STEPS),
-        (rows, _STEPS),
-    ]
+    searches = (
+        [(few, _FIRST_STEPS)]
+        if len(rows) == len(few)
+        else [
+            (few, _FIRST_STEPS),
+            (rows, _STEPS),
+        ]
+    )
     for some, steps in searches:
         at_rows, there = z[some], (parts[0][some], parts[1][some])
         features = (characters(prior.terms[0], at_rows), characters(prior.terms[1], at_rows))

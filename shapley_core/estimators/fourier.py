@@ -241,9 +241,7 @@ def _lattice_sizes(n_players: int) -> NDArray[np.int64]:
     return np.bitwise_count(np.arange(1 << n_players, dtype=np.uint64)).astype(np.int64)
 
 
-def _lattice_sums(
-    inside: NDArray[np.bool_], alpha: Matrix, players: NDArray[np.int64]
-) -> Matrix:
+def _lattice_sums(inside: NDArray[np.bool_], alpha: Matrix, players: NDArray[np.int64]) -> Matrix:
     """Σ_r alpha_r (-1)^|T_r ∩ U| for every term U of some players, by position."""
     table = np.zeros(1 << len(players))
     np.add.at(table, sets.positions(np.ascontiguousarray(inside[:, players])), alpha)
@@ -293,7 +291,9 @@ def recover(prior: Prior, sample: Sample, parity: int) -> Exact | None:
 def _plain(sample: Sample, parity: int) -> Exact | None:
     """The part as single players, or as pairs: one model, so a few rows to spare will do."""
     n, z = sample.inside.shape[1], sample.z
-    terms = [(i,) for i in range(n)] if parity == ODD else [(), *combinations(range(n), 2)]
+    terms: list[Term] = [(), *combinations(range(n), 2)]
+    if parity == ODD:
+        terms = [(i,) for i in range(n)]
     if len(terms) + 3 > len(z):
         return None
     return _fit(terms, z, sample.target(parity)[:, 0])
@@ -306,7 +306,7 @@ def _fit(terms: list[Term], z: Matrix, y: Matrix) -> Exact | None:
     residual = float(np.abs(y - chi @ beta).max())
     if residual > _EXACT or rank < len(terms):
         return None
-    return Exact(terms, beta, max(residual, 1e-15))
+    return Exact(terms, np.asarray(beta, dtype=np.float64), max(residual, 1e-15))
 
 
 def _different(sample: Sample, terms: list[Term]) -> int:

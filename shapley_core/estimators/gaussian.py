@@ -251,7 +251,8 @@ def _holding(readout: Readout, term: tuple[int, ...]) -> NDArray[np.bool_]:
     """Which interactions lie within a term."""
     inside = np.zeros(readout.n_players, dtype=bool)
     inside[list(term)] = True
-    return inside[readout.members].all(axis=1)
+    found: NDArray[np.bool_] = inside[readout.members].all(axis=1)
+    return found
 
 
 def _prior_variance(prior: Prior, readout: Readout) -> Matrix:

@@ -175,7 +175,10 @@ def values_of_trees(trees: TreeEnsemble, task: Task) -> Matrix:
         members = task.interactions.block(size).astype(np.int64)
         here = task.interactions.slice_of(size)
         if size == 1:
-            values = _weighed(table, (p, q), c, 1, 0) @ inside - _weighed(table, (p, q), c, 0, 1) @ outside
+            values = (
+                _weighed(table, (p, q), c, 1, 0) @ inside
+                - _weighed(table, (p, q), c, 0, 1) @ outside
+            )
             out[here] = values[members[:, 0]]
         else:
             both = (inside * _weighed(table, (p, q), c, 2, 0)[:, None]).T @ inside
@@ -186,10 +189,8 @@ def values_of_trees(trees: TreeEnsemble, task: Task) -> Matrix:
     return out
 
 
-def _weighed(
-    table: Matrix, counts: tuple[Matrix, Matrix], c: Matrix, a: int, b: int
-) -> Matrix:
-    """c C[p - a, q - b], 0 where there are not so many players."""
+def _weighed(table: Matrix, counts: tuple[Matrix, Matrix], c: Matrix, a: int, b: int) -> Matrix:
+    """Weighs c by C[p - a, q - b], 0 where there are not so many players."""
     p, q = counts[0] - a, counts[1] - b
     kept = (p >= 0) & (q >= 0) & (p + q < len(table))
     found: Matrix = np.where(kept, c * table[np.where(kept, p, 0), np.where(kept, q, 0)], 0.0)

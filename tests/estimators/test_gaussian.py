@@ -107,7 +107,7 @@ def test_learning_raises_the_likelihood():
     found = covariance.learn(start, z, parts, np.arange(30))
     features = (np.empty((30, 0)),) * 2
     before, _ = covariance._loss(start, z, parts, features)
-    after, slope = covariance._loss(found, z, parts, features)
+    after, _ = covariance._loss(found, z, parts, features)
     assert after < before - 10
     # The players that matter are alike no more.
     assert found.log_b[1] > found.log_b[4] and found.log_b[2] > found.log_b[5]
