@@ -132,7 +132,7 @@ def _mean(values: Iterable[float]) -> float | None:
 
 
 def plot(cells: Cells, target: Path) -> bool:
-    """Median error against the budget, with the middle 80 % of the games; False without matplotlib."""
+    """Median error by budget and the middle 80 % of the games; False without matplotlib."""
     try:
         import matplotlib
 

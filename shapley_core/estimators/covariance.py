@@ -32,7 +32,7 @@ ODD, EVEN = 1, 0
 # Added to the diagonal, relative to it, so that the factorisation exists.
 JITTER = 1e-11
 # Variance of the mean of the worths, relative to their mean square about it.
-_LEVEL = 100.0
+LEVEL = 100.0
 # Pairs that the likelihood is computed on, and steps of the search: first on few of them.
 _HYPER_ROWS, _STEPS = 300, 15
 _FEW_ROWS, _FIRST_STEPS = 120, 40
@@ -71,7 +71,7 @@ class Prior:
     def vector(self) -> Matrix:
         """The parameters as one vector, for the search."""
         rest = [self.log_scale, self.log_main, self.log_nugget, self.log_term, self.slope]
-        found: Matrix = np.concatenate([self.log_b, rest])
+        found: Matrix = np.concatenate([self.log_b, np.array(rest)])
         return found
 
     def at(self, vector: Matrix) -> "Prior":
@@ -117,10 +117,7 @@ def smooth(prior: Prior, z: Matrix, other: Matrix) -> tuple[Matrix, Matrix]:
 
 def structured(prior: Prior, parity: int, part: Matrix, z: Matrix, other: Matrix) -> Matrix:
     """The covariance of one part without the nugget, ``part`` being that of k."""
-    if parity == ODD:
-        total = part + exp(prior.log_main) * (z @ other.T)
-    else:
-        total = part + _LEVEL
+    total = part + (exp(prior.log_main) * (z @ other.T) if parity == ODD else LEVEL)
     terms = prior.terms[parity]
     if terms:
         total += exp(prior.log_term) * (characters(terms, z) @ characters(terms, other).T)

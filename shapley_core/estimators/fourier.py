@@ -44,7 +44,8 @@ class FourierRegression(GaussianProcess):
     stand out are given a variance of their own: a term is taken where the likelihood of the
     worths rises by more than the logarithm of the number of terms of its size. All terms of the
     16 players that matter most are looked at (by a fast transform), and beyond these, those of
-    two or three players and what two more players make of a term that is in. The parameters are learnt again after each round.
+    two or three players and what two more players make of a term that is in. The parameters are
+    learnt again after each round.
 
     If few terms fit all worths exactly, many fewer than there are different rows, they are taken
     for the game itself: sparse games are recovered exactly.

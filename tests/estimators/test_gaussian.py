@@ -155,7 +155,7 @@ def test_posterior_is_the_literal_one(index, order):
     values, errors = gaussian.values_under(prior, task, sample)
     # The game on the whole lattice: smooth part, main effects, terms, level, nugget.
     z = lattice(n)
-    total = literal(prior) + np.exp(prior.log_main) * z @ z.T + covariance._LEVEL
+    total = literal(prior) + np.exp(prior.log_main) * z @ z.T + covariance.LEVEL
     for parity in (EVEN, ODD):
         chi = covariance.characters(terms[parity], z)
         total += np.exp(prior.log_term) * chi @ chi.T
