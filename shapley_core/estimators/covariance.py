@@ -70,8 +70,10 @@ class Prior:
 
     def vector(self) -> Matrix:
         """The parameters as one vector, for the search."""
-        rest = [self.log_scale, self.log_main, self.log_nugget, self.log_term, self.slope]
-        found: Matrix = np.concatenate([self.log_b, np.array(rest)])
+        rest = np.array(
+            [self.log_scale, self.log_main, self.log_nugget, self.log_term, self.slope]
+        )
+        found: Matrix = np.concatenate([np.asarray(self.log_b), rest])
         return found
 
     def at(self, vector: Matrix) -> "Prior":
@@ -95,7 +97,7 @@ class Prior:
 
 def signs(coalitions: NDArray[np.bool_]) -> Matrix:
     """+1 for a player that is in, -1 for one that is not."""
-    return 2.0 * coalitions - 1.0
+    return np.where(coalitions, 1.0, -1.0)
 
 
 def characters(terms: Sequence[tuple[int, ...]], z: Matrix) -> Matrix:

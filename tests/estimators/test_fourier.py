@@ -75,7 +75,7 @@ def test_terms_that_stand_out_are_selected(n):
     odd = [(0, 1, 2), (3, 4, 5), (6, 7, 8)]
     even = [(0, 3), (4, 8), (1, 6)]
     terms = dict.fromkeys([*odd, *even], 1.0) | {(i,): 1.0 for i in range(n)}
-    sample = sample_of(Planted(n, terms), n, 400, noise=0.02)
+    sample = sample_of(Planted(n, terms), n, 900, noise=0.02)
     # A prior that expects hardly any interactions.
     prior = replace(Prior.start(n), log_scale=-6.0, log_nugget=-4.0)
     assert set(odd) <= set(fourier.select(prior, sample, ODD))
