@@ -70,9 +70,7 @@ class Prior:
 
     def vector(self) -> Matrix:
         """The parameters as one vector, for the search."""
-        rest = np.array(
-            [self.log_scale, self.log_main, self.log_nugget, self.log_term, self.slope]
-        )
+        rest = np.array([self.log_scale, self.log_main, self.log_nugget, self.log_term, self.slope])
         found: Matrix = np.concatenate([np.asarray(self.log_b), rest])
         return found
 
