@@ -190,7 +190,7 @@ def values_of_trees(trees: TreeEnsemble, task: Task) -> Matrix:
 
 
 def _weighed(table: Matrix, counts: tuple[Matrix, Matrix], c: Matrix, a: int, b: int) -> Matrix:
-    """c C[p - a, q - b], 0 where there are not so many players."""
+    """Weighs c by C[p - a, q - b], 0 where there are not so many players."""
     p, q = counts[0] - a, counts[1] - b
     kept = (p >= 0) & (q >= 0) & (p + q < len(table))
     found: Matrix = np.where(kept, c * table[np.where(kept, p, 0), np.where(kept, q, 0)], 0.0)
