@@ -36,6 +36,9 @@ LEVEL = 100.0
 # Pairs that the likelihood is computed on, and steps of the search: first on few of them.
 _HYPER_ROWS, _STEPS = 300, 15
 _FEW_ROWS, _FIRST_STEPS = 120, 40
+# The search ends where a step gains less than this part of the loss: measured, further ones do not
+# make values better.
+_ENOUGH = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,14 +159,9 @@ def learn(prior: Prior, z: Matrix, parts: tuple[Matrix, Matrix], rows: NDArray[n
     bounds = [(-12.0, 1.5)] * n
     bounds += [(-25.0, 12.0), (-14.0, 8.0), (-22.0, 3.0), (-20.0, 8.0), (0.0, 15.0 / n)]
     few = rows[:_FEW_ROWS]
-    searches = (
-        [(few, _FIRST_STEPS)]
-        if len(rows) == len(few)
-        else [
-            (few, _FIRST_STEPS),
-            (rows, _STEPS),
-        ]
-    )
+    searches = [(few, _FIRST_STEPS)]
+    if len(rows) > len(few):
+        searches.append((rows, _STEPS))
     for some, steps in searches:
         at_rows, there = z[some], (parts[0][some], parts[1][some])
         features = (characters(prior.terms[0], at_rows), characters(prior.terms[1], at_rows))
@@ -177,7 +175,7 @@ def learn(prior: Prior, z: Matrix, parts: tuple[Matrix, Matrix], rows: NDArray[n
             jac=True,
             method="L-BFGS-B",
             bounds=bounds,
-            options={"maxiter": steps},
+            options={"maxiter": steps, "ftol": _ENOUGH},
         )
         prior = prior.at(found.x)
     return prior
