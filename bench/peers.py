@@ -105,6 +105,30 @@ CONTENDERS = {
 }
 
 
+def own_pairs(booster: Any, background: Any) -> Explain:
+    from shapley_core import TreeExplainer
+
+    explainer = TreeExplainer(booster, background, n_threads=1)
+    return lambda X: explainer(X, index="SII", order=2, n_threads=1)
+
+
+def own_pairs_cold(booster: Any, background: Any) -> Explain:
+    return lambda X: own_pairs(booster, background)(X)
+
+
+def library_pairs(booster: Any, background: Any) -> Explain:
+    return lambda X: booster.predict(_matrix(X, 1), pred_interactions=True)[:, :-1, :-1]
+
+
+# Shapley interactions of all pairs.
+PAIRS = {
+    "shapley_core": own_pairs,
+    "shapley_core, cold": own_pairs_cold,
+    "predict": predict,
+    "xgboost": library_pairs,
+}
+
+
 def is_xgboost(booster: Any) -> bool:
     return type(booster).__module__.startswith("xgboost")
 

@@ -92,16 +92,25 @@ def page(result: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-UNITS = {"us_per_row_and_tree": "us per row and tree", "milliseconds": "ms"}
+UNITS = {
+    "us_per_row_and_tree": "us per row and tree",
+    "milliseconds": "ms",
+    "us_per_model_row": "overhead, us per model row",
+}
 BUDGETS = ("5n", "10n", "25n", "50n", "100n", "half")
 # Column of the Markdown table, key of the row, how it is shown.
 COLUMNS = [
     ("", "contender", str),
     ("rows", "rows", "{:,}".format),
     *((unit, key, lambda value: _spread(value)) for key, unit in UNITS.items()),
+    ("us per coalition", "us_per_coalition", lambda value: _spread(value)),
     ("/ shapley_core", "ratio", lambda value: _spread(value)),
     ("/ predict", "ratio_predict", lambda value: _number(value[0])),
     ("wall / CPU", "wall_per_cpu", "{:.2f}".format),
+    ("model's share", "model_share", "{:.0%}".format),
+    ("coalitions", "coalitions", "{:,}".format),
+    ("CPU s", "seconds", "{:.2f}".format),
+    ("error", "error", "{:.1e}".format),
     ("rounds", "rounds", str),
     ("set-up s", "setup_seconds", "{:.3f}".format),
     ("difference", "difference", "{:.0e}".format),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .measure import affordable, alternate, middle, paired_ratio, timed
-from .peers import CONTENDERS, Explain
+from .peers import CONTENDERS, PAIRS, Explain
 
 N_FEATURES = 30
 TEXT = """\
@@ -41,24 +41,30 @@ class Case:
     model: Model
     background: int
     rows: int
+    order: int = 1
 
     def __str__(self) -> str:
         mode = f"background of {self.background:,}" if self.background else "path-dependent"
-        return f"{self.model}; {mode}; {self.rows:,} rows"
+        what = "" if self.order == 1 else f"; SII of order {self.order}"
+        return f"{self.model}; {mode}; {self.rows:,} rows{what}"
 
 
 XGB6, XGB8 = Model("xgboost", 100, 6), Model("xgboost", 100, 8)
 XGB10, XGB12 = Model("xgboost", 20, 10), Model("xgboost", 10, 12)
+XGB500, XGB16 = Model("xgboost", 500, 8), Model("xgboost", 5, 16)
 LGB31, LGB255 = Model("lightgbm", 100, 31), Model("lightgbm", 20, 255)
 SMALL = [Model("xgboost", 10, 6), Model("lightgbm", 10, 31)]
 QUICK = [Case(m, b, r) for m in SMALL for b, r in ((0, 1), (0, 200), (100, 100))]
+QUICK += [Case(SMALL[0], 0, 200, order=2)]
 FULL = [
     *(Case(m, 0, r) for m in (XGB6, LGB31) for r in (1, 100, 1000, 20_000)),
-    *(Case(m, 0, 1000) for m in (XGB8, XGB10, XGB12, LGB255)),
+    *(Case(m, 0, 1000) for m in (XGB8, XGB10, XGB12, XGB16, LGB255)),
+    *(Case(m, 0, 20_000) for m in (XGB500, LGB255)),
     *(Case(XGB6, 1000, r) for r in (1, 100, 1000, 20_000)),
     *(Case(m, b, 1000) for m in (XGB6, LGB31) for b in (100, 20_000)),
     *(Case(m, 20_000, 20_000) for m in (XGB6, LGB31)),
     *(Case(m, b, 1000) for m in (XGB8, XGB10, XGB12, LGB255) for b in (100, 1000, 20_000)),
+    *(Case(XGB6, b, r, order=2) for b in (0, 1000) for r in (1, 1000, 20_000)),
 ]
 
 
@@ -127,6 +133,9 @@ def model_path(folder: str, model: Model) -> str:
 def contenders(case: Case, peers: list[str], skipped: list[str]) -> list[str]:
     """Who can take part in a case; who cannot is named in ``skipped``."""
     names = ["shapley_core", "shapley_core, cold", "predict"]
+    if case.order > 1:
+        has_pairs = case.model.library == "xgboost" and not case.background
+        return names + ["xgboost"] * has_pairs
     if not case.background:
         names.append(case.model.library)
     for name in ("shap", "shapiq"):
@@ -147,13 +156,14 @@ def measure_case(
     X = data[: case.rows]
     background = data[: case.background] if case.background else None
     names = contenders(case, peers, skipped)
+    known = CONTENDERS if case.order == 1 else PAIRS
     explain: dict[str, Explain] = {}
     setup: dict[str, float] = {}
     rows: dict[str, int] = {}
     for name in names:
 
         def prepare(name: str = name) -> None:
-            explain[name] = CONTENDERS[name](booster, background)
+            explain[name] = known[name](booster, background)
 
         if name == "woodelf":
             one_tree = CONTENDERS[name](booster, background, trees=1)
@@ -188,8 +198,9 @@ def measure_case(
         difference = None
         if name not in ("predict", "shapley_core"):
             shared = min(rows[name], rows["shapley_core"])
-            theirs = np.asarray(found[name])[:shared].reshape(shared, -1)
-            difference = float(np.abs(theirs - ours[:shared]).max() / np.abs(ours).max())
+            theirs = dense(found[name], shared).reshape(shared, -1)
+            mine = dense(ours, shared).reshape(shared, -1)
+            difference = float(np.abs(theirs - mine).max() / np.abs(mine).max())
         cpu, wall = middle(taken.cpu), middle(taken.wall)
         result.append(
             {
@@ -208,6 +219,11 @@ def measure_case(
             }
         )
     return result
+
+
+def dense(found: Any, rows: int) -> Any:
+    """Values of the first rows: by feature, or by pair as a matrix."""
+    return found[:rows].to_array(2) if hasattr(found, "to_array") else np.asarray(found)[:rows]
 
 
 def other_tables(

@@ -1,8 +1,10 @@
 """Foresee what will not fit, before it is spent."""
 
 import os
+import re
+from typing import Any
 
-from .errors import MemoryLimitError
+from .errors import InputError, MemoryLimitError
 
 
 def physical_memory() -> int | None:
@@ -46,3 +48,23 @@ def human_bytes(count: int) -> str:
 def human_count(count: int) -> str:
     """A number of things for a message, however large."""
     return str(count) if count < 10**12 else f"over 2**{count.bit_length() - 1}"
+
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_BINARY = {"KI": 1 << 10, "MI": 1 << 20, "GI": 1 << 30, "TI": 1 << 40}
+
+
+def memory_bytes(given: Any) -> int:
+    """Bytes from a number of them, or from text such as "1GB" or "512 MiB"."""
+    if isinstance(given, str):
+        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?I?)B?\s*", given.upper())
+        if found is None or found[2] == "I":
+            raise InputError(f"memory must be bytes, or text such as '1GB', not {given!r}")
+        count = int(float(found[1]) * (_UNITS | _BINARY)[found[2]])
+    elif isinstance(given, bool) or not hasattr(given, "__index__"):
+        raise TypeError(f"memory must be an integer or text, not {type(given).__name__}")
+    else:
+        count = int(given)
+    if count < 10**6:
+        raise InputError(f"memory is {given!r}; give at least 1MB")
+    return count

@@ -135,7 +135,7 @@ def as_table(
         return _sparse_table(X, n_features, names, sparse_absent == "missing", what)
     labels = {} if categories is None else categories
     library = type(X).__module__.partition(".")[0]
-    if library in ("xgboost", "lightgbm"):
+    if library in ("xgboost", "lightgbm", "catboost", "_catboost"):
         raise InputError(
             f"{what} is a {library} {type(X).__name__}, whose rows cannot be read back; "
             "pass the array or frame that it was made from"

@@ -52,8 +52,12 @@ MAY_IMPORT = {
     "trees": LOW | {"coalitions", "players"},
     "trees.readers": {"errors", "trees.ensemble"},
     "imputers": LOW | {"frames", "tables"},
-    "explainers": GAME | TREES | {"estimators", "exact", "imputers", "players", "files", "runs"},
-    "global_views": GAME | TREES | {"estimators", "exact", "players", "runs"},
+    "explainers": GAME
+    | TREES
+    | {"estimators", "exact", "files", "frames", "imputers", "players", "runs"},
+    "global_views": GAME
+    | TREES
+    | {"estimators", "exact", "explainers", "imputers", "players", "runs"},
     "examples": set(),
     "files": LOW | TREES,
     "cli": LOW | GAME | TREES | {"explainers", "files", "runs", ""},

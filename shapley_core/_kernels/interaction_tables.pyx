@@ -9,6 +9,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
 from .forest cimport LEAF, Forest, Nodes
+from .group_patterns cimport passed_at_leaf
 from .leaf_games cimport (
     OCTET, Layers, Scratch, allocate, background_leaf, n_entries, product_leaf, release
 )
@@ -21,37 +22,6 @@ cdef extern from "scatter.h" nogil:
 # Patterns of a leaf at once.
 cdef enum:
     LANES = 64
-
-
-cdef void leaf_patterns(
-    const Nodes* nodes,
-    Paths paths,
-    int64_t leaf,
-    int64_t root,
-    const int64_t* bit,
-    int64_t n_bits,
-    uint16_t* out,
-) noexcept nogil:
-    """Which players of a leaf are passed under each pattern of its group."""
-    cdef int64_t k = paths.distinct[root]
-    cdef int64_t size = <int64_t>1 << n_bits
-    cdef uint16_t on_path = <uint16_t>((<int64_t>1 << k) - 1)
-    cdef uint16_t fresh = <uint16_t>((<int64_t>1 << paths.distinct[leaf]) - 1) & ~on_path
-    cdef uint16_t mask
-    cdef int64_t node = leaf
-    cdef int64_t pattern, up, shift
-    cdef bint is_left
-    for pattern in range(size):
-        out[pattern] = (<uint16_t>pattern & on_path) | fresh
-    while node != root:
-        up = paths.parent[node]
-        shift = bit[up]
-        is_left = nodes.left[up] == node
-        mask = ~(<uint16_t>1 << paths.slot[node])
-        for pattern in range(size):
-            if (pattern >> shift & 1) != is_left:
-                out[pattern] &= mask
-        node = up
 
 
 cdef void fill_by_cover(
@@ -170,7 +140,7 @@ def build(
                             layers, &failed, &words[start[leaf], 0], &total[start[leaf]],
                             start[leaf + 1] - start[leaf], 1, d, &scratch, entry + c, stride,
                         )
-                leaf_patterns(nodes, paths, node, root, bit - first, bits[root], pattern)
+                passed_at_leaf(nodes, paths, node, root, bit - first, bits[root], pattern)
                 column = &leaf_columns[0] + leaf_offsets[leaf]
                 leaf += 1
                 entries = n_entries(layers, d)

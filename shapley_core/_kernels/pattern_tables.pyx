@@ -19,12 +19,23 @@ from .paths cimport Paths, place_of
 
 cdef extern from "lookup.h" nogil:
     void look_up(const double*, const uint16_t*, double*, int64_t)
+    void look_up_two(
+        const double*, const int64_t*, const uint16_t*, const int64_t*, double*, int64_t
+    )
+    void look_up_four(
+        const double*, const int64_t*, const uint16_t*, const int64_t*, double*, int64_t
+    )
     void add_scaled(const double*, const uint16_t*, double, double*, int64_t)
 
 
 cdef extern from "cube.h" nogil:
     void sum_subsets(int64_t*, int64_t, int64_t)
     void fill_column(const double*, const double*, const double*, int64_t, int64_t, double*)
+
+
+# Patterns found before they are looked up: those of one tree for so many rows as are in the cache.
+cdef enum:
+    PATTERNS = 1 << 14
 
 
 cdef void fill_by_quadrature(
@@ -301,6 +312,41 @@ def build(
         free(ranked)
 
 
+cdef void add_columns(
+    const double* table,
+    const int64_t* target,
+    const int64_t* group,
+    const int64_t* offset,
+    int64_t n_columns,
+    const uint16_t* pattern,
+    int64_t most,
+    double* sums,
+    int64_t stride,
+    int64_t n,
+) noexcept nogil:
+    """Look up all columns of a tree for n rows; several of one target at once save its sums' way.
+
+    Each row's sum is added up in the order of the columns all the same.
+    """
+    cdef int64_t place[4]
+    cdef int64_t j = 0, k, run
+    while j < n_columns:
+        run = 1
+        while run < 4 and j + run < n_columns and target[j + run] == target[j]:
+            run += 1
+        if run == 3:
+            run = 2
+        for k in range(run):
+            place[k] = group[j + k] * most
+        if run == 4:
+            look_up_four(table, offset + j, pattern, place, sums + target[j] * stride, n)
+        elif run == 2:
+            look_up_two(table, offset + j, pattern, place, sums + target[j] * stride, n)
+        else:
+            look_up(table + offset[j], pattern + place[0], sums + target[j] * stride, n)
+        j += run
+
+
 def explain(
     Forest forest,
     const int64_t[::1] trees,
@@ -309,78 +355,81 @@ def explain(
     const int64_t[::1] subtree,
     const int64_t[::1] bits,
     const int64_t[::1] max_bits,
+    const int64_t[::1] n_groups,
     int64_t n_levels,
-    const int64_t[::1] first_group,
-    const int64_t[::1] group_offsets,
-    const int64_t[::1] group_columns,
-    const int64_t[::1] column_features,
+    const int64_t[::1] first_column,
+    const int64_t[::1] column_target,
+    const int64_t[::1] column_group,
+    const int64_t[::1] column_offset,
     const double[::1] table,
     int64_t n_rows_at_once,
     double[:, :, ::1] out,
 ):
     """Add the values of some trees to ``out`` (rows by features by outputs).
 
-    ``first_group[i]`` numbers the first group of ``trees[i]`` and ``first_group[i + 1] - 1`` is the
-    end of its last one; ``max_bits`` is by tree.
+    first_column  : where the table columns of ``trees[i]`` begin, and the end; those that add to
+                    the same target stand together, in the order of the groups
+    column_target : the feature, plus n_features times the output, that each column adds to
+    column_group  : which of the tree's groups it belongs to
+    column_offset : where its entries begin in ``table``
+    n_groups, max_bits : by tree
     """
     cdef const Nodes* nodes = &forest.nodes
     cdef int64_t n_rows = out.shape[0]
     cdef int64_t n_features = out.shape[1]
     cdef int64_t n_outputs = out.shape[2]
-    cdef int64_t first, n, t, tree, i, group, c, k, feature, w, size, offset
-    cdef int64_t n_groups = 1
+    cdef int64_t first, n, t, tree, i, k, feature, step, some, most_groups = 1
     cdef int64_t most = min(n_rows_at_once, n_rows)
+    cdef int64_t at_once
     cdef uint16_t* scratch
     cdef uint16_t* pattern
-    cdef uint16_t* here
     cdef double* sums
-    cdef double* target
+    cdef double* row
     if not n_rows or not n_features or not trees.shape[0]:
         return
     for t in range(trees.shape[0]):
-        n_groups = max(n_groups, first_group[t + 1] - first_group[t])
-    scratch = <uint16_t*>malloc((2 * n_levels + n_groups) * most * sizeof(uint16_t))
+        most_groups = max(most_groups, n_groups[trees[t]])
+    at_once = max(1, min(most, PATTERNS / most_groups))
+    scratch = <uint16_t*>malloc((2 * n_levels + most_groups) * at_once * sizeof(uint16_t))
     sums = <double*>malloc(n_features * n_outputs * most * sizeof(double))
     if scratch == NULL or sums == NULL:
         free(scratch)
         free(sums)
         raise MemoryError("no memory for the sums of one block of rows")
     with nogil:
-        pattern = scratch + 2 * n_levels * most
+        pattern = scratch + 2 * n_levels * at_once
         first = 0
         while first < n_rows:
             n = min(most, n_rows - first)
             for i in range(n):
-                target = &out[first + i, 0, 0]
+                row = &out[first + i, 0, 0]
                 for k in range(n_outputs):
                     for feature in range(n_features):
-                        sums[(k * n_features + feature) * most + i] = target[
-                            feature * n_outputs + k
-                        ]
+                        sums[(k * n_features + feature) * most + i] = row[feature * n_outputs + k]
             for t in range(trees.shape[0]):
                 tree = trees[t]
-                find_patterns(
-                    nodes, paths, &subtree[0], &bits[0], max_bits[tree], tree, &columns[0, first],
-                    columns.shape[1], n, most, scratch, pattern,
-                )
-                here = pattern
-                for group in range(first_group[t], first_group[t + 1] - 1):
-                    k = (group_columns[group + 1] - group_columns[group]) * nodes.width
-                    size = (group_offsets[group + 1] - group_offsets[group]) / max(k, 1)
-                    offset = group_offsets[group]
-                    for c in range(group_columns[group], group_columns[group + 1]):
-                        for w in range(nodes.width):
-                            k = (nodes.tree_outputs[tree] + w) * n_features + column_features[c]
-                            look_up(&table[offset], here, sums + k * most, n)
-                            offset += size
-                    here += most
+                # A tree's tables, and the columns that it tests again and again, stay in the
+                # cache for the rows of a step.
+                step = 0
+                while step < n:
+                    some = min(at_once, n - step)
+                    find_patterns(
+                        nodes, paths, &subtree[0], &bits[0], max_bits[tree], tree,
+                        &columns[0, first + step], columns.shape[1], some, at_once, scratch,
+                        pattern,
+                    )
+                    add_columns(
+                        &table[0], &column_target[first_column[t]],
+                        &column_group[first_column[t]], &column_offset[first_column[t]],
+                        first_column[t + 1] - first_column[t], pattern, at_once, sums + step,
+                        most, some,
+                    )
+                    step += some
             for i in range(n):
-                target = &out[first + i, 0, 0]
+                row = &out[first + i, 0, 0]
                 for k in range(n_outputs):
                     for feature in range(n_features):
-                        target[feature * n_outputs + k] = sums[
-                            (k * n_features + feature) * most + i
-                        ]
+                        row[feature * n_outputs + k] = sums[(k * n_features + feature) * most + i]
             first += n
         free(scratch)
         free(sums)

@@ -10,14 +10,17 @@ from .base import Design, Estimates, Estimator, Task
 from .batch import BatchEstimates
 from .fourier import FourierRegression
 from .gaussian import GaussianProcess
+from .joint import JointSampling
 from .owen import Owen
 from .permutation import Permutation
 from .proxy import TreeProxy
 from .registry import get, names, register
 from .regression import KernelRegression
 from .reuse import SampleReuse
+from .stratified import SVARM
 
 __all__ = [
+    "SVARM",
     "Auto",
     "BatchEstimates",
     "Design",
@@ -25,6 +28,7 @@ __all__ = [
     "Estimator",
     "FourierRegression",
     "GaussianProcess",
+    "JointSampling",
     "KernelRegression",
     "Owen",
     "Permutation",

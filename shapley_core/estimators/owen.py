@@ -12,7 +12,7 @@ from .._kernels import sampling as kernels
 from ..indices import BetaLaw, IndexSpec, PointLaw
 from .base import Design, Estimates, Estimator, Task
 from .registry import register
-from .replicates import Matrix, Rows, Words, ends, error_of_mean, replicates_within
+from .replicates import Matrix, Rows, Words, ends, error_of_sum, replicates_within
 
 Law = BetaLaw | PointLaw
 
@@ -155,7 +155,7 @@ class Owen(Estimator):
             gains = gains.mean(axis=1)
             steps = np.diff(gains[by_level], axis=0)
             # Of overlapping differences, one is worth two thirds of a degree of freedom.
-            error = error_of_mean((steps**2).mean(axis=0) / 2, len(gains), 2 * len(steps) / 3)
+            error = error_of_sum((steps**2).mean(axis=0) / 2 / len(gains), 2 * len(steps) / 3)
             parts.append((gains.mean(axis=0), error))
         values = np.concatenate([mean for mean, _ in parts])
         errors = np.concatenate([error for _, error in parts])

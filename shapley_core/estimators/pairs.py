@@ -151,14 +151,14 @@ def allocate(
     """
     n_strata = len(capacities)
     counts = np.zeros(n_strata, dtype=np.int64)
-    open_strata = np.flatnonzero(np.isfinite(log_weights))
+    weights = np.exp(log_weights - np.max(log_weights, initial=-np.inf))
+    weights = np.nan_to_num(weights)  # all left out
+    open_strata = np.flatnonzero(weights > 0.0)
     total = sum(capacities[at] for at in open_strata)
     if n_draws >= total:
         counts[open_strata] = [capacities[at] for at in open_strata]
         return counts, counts.astype(np.float64)
     room = np.array([float(most) for most in capacities])
-    weights = np.zeros(n_strata)
-    weights[open_strata] = np.exp(log_weights[open_strata] - log_weights[open_strata].max())
     expected = _level(float(n_draws), room, weights)
     offsets = np.empty(n_strata)
     kernels.uniform(seed, _OFFSETS, offsets)

@@ -91,24 +91,19 @@ class ParityFit:
         kernels.parities(self.words, self.step, start, self.terms, out)
         return out
 
-    def leverage(self, parities: Matrix, start: int) -> NDArray[np.float64]:
-        """How much of its own prediction each row is, for the rows from ``start`` on."""
-        own = np.einsum("ij,ij->i", parities @ self.inverse, parities)
-        scores: NDArray[np.float64] = self.weights[start : start + len(parities)] * own
-        return scores
+    def outside_residuals(self, coefficients: Matrix, targets: Matrix) -> Matrix:
+        """Residuals of each row from the fit without it, shape (n_rows, n_games).
 
-    def squared_residuals(self, coefficients: Matrix, targets: Matrix) -> tuple[Matrix, Matrix]:
-        """Weighted sums of squared residuals, of the fit and of fits without the row itself."""
-        within, without = np.zeros(targets.shape[1]), np.zeros(targets.shape[1])
+        Rows without a weight are in no fit anyway.
+        """
+        out = np.empty_like(targets)
         for start in range(0, self.n_rows, self.block_rows):
             stop = min(start + self.block_rows, self.n_rows)
             rows = self.parities(start, stop)
-            weights = self.weights[start:stop]
-            squares = (targets[start:stop] - rows @ coefficients) ** 2
-            rest = np.maximum(1.0 - self.leverage(rows, start), 1e-9)
-            within += weights @ squares
-            without += (weights / rest**2) @ squares
-        return within, without
+            own = np.einsum("ij,ij->i", rows @ self.inverse, rows)
+            rest = np.maximum(1.0 - self.weights[start:stop] * own, 1e-9)
+            out[start:stop] = (targets[start:stop] - rows @ coefficients) / rest[:, None]
+        return out
 
     def coefficients(self, targets: Matrix, total: Matrix | None = None) -> Matrix:
         """Coefficients, shape (n_terms, n_games), of targets of shape (n_rows, n_games).

@@ -82,6 +82,8 @@ class KernelRegression(Estimator):
     def _design(self, task: Task) -> PairedDesign:
         degree = self._degree(task.n_players, task.order)
         banzhaf = task.spec.name in _BANZHAF
+        # Before the game is asked for anything.
+        _check_size(sets.n_interactions(task.n_players, degree), task.n_players, degree)
         if self.sampling == "leverage":
             return paired_design(task, leverage_law(task.n_players, degree, banzhaf))
         return paired_design(task, kernel_law(task.n_players, banzhaf))
@@ -102,7 +104,6 @@ class KernelRegression(Estimator):
         parts = []
         for parity in (0, 1):
             terms = terms_of_parity(n, degree, parity)
-            _check_size(len(terms), n, degree)
             weight = readout(terms, task.spec, n, task.order)
             if weight.any():
                 fit = ParityFit(words, 2, counts, weights, terms, not banzhaf)
@@ -125,7 +126,11 @@ class _Part:
         self.targets = targets
         self.coefficients = fit.coefficients(targets, total)
         self.values = readout.T @ self.coefficients
-        self._inverse_readout = fit.inverse @ readout
+        # Where each value is read from one coefficient, one product of matrices is enough.
+        self._one_each = bool(((readout != 0.0).sum(axis=0) <= 1).all())
+        self._inverse_readout = None if self._one_each else fit.inverse @ readout
+        self._source = np.abs(readout).argmax(axis=0)
+        self._scale = readout[self._source, np.arange(readout.shape[1])]
 
     def block(self, start: int, stop: int) -> tuple[Matrix, Matrix]:
         """What each row's residual does to the values, and the residuals, of some rows.
@@ -134,8 +139,12 @@ class _Part:
         """
         rows = self.fit.parities(start, stop)
         weights = self.fit.weights[start:stop, None]
+        seen = rows @ self.fit.inverse
+        leverage = weights[:, 0] * np.einsum("ij,ij->i", seen, rows)
         residuals = self.targets[start:stop] - rows @ self.coefficients
-        residuals /= np.maximum(1.0 - self.fit.leverage(rows, start), 1e-9)[:, None]
+        residuals /= np.maximum(1.0 - leverage, 1e-9)[:, None]
+        if self._inverse_readout is None:
+            return weights * seen[:, self._source] * self._scale, residuals
         return weights * (rows @ self._inverse_readout), residuals
 
 
@@ -184,7 +193,8 @@ def _weights(n_players: int, design: PairedDesign, banzhaf: bool) -> Matrix:
 
 def _check_size(n_terms: int, n_players: int, degree: int) -> None:
     check_memory(
-        6 * 8 * n_terms**2,
+        # Both parities together, with what inverts and reads them.
+        3 * 8 * n_terms**2,
         f"a regression on {human_count(n_terms)} interactions of up to {degree} of {n_players} "
         "players",
         "Ask for a lower order or degree, or use another estimator",

@@ -1,6 +1,7 @@
 """Estimators that repeat one small experiment: how often a budget pays it, and its spread."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,27 +75,38 @@ def replicates_within(
 
 def mean_and_error(replicates: Matrix) -> tuple[Matrix, Matrix]:
     """Mean over the first axis, of arrays of shape (count, n_values, n_games), and its error."""
-    variance = replicates.var(axis=0, ddof=1)
-    return replicates.mean(axis=0), error_of_mean(variance, len(replicates), len(replicates) - 1)
+    count = len(replicates)
+    variance = replicates.var(axis=0, ddof=1) / count
+    return replicates.mean(axis=0), error_of_sum(variance, count - 1)
 
 
-def error_of_mean(variance: Matrix, count: int, degrees: float) -> Matrix:
-    """Standard errors of means of ``count`` replicates from their variances (n_values, n_games).
+def error_of_sum(variance: Matrix, degrees: Any) -> Matrix:
+    """Standard errors of estimates, from the variances that were found for them.
 
-    ``degrees`` are the degrees of freedom of each variance.
+    Of little data a value's own variance says little, and often by luck nothing: where a player
+    matters in few coalitions only. So it is moderated by the mean variance of all values, which
+    counts as ``_PRIOR`` degrees of freedom (Smyth 2004, Linear models and empirical Bayes
+    methods); and the error is widened by Student's factor, so that two of them cover 95 % whatever
+    the amount of data.
 
-    Of a few replicates a value's own variance says little, and often by luck nothing: where a
-    player matters in few coalitions only. So it is moderated by the mean variance of all values
-    (Smyth 2004, Linear models and empirical Bayes methods), which counts as ``_PRIOR`` further
-    degrees of freedom, and widened by Student's factor.
+    Parameters
+    ----------
+    variance : array of shape (n_values, n_games)
+        Of each estimate.
+    degrees : float or array of shape (n_games,)
+        Degrees of freedom of each variance.
     """
-    moderated = (degrees * variance + _PRIOR * variance.mean(axis=0)) / (degrees + _PRIOR)
-    error: Matrix = np.sqrt(moderated / count) * student_factor(degrees + _PRIOR)
+    from scipy.special import ndtr, stdtrit
+
+    total = degrees + _PRIOR
+    moderated = (degrees * variance + _PRIOR * variance.mean(axis=0)) / total
+    error: Matrix = np.sqrt(moderated) * (stdtrit(total, float(ndtr(2.0))) / 2.0)
     return error
 
 
-def student_factor(degrees: float) -> float:
-    """By how much errors of so many degrees of freedom are widened: 1 in the limit."""
-    from scipy.special import ndtr, stdtrit
-
-    return float(stdtrit(degrees, float(ndtr(2.0))) / 2.0)
+def effective_number(parts: Matrix) -> Matrix:
+    """How many equal parts would vary as much as these, down the rows; at least 1."""
+    squares = (parts**2).sum(axis=0)
+    number: Matrix = np.ones(parts.shape[1:])
+    np.divide(parts.sum(axis=0) ** 2, squares, out=number, where=squares > 0)
+    return number

@@ -21,6 +21,9 @@ from .registry import register
 
 Matrix = NDArray[np.float64]
 
+# Draws that the mean variance of a size counts for, beside the draws there are.
+_STEADY = 20
+
 
 @register
 @dataclass(frozen=True)
@@ -78,22 +81,24 @@ class SampleReuse(Estimator):
         assert isinstance(design, StratifiedDesign)
         n, spec, order = task.n_players, task.spec, task.order
         sizes = range(0 if spec.has_constant else 1, order + 1)
+        outside = None
         if self.control == "linear":
-            coefficients, seen = _linear_fit(task, design, worths)
+            coefficients, outside = _linear_fit(task, design, worths)
             fitted = sets.unpack(design.words, n) @ coefficients[1:] + coefficients[0]
             known = [_of_linear(spec, n, size, order, coefficients) for size in sizes]
         elif self.control is None:
-            seen, fitted = np.ones(worths.shape[1]), np.zeros_like(worths)
+            fitted = np.zeros_like(worths)
             known = [np.zeros((comb(n, size), worths.shape[1])) for size in sizes]
         else:
-            seen = np.ones(worths.shape[1])
             fitted, known = self._given(task, design, sizes)
         residuals = np.ascontiguousarray((worths - fitted).T)
         values, variance = [], []
         for size, own in zip(sizes, known, strict=True):
-            found = _sums(task, design, size, residuals)
-            values.append(own.T + found[0])
-            variance.append(found[1] * (seen**2)[:, None])
+            found, spread = _sums(task, design, size, residuals)
+            if outside is not None:
+                spread = _sums(task, design, size, outside)[1]
+            values.append(own.T + found)
+            variance.append(_steadied(spread, design))
         every, error = np.hstack(values), np.sqrt(np.maximum(np.hstack(variance), 0.0))
         start = 1 - sizes[0]
         return Estimates(every[:, start:], error[:, start:], every[:, 0] if start else None)
@@ -158,6 +163,18 @@ def _sums(
     return values, variance
 
 
+def _steadied(variance: Matrix, design: StratifiedDesign) -> Matrix:
+    """Variances drawn towards the mean of their size, as if a few draws more had shown that.
+
+    From few draws a variance is itself uncertain, and where it comes out small by chance the
+    interval misses the value.
+    """
+    draws = design.counts[~design.complete].sum()
+    own = draws / (draws + _STEADY)
+    steadied: Matrix = own * variance + (1.0 - own) * variance.mean(axis=1, keepdims=True)
+    return steadied
+
+
 def scaled_weights(spec: IndexSpec, n_players: int, size: int, order: int) -> Matrix:
     """C(n, t) γ(t, r), shape (n + 1, s + 1): numbers of moderate size, for any n.
 
@@ -205,48 +222,44 @@ def size_law(spec: IndexSpec, n_players: int, order: int) -> NDArray[np.float64]
     return law
 
 
-def _linear_fit(
-    task: Task, design: StratifiedDesign, worths: Matrix
-) -> tuple[Matrix, NDArray[np.float64]]:
+def _linear_fit(task: Task, design: StratifiedDesign, worths: Matrix) -> tuple[Matrix, Matrix]:
     """An additive game, shape (1 + n, n_games): its worth of ∅ and what each player adds.
 
-    And by how much the root mean square of its residuals grows if each is predicted without the
-    coalition itself, shape (n_games,). Draws weigh as they do in the variance of the values; the
-    ridge, towards equal shares, keeps the fit defined when there are few.
+    And the residuals beside the words, each from the fit without its own draw, by game. Draws
+    weigh as they do in the variance of the values; the ridge, towards equal shares, keeps the fit
+    defined when there are few.
     """
-    n = task.n_players
-    step = 2 if isinstance(design, PairedDesign) else 1
+    n, words = task.n_players, design.words[2:]
+    share = worths[1] / n
+    sizes = np.repeat(design.sizes, design.counts).astype(np.float64)
     law = size_law(task.spec, n, task.order)[design.sizes - 1]
     with np.errstate(divide="ignore", invalid="ignore"):
-        weights = np.where(design.counts > 0, design.missing * (law / design.expected) ** 2, 0.0)
-    weights = np.nan_to_num(weights)
-    share = worths[1] / n
-    sizes = np.repeat(np.repeat(design.sizes, design.counts), step).astype(np.float64)
-    if step == 2:
-        sizes[1::2] = n - sizes[1::2]
-    targets = worths[2:] - sizes[:, None] * share
-    terms = np.concatenate([terms_of_parity(n, 1, 0), terms_of_parity(n, 1, 1)])
-    seen = np.ones(worths.shape[1])
-    found = np.zeros((n + 1, worths.shape[1]))
-    if weights.any():
-        used = int(step * design.counts[weights > 0].sum())
-        fit = ParityFit(
-            design.words[2:],
-            1,
-            step * design.counts,
-            weights / weights.max(),
-            terms,
-            False,
-            ((n + 1) / used) ** 2,
-        )
-        found = fit.coefficients(targets)
-        with_it, without = fit.squared_residuals(found, targets)
-        seen = np.sqrt(
-            np.where(with_it > 0.0, without / np.where(with_it > 0.0, with_it, 1.0), 1.0)
-        )
+        weights = np.nan_to_num(design.missing * (law / design.expected) ** 2)
+    weights = np.where(design.counts > 0, weights, 0.0)
+    weights /= max(weights.max(initial=0.0), 1e-300)
+    used = max(int(design.counts[weights > 0].sum()), 1)
+    ridge = 0.1 * ((n + 1) / used) ** 4
+    both = [terms_of_parity(n, 1, parity) for parity in (0, 1)]
+    outside = np.zeros_like(worths)
+    if isinstance(design, PairedDesign):
+        # The constant sees the half sums, the players the half differences.
+        even, odd = (worths[2::2] + worths[3::2]) / 2, (worths[2::2] - worths[3::2]) / 2
+        targets = [even - worths[1] / 2, odd - (sizes - n / 2)[:, None] * share]
+        fits = [ParityFit(words, 2, design.counts, weights, one, False, ridge) for one in both]
+        parts = [fit.coefficients(y) for fit, y in zip(fits, targets, strict=True)]
+        rests = [
+            fit.outside_residuals(b, y) for fit, b, y in zip(fits, parts, targets, strict=True)
+        ]
+        outside[2::2], outside[3::2] = rests[0] + rests[1], rests[0] - rests[1]
+        found = np.vstack(parts)
+    else:
+        fit = ParityFit(words, 1, design.counts, weights, np.concatenate(both), False, ridge)
+        target = worths[2:] - sizes[:, None] * share
+        found = fit.coefficients(target)
+        outside[2:] = fit.outside_residuals(found, target)
     # f = b_∅ + Σ b_i (1 - 2 z_i), beside the equal shares.
-    constant = found.sum(axis=0)
-    return np.vstack([constant, share - 2.0 * found[1:]]), seen
+    coefficients = np.vstack([found.sum(axis=0), share - 2.0 * found[1:]])
+    return coefficients, np.ascontiguousarray(outside.T)
 
 
 def _of_linear(

@@ -43,8 +43,11 @@ def check_additivity(
     epsilon = float(np.finfo(dtype).eps)
     gap = np.abs(sums - predicted)
     size = np.abs(ensemble.base) + np.abs(predicted)
-    few = OWN_ROUNDING * _largest_sums(ensemble) + 4 * epsilon * size
-    quick = few + epsilon / 4 * _trees_of_outputs(ensemble) * size
+    largest = ensemble.largest_sums + np.finfo(np.float64).tiny
+    few = OWN_ROUNDING * largest + 4 * epsilon * size
+    quick = few + epsilon / 4 * ensemble.trees_of_outputs * size
+    if (gap <= quick).all():
+        return
     with np.errstate(invalid="ignore"):
         excess = gap / quick
     # Where large leaves cancel each other, the prediction does not tell how large they were.
@@ -91,20 +94,3 @@ def _passed(ensemble: TreeEnsemble, columns: NDArray[np.float64]) -> NDArray[np.
         partial = np.abs(np.cumsum(leaves, axis=1)) + np.abs(leaves) + np.abs(ensemble.base[output])
         passed[:, output] = partial.sum(axis=1)
     return passed
-
-
-def _trees_of_outputs(ensemble: TreeEnsemble) -> NDArray[np.float64]:
-    width = ensemble.values.shape[1]
-    if width > 1:
-        return np.full(ensemble.n_outputs, float(ensemble.n_trees))
-    return np.bincount(ensemble.tree_outputs, minlength=ensemble.n_outputs).astype(np.float64)
-
-
-def _largest_sums(ensemble: TreeEnsemble) -> NDArray[np.float64]:
-    """Largest sum of leaves that each output could have, and at least something."""
-    largest = np.abs(ensemble.base) + np.finfo(np.float64).tiny
-    if ensemble.n_trees:
-        most = np.maximum.reduceat(np.abs(ensemble.values), ensemble.tree_offsets[:-1])
-        for k in range(ensemble.values.shape[1]):
-            np.add.at(largest, ensemble.tree_outputs + k, most[:, k])
-    return largest

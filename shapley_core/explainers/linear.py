@@ -10,6 +10,7 @@ from .. import coalitions as sets
 from .. import indices
 from ..arrays import real_numbers
 from ..errors import InputError
+from ..frames import align
 from ..imputers.base import product
 from ..imputers.rows import Rows
 from ..indices import IndexSpec, ProbabilisticValue
@@ -66,10 +67,11 @@ class LinearModel:
         self.output_names = output_names
 
 
-def linear_model(model: Any) -> LinearModel | None:
+def linear_model(model: Any, columns: tuple[str, ...] | None) -> LinearModel | None:
     """The model as a linear one: a fitted scikit-learn model, or a pair (coefficients, intercept).
 
-    A classifier is taken by its decision function.
+    A classifier is taken by its decision function. Coefficients of a model that was fitted to
+    named columns are put in the order of ``columns``.
     """
     if isinstance(model, tuple) and len(model) == 2 and not any(map(callable, model)):
         return LinearModel(*model)
@@ -82,6 +84,11 @@ def linear_model(model: Any) -> LinearModel | None:
     coefficients = coefficients.toarray() if hasattr(coefficients, "toarray") else coefficients
     classes = getattr(model, "classes_", None)
     names = None if classes is None or len(classes) < 3 else tuple(map(str, classes))
+    fitted = getattr(model, "feature_names_in_", None)
+    if fitted is not None and columns is not None:
+        # The model of scikit-learn itself refuses columns in another order than these.
+        order = align([str(name) for name in fitted], columns, "the model")
+        coefficients = np.atleast_2d(coefficients)[:, order]
     return LinearModel(coefficients, model.intercept_, names)
 
 

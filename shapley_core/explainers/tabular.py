@@ -1,7 +1,6 @@
 """Shapley values and interactions of any model of a table."""
 
 import os
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,32 +8,33 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import coalitions as sets
-from .. import imputers, indices
+from .. import imputers
 from ..coalitions import InteractionSet
-from ..errors import InputError, MemoryLimitError, UnknownIndexError
+from ..errors import InputError
 from ..estimators.randomness import seed_of
-from ..estimators.registry import resolve
 from ..explanation import Explanation
+from ..frames import align
 from ..imputers.base import check_weights
 from ..imputers.marginal import Baseline, Marginal
 from ..imputers.rows import Rows, rows_of
-from ..indices import IndexSpec, ProbabilisticValue
-from ..memory import human_bytes
+from ..memory import memory_bytes
 from ..players import Groups, Players
+from ..runs import Chunk, StoredExplanation, is_file, run
+from ..runs.hashing import hash_of
+from ..runs.run import MOST_PART_ROWS
 from ..tables import as_table, take_rows
-from ..threads import resolve_threads, row_blocks
+from ..threads import resolve_threads
 from ..trees.ensemble import TreeEnsemble
 from ..trees.readers import read_model, reader_of
+from .all_rows import Report, checked_index, values_of_rows
 from .linear import LinearGames, LinearModel, linear_model, raw_function
-from .many_games import ManyValues, estimated_values, exact_values
-from .masked_games import MaskedGames, RowGames
+from .masked_games import MaskedGames
 from .predictor import Predictor, function_of, link_function
+from .tabular_runs import as_kind, hash_of_imputer, hash_of_model, hash_of_rows, row_source_like
 from .tree import TreeExplainer
 
-# Arrays as large as the worths of a block of rows, while values are made of them.
-_COPIES = 6
-
-Report = Callable[[int, int], object]
+# Rows of a part of a long run, where the model is asked: minutes of work, not hours.
+MODEL_CHUNK_ROWS = 1 << 12
 
 
 class TabularExplainer:
@@ -61,7 +61,9 @@ class TabularExplainer:
         "marginal" (default; the whole background), "baseline" (a background of one row),
         "gaussian", "conditional-mean", "nearest", or an object of `shapley_core.imputers`.
     estimator : str or Estimator
-        What estimates values when the budget does not cover all coalitions.
+        What estimates values when the budget does not cover all coalitions. "auto" is
+        "KernelRegression" where that gives the index: one factorisation serves all rows;
+        otherwise "Auto". "GaussianProcess" takes longer, and may well be nearer.
     groups : mapping of name to features, or list of lists of features, optional
         Features that are one player together, present or absent as one.
     link : "identity", "logit" or callable
@@ -118,6 +120,7 @@ class TabularExplainer:
         self._threads = threads
         self._memory = memory_bytes(memory)
         self._estimator = estimator
+        self._link = link if isinstance(link, str) else getattr(link, "__qualname__", repr(link))
         if batch_size is not None and sets.check_integer(batch_size, "batch_size") < 1:
             raise InputError(f"batch_size must be at least 1, not {batch_size}")
         self.imputer = imputers.get(imputer)
@@ -137,9 +140,11 @@ class TabularExplainer:
         self._linear: LinearGames | None = None
         self._games: MaskedGames | None = None
         trees = _tree_model(predict)
-        line = None if trees else linear_model(predict)
+        line = None if trees else linear_model(predict, names)
         if trees and plain:
             self._trees = self._tree_explainer(predict, background, groups, threads)
+            self.players = self._trees.players
+            self.feature_names = self.players.names or names
             self.output_names = given or self._trees.output_names
         elif line is not None and plain:
             rows, part = self._weighted_background()
@@ -178,8 +183,14 @@ class TabularExplainer:
     def _tree_explainer(
         self, model: Any, background: Any, groups: Groups | None, threads: int
     ) -> TreeExplainer:
-        imputer = self.imputer
+        imputer, names = self.imputer, self._background.names
         imputer.fit(self._background)
+        known = read_model(model).feature_names
+        if groups is not None and names is not None and known is not None:
+            # The trees may number columns otherwise than the background does.
+            place = {at: feature for feature, at in enumerate(align(names, known, "background"))}
+            members = [[place[feature] for feature in one] for one in self.players.members]
+            groups = dict(zip(self.players.names or (), members, strict=True))
         weights = None
         if isinstance(imputer, Marginal):
             weights = check_weights(imputer.weights, self._background.n_rows)
@@ -223,13 +234,17 @@ class TabularExplainer:
         tolerance: Any = None,
         n_threads: int | None = None,
         progress: Report | None = None,
-    ) -> Explanation:
+        out: str | os.PathLike[str] | None = None,
+        chunk_rows: int | None = None,
+    ) -> Any:
         """Explain every row of a table.
 
         Parameters
         ----------
         X : table of rows by features
-            Of the background's kind and types; columns of frames are found by name.
+            Of the background's kind and types; columns of frames are found by name. With ``out``
+            also what `shapley_core.TableFile` takes: a CSV or Parquet file, a directory or a list
+            of Parquet files, of any size.
         index : str or IndexSpec
             ``indices.names()`` lists the names.
         order : int
@@ -245,10 +260,16 @@ class TabularExplainer:
         n_threads : int, optional
             For masking, by default as constructed; the values do not depend on it.
         progress : callable of (rows done, rows in all), optional
+        out : path, optional
+            A directory to write the values to, one Parquet file for each chunk of rows; where an
+            earlier run stopped, the same call goes on. See docs/long-runs.md.
+        chunk_rows : int, optional
+            Rows of a chunk; by default as many as make 64 MiB of values, at most 4096 where the
+            model is asked.
 
         Returns
         -------
-        Explanation
+        Explanation, or with ``out`` StoredExplanation
             values : float64 (n_rows, n_players or n_interactions[, n_outputs]), with
             ``std_error`` and ``n_evaluations`` where they are estimated.
 
@@ -265,15 +286,35 @@ class TabularExplainer:
         """
         threads = self._threads if n_threads is None else resolve_threads(n_threads)
         if self._trees is not None:
-            by_trees: Explanation = self._trees(
-                X, index=index, order=order, n_threads=threads, progress=progress
+            return self._trees(
+                X,
+                index=index,
+                order=order,
+                n_threads=threads,
+                progress=progress,
+                out=out,
+                chunk_rows=chunk_rows,
             )
-            return by_trees
+        if out is not None:
+            return self._explain_into(
+                out,
+                X,
+                chunk_rows,
+                progress,
+                random_state,
+                index=index,
+                order=order,
+                budget=budget,
+                tolerance=tolerance,
+                n_threads=threads,
+            )
+        if is_file(X) or chunk_rows is not None:
+            raise InputError("rows of files, and chunk_rows, need out: a directory for the values")
         rows = self._background.like(X, "X")
         if not rows.n_rows:
             raise InputError("X has no rows; give at least one")
         n = self.players.n_players
-        spec, order = _checked_index(index, n, order)
+        spec, order = checked_index(index, n, order)
         budget = sets.check_integer(budget, "budget")
         baseline: NDArray[np.float64]
         error = evaluations = None
@@ -282,7 +323,7 @@ class TabularExplainer:
             single = self._linear.model.single
         else:
             assert self._games is not None
-            values, error, baseline, evaluations = _explained(
+            values, error, baseline, evaluations = values_of_rows(
                 self._games,
                 rows,
                 spec,
@@ -309,105 +350,101 @@ class TabularExplainer:
             n_evaluations=evaluations,
         )
 
-
-def _explained(
-    games: MaskedGames,
-    rows: Rows,
-    spec: IndexSpec | ProbabilisticValue,
-    order: int,
-    budget: int,
-    estimator: Any,
-    random_state: Any,
-    tolerance: Any,
-    threads: int,
-    progress: Report | None,
-    per_row: Any = None,
-) -> tuple[Any, Any, Any, Any]:
-    """Values, std_error (n_rows, n_interactions, n_outputs), baseline, evaluations of all rows."""
-    n = games.players.n_players
-    is_exact = n < budget.bit_length()
-    m = 1 << n if is_exact else budget
-    seed = seed_of(random_state)
-    chosen = None if is_exact else resolve(estimator, spec, order)
-    count = sets.n_interactions(n, order)
-
-    def told(done: int) -> None:
-        if progress is not None:
-            progress(min(done // m, rows.n_rows), rows.n_rows)
-
-    bound = RowGames(games, rows, threads, per_row, told)
-    k = bound.n_outputs
-    each = 8 * k * (_COPIES * m + 4 * count)
-    if each > games.memory // 2:
-        raise MemoryLimitError(
-            f"the worths of {m} coalitions take about {human_bytes(each)} for one row, more than "
-            f"half of memory={human_bytes(games.memory)}: raise it, or ask for a smaller budget"
-        )
-    values = np.empty((rows.n_rows, count, k))
-    error = None if is_exact else np.empty_like(values)
-    baseline = np.empty((rows.n_rows, k))
-    evaluations = np.empty(rows.n_rows, np.int64)
-    for start, stop in row_blocks(rows.n_rows, max(1, games.memory // 2 // each)):
-        block = np.arange(start, stop)
-        if is_exact:
-            every = sets.all_coalitions(n)
-            found = exact_values(bound.worths(every, block).reshape(m, -1), spec, order)
+    def _explain_into(
+        self,
+        out: str | os.PathLike[str],
+        X: Any,
+        chunk_rows: int | None,
+        progress: Report | None,
+        random_state: Any,
+        **options: Any,
+    ) -> StoredExplanation:
+        """Explain rows into a directory."""
+        spec, order = checked_index(options["index"], self.players.n_players, options["order"])
+        fixed, drawn = {}, {}
+        if random_state is None or isinstance(random_state, np.random.Generator):
+            drawn["random_state"] = seed_of(random_state)
         else:
+            fixed["random_state"] = seed_of(random_state)
 
-            def ask(
-                coalitions: NDArray[np.bool_], some: NDArray[np.int64], start: int = start
-            ) -> NDArray[np.float64]:
-                return bound.worths(coalitions, start + some)
+        def explain(chunk: Chunk) -> Explanation:
+            rows = as_kind(chunk.rows, self._background)
+            if not self._background.like(rows, "X").n_rows:
+                return self._of_nothing(spec, order)
+            seed = chunk.settings["random_state"]
+            found: Explanation = self(rows, random_state=seed, progress=chunk.progress, **options)
+            return found
 
-            found = estimated_values(
-                ask,
-                n,
-                stop - start,
-                k,
-                estimator=chosen,
-                budget=budget,
-                index=spec,
-                order=order,
-                seed=seed,
-                tolerance=tolerance,
-            )
-        _put(found, values[start:stop], None if error is None else error[start:stop])
-        baseline[start:stop] = found.baseline.reshape(-1, k)
-        evaluations[start:stop] = found.n_evaluations.reshape(-1, k)[:, 0]
-    if progress is not None:
-        progress(rows.n_rows, rows.n_rows)
-    return values, error, baseline, evaluations
+        settings = {
+            **self._identity(),
+            **fixed,
+            "index": spec.name,
+            "order": order,
+            "budget": sets.check_integer(options["budget"], "budget"),
+            "tolerance": repr(options["tolerance"]),
+        }
+        source = row_source_like(X, self._background)
+        return run(
+            explain,
+            source,
+            out,
+            settings=settings,
+            left_open=drawn,
+            chunk_rows=chunk_rows,
+            most_rows=MODEL_CHUNK_ROWS if self._linear is None else MOST_PART_ROWS,
+            progress=progress,
+        )
 
+    def _identity(self) -> dict[str, Any]:
+        """What the values depend on, for the manifest of a long run."""
+        if self._linear is not None:
+            line = self._linear.model
+            model = hash_of(line.coefficients, line.intercept)
+        else:
+            assert self._games is not None
+            model = hash_of_model(self._games.predictor, self._background)
+        return {
+            "explainer": "TabularExplainer",
+            "model": model,
+            "background": hash_of_rows(self._background),
+            "imputer": hash_of_imputer(self.imputer),
+            "estimator": repr(self._estimator),
+            "link": self._link,
+            "groups": self.players.members if self.players.grouped else None,
+            "memory": self._memory,
+            "batch_rows": None if self._games is None else self._games.batch_rows,
+        }
 
-def _put(found: ManyValues, values: NDArray[np.float64], error: NDArray[np.float64] | None) -> None:
-    shape = (values.shape[1], values.shape[0], values.shape[2])
-    values[:] = found.values.reshape(shape).transpose(1, 0, 2)
-    if error is not None:
-        assert found.std_error is not None
-        error[:] = found.std_error.reshape(shape).transpose(1, 0, 2)
-
-
-def _checked_index(
-    index: Any, n_players: int, order: Any
-) -> tuple[IndexSpec | ProbabilisticValue, int]:
-    order = sets.check_integer(order, "order")
-    if isinstance(index, ProbabilisticValue):
-        if order != 1 or index.n_players != n_players:
-            raise UnknownIndexError(
-                f"{index.name} has order 1 and {index.n_players} players; got order {order} and "
-                f"{n_players} players"
-            )
-        return index, order
-    spec = indices.get(index)
-    spec.check(n_players, order)
-    return spec, order
+    def _of_nothing(self, spec: Any, order: int) -> Explanation:
+        """The explanation of no rows."""
+        n = self.players.n_players
+        outputs = np.atleast_1d(self.expected_value).shape[0]
+        single = np.ndim(self.expected_value) == 0
+        values = np.empty((0, sets.n_interactions(n, order), outputs))
+        return Explanation(
+            values[:, :, 0] if single else values,
+            np.empty((0, *(() if single else (outputs,)))),
+            None,
+            index=spec.name,
+            order=order,
+            n_features=n,
+            interactions=None if order == 1 else list(InteractionSet.complete(n, order)),
+            feature_names=self.players.names,
+            output_names=self.output_names,
+            groups=self.players.members if self.players.grouped else None,
+        )
 
 
 def _tree_model(model: Any) -> bool:
     """Whether it is for `read_model`: trees, or the path of a saved model."""
     if isinstance(model, (TreeEnsemble, str, os.PathLike)):
         return True
-    return reader_of(model) is not None
+    reader = reader_of(model)
+    # The reader of scikit-learn knows of all its models that they are not trees.
+    known = getattr(reader, "SUPPORTED", None)
+    return reader is not None and (
+        known is None or any(kind.__name__ in known for kind in type(model).__mro__)
+    )
 
 
 def raw_trees(ensemble: TreeEnsemble, n_threads: int) -> Callable[[Any], Any]:
@@ -421,26 +458,9 @@ def raw_trees(ensemble: TreeEnsemble, n_threads: int) -> Callable[[Any], Any]:
             categories=ensemble.categories,
             unseen_category=ensemble.unseen_category,
             sparse_absent=ensemble.sparse_absent,
+            categorical_columns=ensemble.categorical_columns,
             what="a table of masked rows",
         )
         return ensemble.predict(table.block(0, table.n_rows), n_threads)
 
     return raw
-
-
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_BINARY = {"KI": 1 << 10, "MI": 1 << 20, "GI": 1 << 30, "TI": 1 << 40}
-
-
-def memory_bytes(given: Any) -> int:
-    """Bytes from a number of them, or from text such as "1GB" or "512 MiB"."""
-    if isinstance(given, str):
-        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?I?)B?\s*", given.upper())
-        if found is None or found[2] == "I":
-            raise InputError(f"memory must be bytes, or text such as '1GB', not {given!r}")
-        count = int(float(found[1]) * (_UNITS | _BINARY)[found[2]])
-    else:
-        count = sets.check_integer(given, "memory")
-    if count < 10**6:
-        raise InputError(f"memory is {given!r}; give at least 1MB")
-    return count

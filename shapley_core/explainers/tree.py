@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
@@ -55,6 +56,9 @@ class TreeExplainer:
         Boosting rounds to explain; by default those which the model's own ``predict`` uses.
     n_threads : int, optional
         Threads for reading the background; all cores by default.
+    output : "raw", "probability", "log_loss" or callable
+        What is explained: the raw margin, or else, with a background, a function of it. That is
+        another game, and gives a `TreeOutputExplainer`, which says more.
 
     Attributes
     ----------
@@ -74,10 +78,18 @@ class TreeExplainer:
 
     Notes
     -----
-    Values are in units of the raw margin (log-odds, log-rate, ...), never of a probability. An
+    Values are in units of the raw margin (log-odds, log-rate, ...), unless ``output`` says else. An
     explainer is immutable: threads may share it, and it can be pickled (without the live model,
     whose place in the additivity check the read trees then take).
     """
+
+    def __new__(cls, *given: Any, output: Any = "raw", **options: Any) -> Any:
+        """Leave what is no raw margin to another class."""
+        if isinstance(output, str) and output == "raw":
+            return super().__new__(cls)
+        from .output import TreeOutputExplainer
+
+        return TreeOutputExplainer(*given, output=output, **options)
 
     def __init__(
         self,
@@ -88,6 +100,7 @@ class TreeExplainer:
         groups: Groups | None = None,
         iteration_range: tuple[int, int] | None = None,
         n_threads: int | None = None,
+        output: Any = "raw",
     ) -> None:
         threads = resolve_threads(n_threads)
         self.ensemble: TreeEnsemble = read_model(model, iteration_range=iteration_range)
@@ -232,7 +245,7 @@ class TreeExplainer:
             )
         shape = (table.n_rows, self.players.n_players, self.ensemble.n_outputs)
         check_memory(
-            8 * int(np.prod(shape, dtype=object)),
+            8 * prod(shape),
             "the table of values",
             "Explain fewer rows a call",
         )

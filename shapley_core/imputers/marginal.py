@@ -101,22 +101,22 @@ class MarginalFiller(Filler):
     ) -> None:
         self.n_donors = self.n_nothing = background.n_rows
         self.row_bytes = background.row_bytes
-        self._background = background
+        self.rows = background
         self._weights = weights
-        self._rows = rows
+        self._bound = rows
 
     def bind(self, rows: Rows) -> "MarginalFiller":
         """See `Filler`."""
-        return MarginalFiller(self._background, self._weights, rows)
+        return MarginalFiller(self.rows, self._weights, rows)
 
     def fill(
         self, rows: NDArray[np.int64], masks: NDArray[np.bool_], donors: slice, n_threads: int
     ) -> Filled:
         """See `Filler`."""
-        assert self._rows is not None
-        table = self._rows.mix(rows, masks, self._background, donors, n_threads)
+        assert self._bound is not None
+        table = self._bound.mix(rows, masks, self.rows, donors, n_threads)
         return table, self._weights[None, donors]
 
     def nothing(self, donors: slice) -> Filled:
         """See `Filler`."""
-        return self._background.take(donors), self._weights[None, donors]
+        return self.rows.take(donors), self._weights[None, donors]

@@ -40,11 +40,13 @@ def layers(spec: IndexSpec, n_players: int, order: int, depth: int) -> list[Laye
             for r, table in enumerate(_parts(spec, n_players, t, order, depth), start=1)
         ]
     sizes = [*range(1, order + 1), *([0] if spec.has_constant else [])]
-    # Null players change nothing, unless the weights are by the number of players.
-    n = max(n_players, depth) if _by_number(spec, 1, order) else depth + order
-    return [
-        (s, s, _padded(cube_weights(spec, n, s, order, max(0, depth - s)), depth)) for s in sizes
-    ]
+    out = []
+    for s in sizes:
+        # Null players change nothing, unless the weights are by the number of players.
+        n = n_players if _by_number(spec, s, order) else depth + order
+        table = cube_weights(spec, n, s, order, max(0, depth - s))
+        out.append((s, s, _padded(table, depth)))
+    return out
 
 
 def _by_number(spec: IndexSpec, size: int, order: int) -> bool:

@@ -57,6 +57,7 @@ def run(
     settings: Mapping[str, Any],
     left_open: Mapping[str, Any] | None = None,
     chunk_rows: int | None = None,
+    most_rows: int = MOST_PART_ROWS,
     progress: Progress | None = None,
 ) -> StoredExplanation:
     """Explain all rows into a directory, going on where an earlier run stopped.
@@ -64,8 +65,8 @@ def run(
     Parameters
     ----------
     explain : callable
-        Explains a `Chunk`, also one without rows. A row's values must depend on the row, its
-        number and the settings alone, not on the chunk that it is in.
+        Explains a `Chunk`, also one without rows. The values must depend on the chunk and the
+        settings alone, not on the chunks before it.
     source : RowSource
     out : path
         A directory: one that is not there yet, an empty one, or that of an earlier run.
@@ -75,7 +76,8 @@ def run(
         Settings that the caller left open, as a first run is to choose them; a later run takes
         over what the first one chose.
     chunk_rows : int, optional
-        Rows of a part; by default as many as make 64 MiB of values, at most 262,144.
+        Rows of a part; by default as many as make 64 MiB of values, at most ``most_rows``.
+    most_rows : int
     progress : callable of (rows done, rows in all), optional
 
     Returns
@@ -102,7 +104,7 @@ def run(
     wanted = {"package": __version__, **settings, "data": source.identity}
     _make(directory)
     with locked(directory):
-        journal = _open(directory, wanted, chosen, source.n_rows, chunk_rows, trial)
+        journal = _open(directory, wanted, chosen, source.n_rows, chunk_rows, most_rows, trial)
         _take_stock(journal)
         for stretch in _stretches(journal.missing):
             _explain_parts(explain, source, journal, stretch, progress)
@@ -131,6 +133,7 @@ def _open(
     chosen: dict[str, Any],
     n_rows: int,
     chunk_rows: int | None,
+    most_rows: int,
     trial: Explanation,
 ) -> Journal:
     if (directory / manifest.NAME).exists():
@@ -146,7 +149,7 @@ def _open(
             )
     if chunk_rows is None:
         row_bytes = 8 * max(1, int(np.prod(trial.values.shape[1:])))
-        chunk_rows = int(np.clip(PART_BYTES // row_bytes, 1, MOST_PART_ROWS))
+        chunk_rows = int(np.clip(PART_BYTES // row_bytes, 1, most_rows))
     return manifest.create(directory, {**wanted, **chosen}, n_rows, chunk_rows)
 
 

@@ -62,29 +62,38 @@ class Engine(Protocol):
         """Yield what explains that many rows, in an order that depends on the model alone."""
 
 
+class Lookup(Protocol):
+    """Tables of some trees that explain rows."""
+
+    table: NDArray[np.float64]
+
+    def explain(
+        self, columns: NDArray[np.float64], n_rows_at_once: int, out: NDArray[np.float64]
+    ) -> None:
+        """Add the values of prepared rows to ``out`` (rows by columns by outputs)."""
+
+
 class TableStages:
-    """Builds tables a stage at a time and keeps them between calls, up to a bound.
+    """Builds tables a stage at a time and keeps them between calls, up to a bound."""
 
-    Parameters
-    ----------
-    groups : Groups
-    n_columns : int, optional
-        Columns of the result, by default one for each player.
-    """
-
-    def __init__(self, groups: Groups, n_columns: int | None = None) -> None:
+    def __init__(self, groups: Groups) -> None:
         self.groups = groups
-        self.n_columns = groups.paths.n_players if n_columns is None else n_columns
-        self._kept: dict[tuple[int, ...], LookupTables] = {}
-        self._rows_seen: dict[tuple[int, ...], int] = {}
+        self._kept: dict[tuple[int, ...], Lookup] = {}
+        self._saved: dict[tuple[int, ...], float] = {}
         self._lock = Lock()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the tables out; they are built again."""
-        return {"groups": self.groups, "n_columns": self.n_columns}
+        left_out = ("_kept", "_saved", "_lock")
+        return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
+        TableStages.__init__(self, state["groups"])
+        self.__dict__.update(state)
+
+    def _build(self, trees: tuple[int, ...], fill: Fill, n_threads: int) -> Lookup:
+        n_players = self.groups.paths.n_players
+        return LookupTables(self.groups, trees, fill, n_players, n_threads)
 
     def split(self, trees: Sequence[int]) -> list[tuple[int, ...]]:
         """Cut trees into stages of bounded memory."""
@@ -98,12 +107,13 @@ class TableStages:
             with self._lock:
                 tables = self._kept.get(trees)
                 if tables is None:
-                    tables = LookupTables(self.groups, trees, fill, n_threads)
+                    tables = self._build(trees, fill, n_threads)
                     held = sum(kept.table.nbytes for kept in self._kept.values())
                     if keep and held + tables.table.nbytes <= KEPT_BYTES:
                         self._kept[trees] = tables
-        row_bytes = 8 * max(1, self.n_columns * self.groups.paths.ensemble.n_outputs)
-        at_once = int(np.clip(SUMS_BYTES // row_bytes, 8, MANY_ROWS))
+        paths = self.groups.paths
+        row_bytes = 8 * max(1, paths.n_players * paths.ensemble.n_outputs)
+        at_once = min(max(SUMS_BYTES // row_bytes, 8), MANY_ROWS)
         built = tables
 
         def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:
@@ -121,8 +131,8 @@ class TableStages:
             return True
         if 8 * int(self.groups.n_entries[list(trees)].max()) > STAGE_BYTES:
             return False
-        self._rows_seen[trees] = self._rows_seen.get(trees, 0) + n_rows
-        return float(self.groups.build_cost[list(trees)].sum()) < self._rows_seen[trees] * row_cost
+        self._saved[trees] = self._saved.get(trees, 0.0) + n_rows * row_cost
+        return float(self.groups.build_cost[list(trees)].sum()) < self._saved[trees]
 
 
 class PathDependent:
@@ -140,6 +150,16 @@ class PathDependent:
         self.deep = np.flatnonzero(~shallow)
         self.tree_depth = paths.most_of_tree(paths.ensemble.depth)
         self._weigh_passed(shallow)
+        self.n_points = np.diff(self.rules.offsets)[self.rules.rule]
+        split = self.tables.split(self.shallow.tolist()) if len(self.shallow) else []
+        self._shallow_stages = [self._costs(trees) for trees in split]
+
+    def _costs(self, trees: tuple[int, ...]) -> tuple[tuple[int, ...], float, float]:
+        """Trees of a stage, with the nanoseconds of a call and of a row without tables."""
+        numbers = np.array(trees, np.int64)
+        nodes = np.diff(self.paths.ensemble.tree_offsets)[numbers]
+        row_cost = float((nodes * (1 + 1.5 * self.n_points[numbers])).sum())
+        return trees, float(40 * nodes.sum()), row_cost
 
     def _weigh_passed(self, shallow: NDArray[np.bool_]) -> None:
         """Tabulate the share of a passed feature at each edge and point of the shallow trees."""
@@ -156,17 +176,13 @@ class PathDependent:
 
     def stages(self, n_rows: int, n_threads: int) -> Iterator[Stage]:
         """Yield the stages: shallow trees, then deep ones."""
-        n_points = np.diff(self.rules.offsets)[self.rules.rule]
-        for trees in self.tables.split(self.shallow.tolist()) if len(self.shallow) else []:
-            numbers = np.array(trees, np.int64)
-            nodes = np.diff(self.paths.ensemble.tree_offsets)[numbers]
-            row_cost = float((nodes * (8 + 6 * n_points[numbers])).sum())
-            if self.tables.pays(trees, n_rows, row_cost):
+        for trees, call_cost, row_cost in self._shallow_stages:
+            if self.tables.pays(trees, n_rows, row_cost + call_cost / max(n_rows, 1)):
                 yield self.tables.stage(trees, self._fill, n_threads, keep=True)
             else:
-                yield self._few(numbers)
+                yield self._few(np.array(trees, np.int64))
         if len(self.deep):
-            yield self._quadrature(n_points)
+            yield self._quadrature()
 
     def _fill(
         self,
@@ -222,9 +238,9 @@ class PathDependent:
 
         return Stage(len(trees), 64, add)
 
-    def _quadrature(self, n_points: NDArray[np.int64]) -> Stage:
+    def _quadrature(self) -> Stage:
         paths, rules = self.paths, self.rules
-        level_bytes = 16 * int(((self.tree_depth + 1) * (n_points + 1))[self.deep].max())
+        level_bytes = 16 * int(((self.tree_depth + 1) * (self.n_points + 1))[self.deep].max())
         at_once = int(np.clip(LANE_BYTES // level_bytes, 8, 64))
 
         def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:

@@ -238,7 +238,7 @@ class TreeEnsemble:
             level += 1
         return depth
 
-    @property
+    @cached_property
     def max_depth(self) -> int:
         """Number of tests on the longest path."""
         return int(self.depth.max(initial=0))
@@ -322,7 +322,25 @@ class TreeEnsemble:
     @property
     def block_rows(self) -> int:
         """Rows handled at a time, so that a block of input stays within tens of megabytes."""
-        return int(np.clip(BLOCK_BYTES // (8 * max(self.n_features, 1)), 8, BLOCK_ROWS))
+        return min(max(BLOCK_BYTES // (8 * max(self.n_features, 1)), 8), BLOCK_ROWS)
+
+    @cached_property
+    def largest_sums(self) -> NDArray[np.float64]:
+        """Largest sum, base and leaves, that each output could have: float64 (n_outputs,)."""
+        largest = np.abs(self.base)
+        if self.n_trees:
+            most = np.maximum.reduceat(np.abs(self.values), self.tree_offsets[:-1])
+            for k in range(self.values.shape[1]):
+                np.add.at(largest, self.tree_outputs + k, most[:, k])
+        return largest
+
+    @cached_property
+    def trees_of_outputs(self) -> NDArray[np.int64]:
+        """Number of trees that add to each output: int64 (n_outputs,)."""
+        width = self.values.shape[1]
+        first = np.bincount(self.tree_outputs, minlength=self.n_outputs)
+        counts: NDArray[np.int64] = np.convolve(first, np.ones(width, np.int64))
+        return counts[: self.n_outputs]
 
     def predict(self, X: ArrayLike, n_threads: int | None = 1) -> NDArray[np.float64]:
         """Sum base and leaves in float64: the raw margin.

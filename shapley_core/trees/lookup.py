@@ -120,24 +120,44 @@ Fill = Callable[
 ]
 
 
-class LookupTables:
-    """The tables of some trees, ready to explain rows."""
+class Tables:
+    """The tables of some trees, as their groups have them.
 
-    def __init__(self, groups: Groups, trees: Sequence[int], fill: Fill, n_threads: int) -> None:
-        self.groups = groups
-        self.trees = np.asarray(trees, np.int64)
-        counts = groups.n_groups[self.trees] + 1
-        self.first_group = np.concatenate([[0], np.cumsum(counts)])
-        columns_end = np.cumsum(groups.n_columns[self.trees])
-        entries_end = np.cumsum(groups.n_entries[self.trees])
+    Parameters
+    ----------
+    groups : Groups
+    trees : sequence of int
+    fill : callable
+        Fills the tables of one tree.
+    n_threads : int
+
+    Attributes
+    ----------
+    counts, first_group : int64 (n_trees,)
+        Number of entries that each tree has in the next two, one more than it has groups, and the
+        first of them.
+    group_offsets, group_columns : int64
+        Where each group's table begins in ``table`` and its columns in ``columns``, and the end.
+    columns : int64
+        What each column holds the values of.
+    table : float64
+    """
+
+    def __init__(
+        self, groups: Groups, trees: NDArray[np.int64], fill: Fill, n_threads: int
+    ) -> None:
+        self.counts = counts = groups.n_groups[trees] + 1
+        self.first_group = first_group = np.cumsum(counts) - counts
+        columns_end = np.cumsum(groups.n_columns[trees])
+        entries_end = np.cumsum(groups.n_entries[trees])
         self.group_offsets = np.empty(int(counts.sum()), np.int64)
         self.group_columns = np.empty(int(counts.sum()), np.int64)
         self.columns = np.empty(int(columns_end[-1]), np.int64)
         self.table = np.empty(int(entries_end[-1]))
 
         def work(number: int) -> None:
-            tree = int(self.trees[number])
-            first = self.first_group[number]
+            tree = int(trees[number])
+            first = first_group[number]
             group = slice(first, first + counts[number])
             columns_start = columns_end[number] - groups.n_columns[tree]
             entries_start = entries_end[number] - groups.n_entries[tree]
@@ -151,7 +171,50 @@ class LookupTables:
             self.group_offsets[group] += entries_start
             self.group_columns[group] += columns_start
 
-        run_blocks(work, range(len(self.trees)), n_threads)
+        run_blocks(work, range(len(trees)), n_threads)
+
+
+class LookupTables:
+    """The tables of some trees, ready to explain rows.
+
+    Parameters
+    ----------
+    groups : Groups
+    trees : sequence of int
+    fill : callable
+        Fills the tables of one tree.
+    n_targets : int
+        Columns of the result, which the tables' columns number.
+    n_threads : int
+    """
+
+    def __init__(
+        self, groups: Groups, trees: Sequence[int], fill: Fill, n_targets: int, n_threads: int
+    ) -> None:
+        self.groups = groups
+        self.trees = np.asarray(trees, np.int64)
+        built = Tables(groups, self.trees, fill, n_threads)
+        self.table = built.table
+        counts, first_group = built.counts, built.first_group
+        group_offsets, group_columns = built.group_offsets, built.group_columns
+
+        # Put the columns of a tree that add to the same sums side by side, group after group.
+        ensemble = groups.paths.ensemble
+        width = ensemble.values.shape[1]
+        number = np.repeat(np.arange(len(self.trees)), counts - 1)
+        group = np.delete(np.arange(len(group_offsets)), first_group + counts - 1)
+        n_columns = width * (group_columns[group + 1] - group_columns[group])
+        size = (group_offsets[group + 1] - group_offsets[group]) // np.maximum(n_columns, 1)
+        which = np.repeat(np.arange(len(group)), n_columns)
+        place = np.arange(len(which)) - np.repeat(np.cumsum(n_columns) - n_columns, n_columns)
+        tree = number[which]
+        output = ensemble.tree_outputs[self.trees[tree]] + place % width
+        target = built.columns[group_columns[group[which]] + place // width] + n_targets * output
+        order = np.lexsort((target, tree))
+        self.first_column = np.searchsorted(tree, np.arange(len(self.trees) + 1))
+        self.column_target = target[order]
+        self.column_group = (group[which] - first_group[tree])[order]
+        self.column_offset = (group_offsets[group[which]] + place * size[which])[order]
 
     def explain(
         self, columns: NDArray[np.float64], n_rows_at_once: int, out: NDArray[np.float64]
@@ -166,11 +229,12 @@ class LookupTables:
             self.groups.subtree,
             self.groups.bits,
             self.groups.max_bits,
+            self.groups.n_groups,
             paths.ensemble.max_depth + 1,
-            self.first_group,
-            self.group_offsets,
-            self.group_columns,
-            self.columns,
+            self.first_column,
+            self.column_target,
+            self.column_group,
+            self.column_offset,
             self.table,
             n_rows_at_once,
             out,

@@ -176,7 +176,7 @@ class EstimatorContract:
 
     def test_unbiased(self, case):
         # The mean of many estimates against the truth, in units of its own standard deviation.
-        n_seeds = 60
+        n_seeds = 40
         voting = WeightedVoting([9, 8, 6, 5, 4, 3, 2, 1, 1], 20)
         for game in (unanimity(9), voting):
             truth = game.exact(*case).values
@@ -198,7 +198,7 @@ class EstimatorContract:
             least = self.make().least_budget(game.n_players, index=case[0], order=case[1])
             if least >= 2**game.n_players:
                 continue
-            for seed in range(12):
+            for seed in range(8):
                 found = self.estimate(game, max(budget, least), case, seed)
                 assert np.isfinite(found.std_error).all()
                 assert (found.std_error >= 0).all()
@@ -307,10 +307,12 @@ class EstimatorContract:
             assert found.values.sum() == pytest.approx(ends[1] - ends[0], abs=1e-9)
 
     def test_many_players(self, case, n_large):
+        if case[1] > 2 or (n_large > 100 and case != self.cases[0]):
+            pytest.skip("its truth, or another test of so many players, takes long")
         budget = self.budget(n_large, *case)
         if budget > self.most:
             pytest.skip(f"{budget} evaluations")
-        budget = min(4 * budget, self.most)
+        budget = min(3 * budget, self.most)
         game = Counting(Cubic(n_large))
         truth = game.game.exact(*case)
         found = self.estimate(game, budget, case)

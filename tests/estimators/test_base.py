@@ -2,6 +2,7 @@
 
 import pickle
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,6 +13,10 @@ from shapley_core.estimators import Estimates, Estimator, KernelRegression, stop
 from shapley_core.estimators.randomness import seed_of
 
 N = 9
+
+# What is tested here is common to all: the quickest of them does.
+estimate = partial(sc.estimate, estimator="KernelRegression")
+estimate_batch = partial(sc.estimate_batch, estimator="KernelRegression")
 
 
 def worth(coalitions):
@@ -62,14 +67,14 @@ def test_the_game_is_asked_in_the_order_of_the_design_in_batches():
 
 @pytest.mark.parametrize("batch_size", [1, 7, 10**9])
 def test_the_result_does_not_depend_on_the_batches(batch_size):
-    one, other = sc.estimate(game(), 100), sc.estimate(game(), 100, batch_size=batch_size)
+    one, other = estimate(game(), 100), estimate(game(), 100, batch_size=batch_size)
     np.testing.assert_array_equal(one.values, other.values)
     np.testing.assert_array_equal(one.std_error, other.std_error)
 
 
 def test_seeds():
     def values(random_state):
-        return sc.estimate(game(), 100, random_state=random_state).values
+        return estimate(game(), 100, random_state=random_state).values
 
     np.testing.assert_array_equal(values(3), values(np.int32(3)))
     assert (values(3) != values(4)).any()
@@ -82,14 +87,14 @@ def test_seeds():
 
 def test_global_random_state_is_left_alone():
     before = np.random.get_state()[1].copy()  # noqa: NPY002
-    sc.estimate(game(), 100, random_state=None)
+    estimate(game(), 100, random_state=None)
     np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
 
 
 @pytest.mark.parametrize("wrong", ["0", 1.5, True, np.random.RandomState(0)])
 def test_random_states_of_the_wrong_type(wrong):
     with pytest.raises(TypeError, match="random_state"):
-        sc.estimate(game(), 100, random_state=wrong)
+        estimate(game(), 100, random_state=wrong)
 
 
 @pytest.mark.parametrize("wrong", [-1, 1 << 64])
@@ -100,7 +105,7 @@ def test_seeds_out_of_range(wrong):
 
 def test_full_budget_is_exact():
     for budget in (512, 10**30):
-        result = sc.estimate(game(), budget)
+        result = estimate(game(), budget)
         assert result.is_exact
         assert result.n_evaluations == 512
         np.testing.assert_array_equal(result.std_error, 0.0)
@@ -109,9 +114,9 @@ def test_full_budget_is_exact():
 
 def test_a_result_says_what_it_is():
     named = sc.CallableGame(worth, 3, ["a", "b", "c"])
-    result = sc.estimate(named, 8)
+    result = estimate(named, 8)
     assert result.player_names == ("a", "b", "c")
-    result = sc.estimate(sc.CallableGame(lambda c: worth(c) + 7, N), 100)
+    result = estimate(sc.CallableGame(lambda c: worth(c) + 7, N), 100)
     assert result.baseline == 7
     assert not result.is_exact
     assert (result.index, result.order, result.n_players) == ("SV", 1, N)
@@ -124,21 +129,19 @@ def test_any_game_is_welcome():
         sc.CallableGame(voting, 8),
         sc.TableGame(voting(sc.coalitions.all_coalitions(8))),
     ):
-        np.testing.assert_array_equal(sc.estimate(one, 60).values, sc.estimate(voting, 60).values)
+        np.testing.assert_array_equal(estimate(one, 60).values, estimate(voting, 60).values)
 
 
 def test_a_large_offset_does_not_matter():
     far = sc.CallableGame(lambda c: worth(c) + 2.0**40, N)
-    np.testing.assert_allclose(
-        sc.estimate(far, 100).values, sc.estimate(game(), 100).values, atol=1e-3
-    )
+    np.testing.assert_allclose(estimate(far, 100).values, estimate(game(), 100).values, atol=1e-3)
 
 
 def test_too_small_a_budget_names_the_least():
     least = KernelRegression().least_budget(N)
     with pytest.raises(BudgetError, match=f"at least {least} evaluations .* got {least - 1}"):
-        sc.estimate(game(), least - 1, estimator="KernelRegression")
-    assert sc.estimate(game(), least, estimator="KernelRegression").n_evaluations <= least
+        estimate(game(), least - 1)
+    assert estimate(game(), least).n_evaluations <= least
     assert KernelRegression().least_budget(2) == 4
     assert KernelRegression().least_budget(5000) == 10006
 
@@ -146,16 +149,16 @@ def test_too_small_a_budget_names_the_least():
 @pytest.mark.parametrize("budget", ["100", 100.0, None, True])
 def test_budget_is_an_integer(budget):
     with pytest.raises(TypeError, match="budget must be an integer"):
-        sc.estimate(game(), budget)
+        estimate(game(), budget)
 
 
 def test_an_index_that_is_not_supported():
     with pytest.raises(UnknownIndexError, match=r"KernelRegression does not estimate CHGV"):
         KernelRegression().estimate(game(), 100, index="CHGV")
     with pytest.raises(UnknownIndexError, match="SV has order 1 only"):
-        sc.estimate(game(), 100, order=2)
+        estimate(game(), 100, order=2)
     with pytest.raises(UnknownIndexError, match="unknown index"):
-        sc.estimate(game(), 100, index="Shapley")
+        estimate(game(), 100, index="Shapley")
 
 
 def test_supports():
@@ -171,32 +174,32 @@ def test_worths_that_are_not_finite():
         return np.where(coalitions.sum(axis=1) == 1, np.nan, 1.0)
 
     with pytest.raises(InputError, match=r"nan for coalition \{"):
-        sc.estimate(sc.CallableGame(wrong, N), 100)
+        estimate(sc.CallableGame(wrong, N), 100)
 
 
 def test_worths_beyond_float64():
     huge = sc.CallableGame(lambda c: 1.7e308 * np.where(c[:, 0], 1.0, -1.0), N)
     with np.errstate(over="ignore", invalid="ignore"), pytest.raises(InputError, match="so large"):
-        sc.estimate(huge, 100)
+        estimate(huge, 100)
 
 
 def test_what_is_no_game():
     with pytest.raises(TypeError, match="a game is wanted"):
-        sc.estimate(worth, 100)
+        estimate(worth, 100)
 
 
 @pytest.mark.parametrize("batch_size", [0, -3])
 def test_batch_size_is_positive(batch_size):
     with pytest.raises(InputError, match="batch_size must be at least 1"):
-        sc.estimate(game(), 100, batch_size=batch_size)
+        estimate(game(), 100, batch_size=batch_size)
 
 
 def test_progress():
     seen = []
-    sc.estimate(game(), 101, batch_size=40, progress=lambda done, of: seen.append((done, of)))
+    estimate(game(), 101, batch_size=40, progress=lambda done, of: seen.append((done, of)))
     assert seen == [(40, 101), (80, 101), (100, 101)]
     with pytest.raises(TypeError, match="progress must be a function"):
-        sc.estimate(game(), 100, progress=3)
+        estimate(game(), 100, progress=3)
 
 
 # --- many games --------------------------------------------------------------------------------
@@ -208,13 +211,12 @@ def many(coalitions):
 
 @pytest.mark.parametrize("budget", [80, 512])
 def test_many_games_are_as_one_by_one(budget):
-    batch = sc.estimate_batch(many, N, budget, estimator="KernelRegression")
+    batch = estimate_batch(many, N, budget)
     assert batch.values.shape == batch.std_error.shape == (4, N)
     assert len(batch) == 4
     assert batch.is_exact == (budget == 512)
     for k, one in enumerate(batch, start=1):
-        one_game = sc.CallableGame(lambda c, k=k: worth(c) * k + k, N)
-        alone = sc.estimate(one_game, budget, estimator="KernelRegression")
+        alone = estimate(sc.CallableGame(lambda c, k=k: worth(c) * k + k, N), budget)
         np.testing.assert_allclose(one.values, alone.values, atol=1e-12)
         np.testing.assert_allclose(one.std_error, alone.std_error, atol=1e-12)
         assert one.baseline == alone.baseline == k
@@ -235,12 +237,12 @@ def test_many_games_are_as_one_by_one(budget):
 )
 def test_wrong_worths_of_many_games(wrong, message):
     with pytest.raises(InputError, match=message):
-        sc.estimate_batch(wrong, N, 80, batch_size=1)
+        estimate_batch(wrong, N, 80, batch_size=1)
 
 
 def test_worth_of_many_games_is_a_function():
     with pytest.raises(TypeError, match="worth must be a function"):
-        sc.estimate_batch(game().table().values, N, 80)
+        estimate_batch(game().table().values, N, 80)
 
 
 # --- tolerance ---------------------------------------------------------------------------------
@@ -259,7 +261,7 @@ def test_a_tolerance_stops_before_the_budget():
         return smooth(coalitions)
 
     one = sc.CallableGame(counted, 20)
-    result = sc.estimate(one, 100_000, tolerance=0.01)
+    result = estimate(one, 100_000, tolerance=0.01)
     assert result.n_evaluations < 5000
     assert result.std_error.max() <= 0.01 * result.values.max()
     every = np.concatenate(asked)
@@ -268,18 +270,17 @@ def test_a_tolerance_stops_before_the_budget():
 
 
 def test_a_tolerance_that_is_not_reached_uses_the_budget():
-    game = sc.CallableGame(smooth, 20)
-    result = sc.estimate(game, 1000, estimator="KernelRegression", tolerance=1e-9)
-    whole = sc.estimate(game, 1000, estimator="KernelRegression")
+    result = estimate(sc.CallableGame(smooth, 20), 1000, tolerance=1e-9)
+    whole = estimate(sc.CallableGame(smooth, 20), 1000)
     assert result.n_evaluations == 1000
     np.testing.assert_allclose(result.values, whole.values, rtol=0, atol=1e-12)
 
 
 def test_a_tolerance_with_a_budget_for_all_coalitions():
-    result = sc.estimate(sc.CallableGame(smooth, 12), 10**9, tolerance=0.02)
+    result = estimate(sc.CallableGame(smooth, 12), 10**9, tolerance=0.02)
     assert result.n_evaluations < 4096
     assert not result.is_exact
-    result = sc.estimate(sc.CallableGame(smooth, 12), 10**9, tolerance=1e-12)
+    result = estimate(sc.CallableGame(smooth, 12), 10**9, tolerance=1e-12)
     assert result.is_exact
     assert result.n_evaluations == 4096
 
@@ -315,23 +316,23 @@ def test_rules_combine():
 
 def test_rules_in_use():
     one = sc.CallableGame(smooth, 20)
-    result = sc.estimate(one, 100_000, tolerance=stopping.StdErrorBelow(0.001))
+    result = estimate(one, 100_000, tolerance=stopping.StdErrorBelow(0.001))
     assert result.std_error.max() <= 0.001
     assert result.n_evaluations < 100_000
-    quick = sc.estimate(one, 10_000, tolerance=stopping.TimeSpent(1e-9))
+    quick = estimate(one, 10_000, tolerance=stopping.TimeSpent(1e-9))
     assert quick.n_evaluations < 200
 
 
 @pytest.mark.parametrize("wrong", [0.0, -1.0, np.nan, np.inf])
 def test_tolerances_out_of_range(wrong):
     with pytest.raises(InputError, match="must be a positive number"):
-        sc.estimate(game(), 100, tolerance=wrong)
+        estimate(game(), 100, tolerance=wrong)
 
 
 @pytest.mark.parametrize("wrong", ["0.1", True, [0.1]])
 def test_tolerances_of_the_wrong_type(wrong):
     with pytest.raises(TypeError, match="tolerance must be"):
-        sc.estimate(game(), 100, tolerance=wrong)
+        estimate(game(), 100, tolerance=wrong)
 
 
 # --- names -------------------------------------------------------------------------------------
@@ -348,12 +349,12 @@ def test_names():
 
 
 def test_an_estimator_by_name_class_or_itself():
-    expected = sc.estimate(game(), 100, estimator=KernelRegression("kernel")).values
-    assert (sc.estimate(game(), 100, estimator="KernelRegression").values != expected).any()
+    expected = estimate(game(), 100, estimator=KernelRegression("kernel")).values
+    assert (estimate(game(), 100, estimator="KernelRegression").values != expected).any()
     for one in ("KernelRegression", KernelRegression, KernelRegression()):
         np.testing.assert_array_equal(
-            sc.estimate(game(), 100, estimator=one).values,
+            estimate(game(), 100, estimator=one).values,
             KernelRegression().estimate(game(), 100).values,
         )
     with pytest.raises(TypeError, match="estimator must be"):
-        sc.estimate(game(), 100, estimator=3)
+        estimate(game(), 100, estimator=3)

@@ -9,9 +9,11 @@ import pytest
 import shapley_core as sc
 from shapley_core import coalitions as sets
 from shapley_core._kernels import normal as kernels
-from shapley_core.errors import InputError
+from shapley_core.errors import InputError, MemoryLimitError
 from shapley_core.estimators import KernelRegression, Task
 from shapley_core.estimators.laws import leverage_law
+
+from .contracts import EstimatorContract
 
 SAMPLINGS = ["leverage", "kernel"]
 
@@ -242,6 +244,28 @@ def test_unbiased_within_the_standard_error(index, order, n, budget):
     assert np.abs(z.mean(axis=0)).max() < 0.8
 
 
+@pytest.mark.parametrize(("index", "order"), [("SV", 1), ("FSII", 2)])
+def test_variances_are_right_on_average_when_most_coalitions_are_in(index, order):
+    # Three quarters of the coalitions: sampling with replacement would err twice as much.
+    game = random_game(9, seed=3)
+    true = sc.exact(game, index, order).values
+    errors, squares = [], []
+    for seed in range(60):
+        found = KernelRegression().estimate(game, 390, index=index, order=order, random_state=seed)
+        errors.append((found.values - true) ** 2)
+        squares.append(found.std_error**2)
+    ratio = np.mean(squares, axis=0) / np.mean(errors, axis=0)
+    assert 0.8 < ratio.mean() < 1.6
+
+
+def test_a_regression_that_would_not_fit():
+    asked = []
+    game = sc.CallableGame(lambda c: asked.append(c), 2000)
+    with pytest.raises(MemoryLimitError, match="regression on 2001000 interactions of up to 2"):
+        KernelRegression(degree=2).estimate(game, 10**8)
+    assert asked == []
+
+
 def test_wrong_parameters():
     with pytest.raises(InputError, match='sampling must be "leverage" or "kernel"'):
         KernelRegression("uniform")
@@ -249,3 +273,26 @@ def test_wrong_parameters():
         KernelRegression(degree=0)
     with pytest.raises(TypeError, match="degree must be an integer"):
         KernelRegression(degree=1.5)
+
+
+class TestShapleyKernel(EstimatorContract):
+    cases = (("SV", 1), ("FSII", 2))
+    unsupported = ("SII", 2)
+    efficient = frozenset({("SV", 1), ("FSII", 2)})
+    exact_on_null = False
+    most = 8000
+
+    @staticmethod
+    def make():
+        return KernelRegression()
+
+
+class TestBanzhafKernel(EstimatorContract):
+    cases = (("BII", 2), ("BV", 1))
+    unsupported = ("WBV(0.2)", 1)
+    exact_on_null = False
+    most = 8000
+
+    @staticmethod
+    def make():
+        return KernelRegression()

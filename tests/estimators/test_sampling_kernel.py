@@ -173,6 +173,9 @@ def test_strata_of_less_than_one_pair_are_in_as_often_as_they_should():
 def test_left_out_sizes_get_nothing():
     counts, _ = allocate(100, [10, 45, 120], np.array([0.0, -np.inf, 0.0]), 0)
     assert counts.tolist() == [10, 0, 90]
+    # Weights that vanish beside the others leave a size out too.
+    counts, _ = allocate(300, [10, 45, 120], np.array([0.0, -2000.0, 0.0]), 0)
+    assert counts.tolist() == [10, 0, 120]
     counts, _ = allocate(500, [10, 45, 120], np.array([0.0, -np.inf, 0.0]), 0)
     assert counts.tolist() == [10, 0, 120]
 

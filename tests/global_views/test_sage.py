@@ -4,11 +4,12 @@ from itertools import combinations
 from math import factorial
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import shapley_core as sc
 from shapley_core.errors import BudgetError, InputError
-from shapley_core.global_views.sage import LossGame, loss_values
+from shapley_core.global_views.importance import LossGame, MaskedPredictions, loss_values
 
 
 class Masked:
@@ -140,7 +141,7 @@ def test_exact_values_with_standard_errors_over_rows(weighted):
     assert (found.index, found.order, found.baseline) == ("k-SII", 2, 0.0)
 
 
-@pytest.mark.parametrize("budget", [16, 10])
+@pytest.mark.parametrize("budget", [16, 14])
 def test_standard_errors_are_those_of_repeated_data(budget):
     """Of the rows, and of the coalitions where those are sampled."""
     rng = np.random.default_rng(3)
@@ -201,6 +202,54 @@ def test_rows_without_a_weight_are_not_asked_about():
     X[20:] = np.nan
     found = loss_values(Masked(f, X, background), y, budget=16, weights=weights)
     np.testing.assert_allclose(found.values, half.values, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["numpy", "pandas"])
+@pytest.mark.parametrize("groups", [None, {"both": [0, 2]}])
+def test_sage_of_tables(kind, groups):
+    """The package's own masking gives the game that plain numpy gives."""
+    rng = np.random.default_rng(8)
+    X, y = drawn(rng, 50)
+    background = rng.normal(size=(6, 4))
+    names = ("a", "b", "c", "d") if kind == "pandas" else None
+    tables = [pd.DataFrame(t, columns=names) if names else t for t in (X, background)]
+    found = sc.sage(lambda T: f(np.asarray(T)), tables[0], y, tables[1], groups=groups, budget=16)
+    game = LossGame(Masked(f, X, background), y)
+    if groups:
+        single = game
+        game = sc.CallableGame(lambda S: single(S[:, [0, 1, 0, 2]]), 3)
+        names = ("both", *(names or ("a", "feature 1", "c", "feature 3"))[1::2])
+    np.testing.assert_allclose(found.values, sc.exact(game).values, atol=1e-10)
+    assert found.player_names == names
+    assert (found.std_error > 0).all()
+
+
+def test_sage_of_a_classifier_finds_what_matters():
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    rng = np.random.default_rng(9)
+    X = rng.normal(size=(400, 8))
+    y = (X[:, 0] + 0.5 * X[:, 1] + 0.3 * rng.normal(size=400) > 0).astype(int)
+    model = linear_model.LogisticRegression().fit(X, y)
+    found = sc.sage(model, X, y, X[:20], loss="log", budget=60)
+    assert not found.is_exact
+    assert [one for one, _ in found.top(2)] == [(0,), (1,)]
+    assert found.values[0] > 5 * found.std_error[0]
+    gained = LossGame(MaskedPredictions(model, X, X[:20]), y, "log")(np.ones((1, 8), bool))[0]
+    assert found.values.sum() == pytest.approx(gained)
+    pairs = sc.sage(model, X[:40], y[:40], X[:5], loss="log", budget=60, index="SII", order=2)
+    assert len(pairs.values) == 36
+
+
+def test_sage_of_what_cannot_be_used():
+    X, y = drawn(np.random.default_rng(0), 10)
+    for match, given in [
+        ("X has no rows", (X[:0], y[:0], X)),
+        ("the background has no rows", (X, y, X[:0])),
+        ("y has 9 entries", (X, y[:9], X)),
+        ("X", (X[:, :3], y, X)),
+    ]:
+        with pytest.raises(InputError, match=match):
+            sc.sage(f, *given, budget=16)
 
 
 def test_what_cannot_be_used():

@@ -3,6 +3,7 @@
 import tracemalloc
 
 import numpy as np
+import pandas as pd
 import pytest
 import shap
 import sklearn.linear_model as linear_models
@@ -12,6 +13,7 @@ from sklearn.svm import SVC
 
 from shapley_core import TabularExplainer, TreeExplainer, estimators, exact, imputers, indices
 from shapley_core.errors import BudgetError, InputError, MemoryLimitError, UnknownIndexError
+from shapley_core.explainers.many_games import _SpentError, _Store
 from shapley_core.game import TableGame
 
 RNG = np.random.default_rng(11)
@@ -209,6 +211,31 @@ def test_coefficients_are_a_model_and_other_imputers_call_it():
     np.testing.assert_allclose(gaussian.values, by_hand.values, atol=1e-10)
 
 
+def test_named_columns_in_another_order():
+    names = [f"n{i}" for i in range(N)]
+    frame, rows = pd.DataFrame(BACKGROUND, columns=names), pd.DataFrame(X, columns=names)
+    turned = names[::-1]
+    for model in (
+        linear_models.LinearRegression().fit(frame, smooth(BACKGROUND)),
+        xgboost.XGBRegressor(n_estimators=5, n_jobs=1).fit(frame, smooth(BACKGROUND)),
+    ):
+        for groups in (None, {"g": ["n1", "n4"]}):
+            straight = TabularExplainer(model, frame, groups=groups)
+            other = TabularExplainer(model, frame[turned], groups=groups)
+            assert straight.feature_names is not None and other.feature_names is not None
+            a, b = straight(rows), other(rows[turned])
+            assert other.feature_names == b.feature_names
+            for name in a.feature_names:
+                np.testing.assert_allclose(
+                    a.values[:, a.feature_names.index(name)],
+                    b.values[:, b.feature_names.index(name)],
+                    atol=1e-12,
+                )
+        # By number the columns of the background are meant.
+        numbered = TabularExplainer(model, frame[turned], groups={"g": [5, 2]})(rows[turned])
+        np.testing.assert_array_equal(numbered.values, b.values)
+
+
 def test_what_is_called_for_a_model():
     y = smooth(BACKGROUND) > 0
     model = SVC().fit(BACKGROUND, y)
@@ -236,21 +263,40 @@ def test_what_is_called_for_a_model():
 # Estimates
 
 
-@pytest.mark.parametrize("name", estimators.names())
-def test_estimators_and_their_standard_errors(name):
-    estimator = estimators.get(name)()
-    truth = TabularExplainer(smooth, BACKGROUND)(X)
-    if not estimator.supports("SV", 1):
-        pytest.skip("another index")
-    explainer = TabularExplainer(smooth, BACKGROUND, estimator=name)
-    found = explainer(X, budget=100)
+@pytest.mark.parametrize(
+    ("name", "index", "order"),
+    [("auto", "SV", 1), ("Permutation", "SV", 1), ("SampleReuse", "SII", 2), ("auto", "FSII", 2)],
+)
+def test_estimators_give_each_row_what_they_give_its_table(name, index, order):
+    explainer = TabularExplainer(two_outputs, BACKGROUND, estimator=name)
+    found = explainer(X[:2], budget=100, index=index, order=order)
     assert found.std_error.shape == found.values.shape and (found.n_evaluations <= 100).all()
+    batch = estimators.estimate_batch(
+        lambda coalitions: np.column_stack(
+            [game_of(row, output)(coalitions) for row in X[:2] for output in range(2)]
+        ),
+        N,
+        100,
+        index=index,
+        order=order,
+        estimator="KernelRegression" if name == "auto" else name,
+    )
+    flat = found.values.transpose(0, 2, 1).reshape(4, -1)
+    np.testing.assert_allclose(flat, batch.values, atol=1e-8)
+    errors = found.std_error.transpose(0, 2, 1).reshape(4, -1)
+    np.testing.assert_allclose(errors, batch.std_error, atol=1e-7)
+    row = found[1, 0]
+    assert row.n_evaluations == found.n_evaluations[1]
+    np.testing.assert_array_equal(row.std_error, found.std_error[1, :, 0])
+    full = explainer(X[:2], budget=128, index=index, order=order)
+    assert full.std_error is None
+
+
+def test_standard_errors_tell_how_far_off_values_are():
+    truth = TabularExplainer(smooth, BACKGROUND)(X)
+    found = TabularExplainer(smooth, BACKGROUND, estimator="KernelRegression")(X, budget=100)
     gap = np.abs(found.values - truth.values)
-    assert gap.max() < 8 * found.std_error.max() and gap.max() > 1e-9
-    np.testing.assert_array_equal(explainer(X, budget=128).values, truth.values)
-    row = found[2]
-    assert not row.is_exact and row.n_evaluations == found.n_evaluations[2]
-    np.testing.assert_array_equal(row.std_error, found.std_error[2])
+    assert 1e-9 < gap.max() < 8 * found.std_error.max()
 
 
 def test_all_rows_share_one_design_and_seeds_repeat():
@@ -289,7 +335,7 @@ def test_easy_rows_stop_early():
     n = 14
     background = np.column_stack([BACKGROUND, np.zeros((len(BACKGROUND), n - N))])
     rows = np.column_stack([rows, np.zeros((len(rows), n - N))])
-    explainer = TabularExplainer(counting, background)
+    explainer = TabularExplainer(counting, background, estimator="KernelRegression")
     shown.clear()
     found = explainer(rows, budget=2000, tolerance=0.002)
     assert (found.n_evaluations[1::2] < found.n_evaluations[::2].min()).all()
@@ -314,6 +360,23 @@ def test_budget_too_small():
         TabularExplainer(smooth, BACKGROUND)(X, index="SVV")
     with pytest.raises(UnknownIndexError):
         TabularExplainer(smooth, BACKGROUND)(X, index="SII", order=N + 1)
+
+
+def test_rounds_never_ask_beyond_the_budget():
+    asked = []
+
+    def worths(coalitions, rows):
+        asked.append(len(coalitions))
+        return np.zeros((len(coalitions), len(rows), 1))
+
+    store = _Store(worths, 3, 2, 1, budget=5)
+    first = np.array([[0, 0, 0], [1, 1, 1], [1, 0, 0]], bool)
+    assert store.ask(first).shape == (3, 2)
+    assert store.ask(first[::-1]).shape == (3, 2) and asked == [3]
+    assert store.ask(~first[2:]).shape == (1, 2) and store.n_evaluations == 4
+    with pytest.raises(_SpentError):
+        store.ask(np.array([[0, 1, 0], [0, 0, 1]], bool))
+    assert asked == [3, 1]
 
 
 # Batches, threads, memory

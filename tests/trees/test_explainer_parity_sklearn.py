@@ -271,3 +271,28 @@ def test_other_starts_are_refused_in_both_games():
     for background in (None, X):
         with pytest.raises(UnsupportedModelError, match="depends on the row"):
             sc.TreeExplainer(model, background)
+
+
+def test_explained_as_any_function():
+    for model, target in (
+        (RandomForestClassifier(**SMALL), CLASSES),
+        (HistGradientBoostingClassifier(**HIST), CLASSES),
+        (GradientBoostingRegressor(**SMALL), REAL),
+    ):
+        model.fit(X, target)
+        by_trees = sc.TreeExplainer(model, X[:9])(X[:3]).values
+        asked = sc.TabularExplainer(output_of(model), X[:9])(X[:3], budget=32).values
+        np.testing.assert_allclose(asked, by_trees, rtol=0, atol=1e-12)
+        assert np.array_equal(sc.TabularExplainer(model, X[:9])(X[:3]).values, by_trees)
+
+
+def test_a_link_over_categories():
+    frame = pd.DataFrame(
+        {"size": X[:, 0], "code": pd.Categorical(5 + 2 * np.digitize(X[:, 1], [0]))}
+    )
+    model = HistGradientBoostingRegressor(categorical_features="from_dtype", **HIST)
+    model.fit(frame, X[:, 0] + 3 * (frame["code"] == 5).to_numpy())
+    by_trees = sc.TabularExplainer(model, frame[:9], link=np.exp)(frame[:3], budget=4)
+    asked = sc.TabularExplainer(model.predict, frame[:9], link=np.exp)(frame[:3], budget=4)
+    np.testing.assert_allclose(by_trees.values, asked.values, rtol=0, atol=1e-12)
+    assert np.abs(asked.values[:, 1]).max() > 0.5

@@ -178,8 +178,9 @@ def _symmetric_tree(tree: Any, number: int, features: Features, width: int) -> T
     if tree.get("leaf_weights") is not None:
         cover = np.zeros(len(node))
         cover[leaf] = _numbers(tree, "leaf_weights", n_inner + 1)
-        for inner in range(n_inner - 1, -1, -1):
-            cover[inner] = cover[2 * inner + 1] + cover[2 * inner + 2]
+        for level in range(depth, 0, -1):
+            first = (1 << level) - 1
+            cover[first // 2 : first] = cover[first : 2 * first + 1].reshape(-1, 2).sum(axis=1)
     return Tree(
         feature=feature,
         threshold=threshold,

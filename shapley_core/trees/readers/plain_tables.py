@@ -12,9 +12,13 @@ ROWS_AT_ONCE = 4096
 
 
 def shallow_copy(model: Any, *, names: bool) -> Any:
-    """Copy a fitted model; without names of features, it takes arrays and does not warn."""
+    """Copy a fitted model; without names of features, it takes arrays and does not warn.
+
+    A copy is silent: forests with ``verbose`` print when they predict.
+    """
     copy = object.__new__(type(model))
     copy.__dict__.update(model.__dict__)
+    copy.verbose = 0
     if not names:
         copy.__dict__.pop("feature_names_in_", None)
     return copy

@@ -60,6 +60,9 @@ def read_model(model: Any, *, iteration_range: tuple[int, int] | None = None) ->
     if owner is not None:
         live: TreeEnsemble = owner.read(model, iteration_range=iteration_range)
         return live
+    advice = sklearn.advice(model)
+    if advice is not None:
+        raise UnsupportedModelError(advice)
     raise UnsupportedModelError(
         f"a model of type {type(model).__module__}.{type(model).__qualname__} is not supported: "
         "wanted an XGBoost, LightGBM, CatBoost or scikit-learn tree model, or the path of a saved "

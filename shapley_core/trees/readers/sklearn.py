@@ -64,11 +64,17 @@ CONSTANT = ("prior", "most_frequent", "uniform", "constant", "mean", "median", "
 
 
 def recognises(model: Any) -> bool:
-    """Tell whether a live object is one of this library's models, without importing it."""
-    kinds = [kind.__name__ for kind in type(model).__mro__ if _of_library(kind)]
-    if not any(name == "BaseEstimator" for name in kinds):
-        return False
-    return _of_library(type(model)) or any(name in SUPPORTED for name in kinds)
+    """Tell whether a live object is one of this library's tree models, without importing it."""
+    return bool(_supported(type(model)))
+
+
+def advice(model: Any) -> str | None:
+    """Say why another of this library's estimators is not read, and what to do; None of others."""
+    kind = type(model)
+    if not (_of_library(kind) and any(base.__name__ == "BaseEstimator" for base in kind.__mro__)):
+        return None
+    known = f"it is none of the tree models that are: {', '.join(SUPPORTED)}"
+    return f"scikit-learn's {kind.__name__} is not supported: {ADVICE.get(kind.__name__, known)}"
 
 
 def recognises_file(content: bytes) -> bool:
@@ -200,19 +206,15 @@ def _of_library(kind: type) -> bool:
     return kind.__module__.partition(".")[0] == "sklearn"
 
 
+def _supported(kind: type) -> str:
+    """Return the name of the supported class that a class is or derives from, else nothing."""
+    names = (base.__name__ for base in kind.__mro__ if _of_library(base))
+    return next((name for name in names if name in SUPPORTED), "")
+
+
 def _kind(model: Any) -> str:
-    """Return the name of the supported class that a model is of; refuse others."""
-    name = next(
-        (k.__name__ for k in type(model).__mro__ if _of_library(k) and k.__name__ in SUPPORTED), ""
-    )
-    if not name:
-        advice = ADVICE.get(
-            type(model).__name__,
-            f"it is none of the tree models that are: {', '.join(SUPPORTED)}",
-        )
-        raise UnsupportedModelError(
-            f"scikit-learn's {type(model).__name__} is not supported: {advice}"
-        )
+    """Return the name of the supported class that a model is of, if it is fitted and its own."""
+    name = _supported(type(model))
     for method in ("predict", "predict_proba", "decision_function", "score_samples"):
         given = getattr(type(model), method, None)
         if given is not None and not _from_library(given):

@@ -17,6 +17,7 @@ from shapley_core.trees import read_model
 from shapley_core.trees.readers import catboost as reader
 
 catboost = pytest.importorskip("catboost")
+VERSION = tuple(int(part) for part in catboost.__version__.split(".")[:3])
 SMALL = {
     "iterations": 4,
     "depth": 3,
@@ -186,6 +187,7 @@ def test_covers_are_the_weights_of_training():
             np.testing.assert_allclose(read.cover[nodes][leaf], reached[leaf], atol=1e-12)
 
 
+@pytest.mark.skipif(VERSION < (1, 2, 10), reason="rounded twice, by way of float64")
 def test_integers_are_rounded_once():
     big = np.array([[2**60 + 2**36 + 1] * 4, [2**60] * 4])
     model = Regressor(**SMALL | {"depth": 1}).fit(

@@ -277,10 +277,10 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_other_estimators_are_refused_with_advice(name):
     model, advice = REFUSED[name]
-    assert reader.recognises(model)
-    for use in (reader.read, read_model):
-        with pytest.raises(UnsupportedModelError, match=advice):
-            use(model)
+    # Not its own: explainers of any function may take them.
+    assert not reader.recognises(model)
+    with pytest.raises(UnsupportedModelError, match=advice):
+        read_model(model)
 
 
 def test_wrappers_of_a_model_are_refused_with_advice():
@@ -322,6 +322,18 @@ def test_models_that_are_not_fitted_are_refused(kind):
     for use in (reader.read, lambda m: reader.predict_raw(m, X)):
         with pytest.raises(UnsupportedModelError, match="not fitted"):
             use(model)
+
+
+@pytest.mark.parametrize("kind", [RandomForestRegressor, RandomForestClassifier, IsolationForest])
+def test_models_that_talk_are_silent(kind, capfd):
+    model = kind(**SMALL).fit(X, BINARY)
+    model.set_params(verbose=3)
+    reader.read(model)
+    reader.predict_raw(model, X)
+    assert capfd.readouterr() == ("", "") and model.verbose == 3
+    if kind is not IsolationForest:
+        model.predict(X)
+        assert capfd.readouterr() != ("", "")
 
 
 class Unpickled:

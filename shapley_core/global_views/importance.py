@@ -7,12 +7,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import coalitions as sets
+from .. import imputers
 from ..errors import InputError
-from ..estimators import estimate
+from ..estimators import estimate, get
 from ..estimators.randomness import seed_of
 from ..exact import exact
+from ..explainers.masked_games import MaskedGames, RowGames
+from ..explainers.predictor import Predictor, function_of
+from ..imputers.rows import rows_of
+from ..memory import memory_bytes
+from ..players import Groups, Players
 from ..result import InteractionValues
-from ..threads import row_blocks
+from ..threads import resolve_threads, row_blocks
 from .losses import Loss
 from .moments import Moments
 from .views import check_weights
@@ -119,7 +125,7 @@ def loss_values(
     index: Any = "SV",
     order: int = 1,
     budget: int = 512,
-    estimator: Any = "auto",
+    estimator: Any = None,
     n_blocks: int = BLOCKS,
     random_state: Any = 0,
     progress: Callable[[int, int], object] | None = None,
@@ -135,6 +141,7 @@ def loss_values(
     shuffled = np.random.default_rng(root).permutation(used)
     blocks = np.array_split(shuffled, min(count, len(used)))
     measure = Loss(loss, y)
+    estimator = _unbiased(index, order) if estimator is None else estimator
     n = predictions.n_players
     is_exact = n < sets.check_integer(budget, "budget").bit_length()
     moments: Moments | None = None
@@ -168,4 +175,165 @@ def loss_values(
         std_error=moments.std_error,
         n_evaluations=1 << n if is_exact else each.n_evaluations,
         is_exact=is_exact,
+    )
+
+
+def _unbiased(index: Any, order: int) -> str:
+    for name in ("KernelRegression", "SampleReuse"):
+        if get(name)().supports(index, order):
+            return name
+    return "auto"
+
+
+class MaskedPredictions:
+    """Predictions averaged over what an imputer puts in place of unknown features.
+
+    Parameters
+    ----------
+    predict : callable or fitted model
+    X, background : table of rows by features
+    imputer, groups, memory, n_threads
+        As `sage` takes them.
+    """
+
+    def __init__(
+        self,
+        predict: Any,
+        X: Any,
+        background: Any,
+        *,
+        imputer: Any = "marginal",
+        groups: Groups | None = None,
+        memory: int | str = "1GB",
+        n_threads: int | None = None,
+    ) -> None:
+        donors = rows_of(background, "the background")
+        if not donors.n_rows:
+            raise InputError("the background has no rows; give at least one")
+        rows = donors.like(X, "X")
+        if not rows.n_rows:
+            raise InputError("X has no rows; give at least one")
+        function, names = function_of(predict)
+        players = Players.of(groups, donors.n_features, donors.names)
+        self.n_players = players.n_players
+        self.n_rows = rows.n_rows
+        self.player_names = players.names
+        games = MaskedGames(
+            donors,
+            imputers.get(imputer).fit(donors),
+            Predictor(function, names),
+            players,
+            None,
+            memory_bytes(memory),
+            None,
+            check_repeats=True,
+        )
+        self._games = RowGames(games, rows, resolve_threads(n_threads))
+
+    def __call__(
+        self, coalitions: NDArray[np.bool_], rows: NDArray[np.int64], /
+    ) -> NDArray[np.float64]:
+        """Predictions (m, n_some_rows, n_outputs) for coalitions (m, n_players)."""
+        return self._games.worths(coalitions, rows)
+
+
+def sage(
+    predict: Any,
+    X: Any,
+    y: Any,
+    background: Any,
+    *,
+    loss: Any = "squared",
+    index: Any = "SV",
+    order: int = 1,
+    budget: int = 512,
+    imputer: Any = "marginal",
+    groups: Groups | None = None,
+    weights: ArrayLike | None = None,
+    estimator: Any = None,
+    n_blocks: int = BLOCKS,
+    random_state: Any = 0,
+    memory: int | str = "1GB",
+    n_threads: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> InteractionValues:
+    """How much each feature lowers a model's loss: Shapley values of the loss game (SAGE).
+
+    The game is `LossGame`: v(S) is the mean loss of the model's mean prediction, less that of its
+    predictions where the features of S are known. The rows are split at random into blocks, each
+    of which is a game of its own, estimated from coalitions of its own; the result is their mean.
+
+    Parameters
+    ----------
+    predict : callable, or fitted model
+        As `TabularExplainer` takes functions and models; of a classifier its ``predict_proba``.
+    X : table of rows by features
+        The data set whose loss is explained; of the background's kind.
+    y : array (n_rows, ...)
+        The truth.
+    background : table of rows by features
+        What unknown features are averaged over.
+    loss : "squared", "log" or callable
+        ``(y - prediction)**2``, summed over outputs; minus the logarithm of the probability
+        predicted for the class that happened (y is 0, 1, 2, ... in the order of the outputs, or 1
+        for the event whose probability is the only output); or ``loss(y, predictions)`` that
+        gives m losses for m rows.
+    index, order : str or IndexSpec, int
+        Any index of the loss game.
+    budget : int
+        Coalitions evaluated for each row, each by as many model rows as the background has. With
+        2**n_players or more every block is exact.
+    imputer : str or Imputer
+        As `TabularExplainer` takes it.
+    groups : mapping of name to features, or list of lists of features, optional
+        Features that are one player together.
+    weights : array (n_rows,), optional
+        Of the rows; equal by default.
+    estimator : str or Estimator, optional
+        By default one without bias that gives the index, for the mean over blocks takes noise
+        away but not bias: "KernelRegression", else "SampleReuse", else "auto".
+    n_blocks : int
+        At least 2. The standard errors are as sure as a spread of so many numbers is.
+    random_state : int, numpy Generator or None
+    memory : int or str
+        Bytes, as ``"1GB"``, for masked rows.
+    n_threads : int, optional
+    progress : callable of (blocks done, blocks), optional
+
+    Returns
+    -------
+    InteractionValues
+        ``std_error`` is from the spread of the blocks: it covers the choice of rows, as if drawn
+        independently, and the sampling of coalitions; not the choice of the background, nor a
+        bias of the estimator. ``is_exact`` if all coalitions were evaluated: then the values are
+        exact for these rows, and the standard errors those of the choice of rows alone.
+
+    Raises
+    ------
+    InputError
+        If a table, the truth, a loss or a prediction cannot be used.
+    BudgetError
+        If the budget is too small for the estimator; the message names the least.
+    """
+    predictions = MaskedPredictions(
+        predict,
+        X,
+        background,
+        imputer=imputer,
+        groups=groups,
+        memory=memory,
+        n_threads=n_threads,
+    )
+    return loss_values(
+        predictions,
+        y,
+        loss,
+        weights=weights,
+        index=index,
+        order=order,
+        budget=budget,
+        estimator=estimator,
+        n_blocks=n_blocks,
+        random_state=random_state,
+        progress=progress,
     )

@@ -1,0 +1,162 @@
+"""Long runs of any model: the values of a call, chunk by chunk, from tables and files."""
+
+import numpy as np
+import pandas as pd
+import polars
+import pytest
+
+import shapley_core as sc
+from shapley_core.errors import InputError
+
+NAMES = ["a", "b", "c", "d", "e"]
+
+
+def model(X):
+    X = np.asarray(X, float)
+    return np.stack([X[:, 0] * X[:, 1] + np.sin(X[:, 2]), X[:, 3] - X[:, 4] ** 2], axis=1)
+
+
+@pytest.fixture
+def rows():
+    return np.random.default_rng(0).normal(size=(60, 5))
+
+
+class StoppedError(Exception):
+    pass
+
+
+def stop(done, n_rows):
+    if done >= 45:
+        raise StoppedError
+
+
+def same(explanation, wanted, exactly=True):
+    for name in ("values", "base_values", "std_error", "n_evaluations"):
+        got, held = getattr(explanation, name), getattr(wanted, name)
+        assert (got is None) == (held is None)
+        if held is not None:
+            np.testing.assert_allclose(got, held, rtol=0, atol=0 if exactly else 1e-12)
+    for name in ("index", "order", "feature_names", "output_names", "interactions", "groups"):
+        assert getattr(explanation, name) == getattr(wanted, name)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"budget": 32},
+        {"budget": 24, "random_state": 3},
+        {"budget": 32, "index": "k-SII", "order": 2},
+        {"budget": 26, "tolerance": 0.5},
+    ],
+)
+def test_a_stopped_run_goes_on(tmp_path, rows, options):
+    def explainer():
+        return sc.TabularExplainer(model, rows[:7], estimator="KernelRegression")
+
+    out = tmp_path / "run"
+    with pytest.raises(StoppedError):
+        explainer()(rows, out=out, chunk_rows=20, progress=stop, **options)
+    assert len(list(out.glob("part-*"))) == 2
+    stored = explainer()(rows, out=out, **options)
+    same(stored.load(), explainer()(rows, out=tmp_path / "whole", chunk_rows=20, **options).load())
+    same(stored.load(), explainer()(rows, **options), exactly=False)
+
+
+def test_a_seed_left_open_is_drawn_once(tmp_path, rows):
+    explainer = sc.TabularExplainer(model, rows[:7], estimator="KernelRegression")
+    with pytest.raises(StoppedError):
+        explainer(
+            rows, out=tmp_path / "run", chunk_rows=20, progress=stop, random_state=None, budget=24
+        )
+    stored = explainer(rows, out=tmp_path / "run", random_state=None, budget=24)
+    seed = stored.settings["random_state"]
+    same(stored.load(), explainer(rows, random_state=seed, budget=24), exactly=False)
+    with pytest.raises(InputError, match="random_state was"):
+        explainer(rows, out=tmp_path / "run", random_state=5, budget=24)
+
+
+def test_other_settings_are_refused(tmp_path, rows):
+    def begin(function=model, background=rows[:7], X=rows, budget=32, **told):
+        explainer = sc.TabularExplainer(function, background, **told)
+        return explainer(X, out=tmp_path / "run", budget=budget)
+
+    begin()
+    begin(n_threads=1)
+    for match, told in [
+        ("model was", {"function": lambda X: 2 * model(X)}),
+        ("background was", {"background": rows[:8]}),
+        ("budget was 32, is now 31", {"budget": 31}),
+        ("data, hash was", {"X": rows + 1}),
+        ("imputer was", {"weights": np.arange(1, 8)}),
+        ("imputer was", {"imputer": "gaussian"}),
+        ("groups was", {"groups": [[0, 1]]}),
+        ("estimator was", {"estimator": "KernelRegression"}),
+        ("link was", {"link": np.tanh}),
+    ]:
+        with pytest.raises(InputError, match=f"other settings: .*{match}"):
+            begin(**told)
+
+
+@pytest.mark.parametrize("kind", ["numpy", "pandas", "polars"])
+def test_tables_of_every_kind(tmp_path, rows, kind):
+    frame = pd.DataFrame(rows, columns=NAMES)
+    X = {"numpy": rows, "pandas": frame, "polars": polars.from_pandas(frame)}[kind]
+    explainer = sc.TabularExplainer(model, X[:7])
+    stored = explainer(X, out=tmp_path / "run", chunk_rows=25, budget=32)
+    same(stored.load(), explainer(X, budget=32), exactly=False)
+
+
+def test_rows_from_files(tmp_path, rows):
+    frame = pd.DataFrame(rows, columns=NAMES)
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    frame[NAMES[::-1]].assign(target=1).to_parquet(tmp_path / "rows.parquet", row_group_size=17)
+    wanted = sc.TabularExplainer(model, frame[:7])(frame, budget=32)
+    for number, background in enumerate((frame[:7], rows[:7])):
+        explainer = sc.TabularExplainer(model, background)
+        for name in ("rows.csv", "rows.parquet")[: 2 - number]:
+            X = sc.TableFile(tmp_path / name, drop=["target"])
+            stored = explainer(X, out=tmp_path / f"run {number} {name}", chunk_rows=25, budget=32)
+            np.testing.assert_allclose(stored.load().values, wanted.values, atol=1e-12)
+    with pytest.raises(InputError, match="need out"):
+        explainer(tmp_path / "rows.csv")
+
+
+def test_text_categories_and_types_from_files(tmp_path):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(
+        {
+            "town": rng.choice(["01", "1", "NA"], 40),
+            "kind": pd.Categorical(rng.choice(["x", "y"], 40)),
+            "n": rng.integers(0, 9, 40),
+            "z": rng.normal(size=40).astype(np.float32),
+        }
+    )
+
+    def by_label(T):
+        assert list(T.dtypes) == list(frame.dtypes)
+        return (T["town"] == "01") * T["n"] + (T["kind"] == "x") * T["z"].astype(float)
+
+    explainer = sc.TabularExplainer(by_label, frame)
+    wanted = explainer(frame, budget=16)
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    frame.to_parquet(tmp_path / "rows.parquet", row_group_size=17)
+    for name in ("rows.csv", "rows.parquet"):
+        stored = explainer(tmp_path / name, out=tmp_path / f"run {name}", chunk_rows=15, budget=16)
+        np.testing.assert_allclose(stored.load().values, wanted.values, atol=1e-12)
+    for column, entry, match in [
+        ("kind", "w", "'w', which is not among the background's categories"),
+        ("n", 1.5, "holds 1.5, the background int64"),
+        ("n", np.nan, "cannot be made the background's int64"),
+    ]:
+        bad = frame.astype({column: object})
+        bad.loc[30, column] = entry
+        bad.to_csv(tmp_path / "bad.csv", index=False)
+        with pytest.raises(InputError, match=match):
+            explainer(tmp_path / "bad.csv", out=tmp_path / f"{column}{entry}", budget=16)
+
+
+def test_linear_models_and_trees(tmp_path, rows):
+    linear = sc.TabularExplainer((np.arange(5.0), 1.0), rows[:7])
+    same(linear(rows, out=tmp_path / "linear", chunk_rows=25).load(), linear(rows), exactly=False)
+    with pytest.raises(InputError, match="model was"):
+        sc.TabularExplainer((np.ones(5), 1.0), rows[:7])(rows, out=tmp_path / "linear")
