@@ -231,7 +231,8 @@ def _of_left(
             for at in np.flatnonzero(counts > 1):
                 of = seen[strata == at]
                 many = factor[strata == at][0]
-                spread = of.var(axis=0, ddof=1) * counts[at]
+                # A variance of few pairs is an estimate too: an allowance for that.
+                spread = of.var(axis=0, ddof=1) * (counts[at] + 1)
                 variance[here] += many * (many - 1) * spread if many > 1 else 0.0
             for at in np.flatnonzero(counts == 1):
                 many = factor[strata == at][0]
