@@ -18,6 +18,11 @@ cdef extern from "compare.h" nogil:
     void clear_bit(const uint16_t*, const uint16_t*, uint16_t, int, uint16_t*, int64_t)
 
 
+# For so few rows the inner loops cost more to enter than to run.
+cdef enum:
+    FEW = 4
+
+
 cdef inline bint is_plain(const Nodes* nodes, int64_t node) noexcept nogil:
     """Whether the node compares with a threshold and does nothing else."""
     return not nodes.flags[node] & (CATEGORICAL | ZERO_IS_MISSING) and (
@@ -30,7 +35,7 @@ cdef inline void decide(
 ) noexcept nogil:
     """Write 1 for the rows that go left."""
     cdef int64_t i
-    if is_plain(nodes, node):
+    if n > FEW and is_plain(nodes, node):
         compare_rows(x, nodes.threshold[node], nodes.flags[node] & DEFAULT_LEFT, out, n)
     else:
         for i in range(n):
@@ -42,13 +47,39 @@ cdef inline void decide_into_bit(
 ) noexcept nogil:
     """Set a bit of the rows that go left."""
     cdef int64_t i
-    if is_plain(nodes, node):
+    if n > FEW and is_plain(nodes, node):
         compare_into_bit(
             x, nodes.threshold[node], nodes.flags[node] & DEFAULT_LEFT, <int>bit, out, n
         )
     else:
         for i in range(n):
             out[i] |= <uint16_t>(<uint16_t>goes_left(nodes, node, x[i]) << bit)
+
+
+cdef inline void follow_edge(
+    const uint16_t* above,
+    const uint16_t* left,
+    bint is_left,
+    bint again,
+    int slot,
+    uint16_t* out,
+    int64_t n,
+) noexcept nogil:
+    """Add what an edge tells of the rows to their patterns: whether they pass its player's test."""
+    cdef int64_t i
+    cdef uint16_t bit = <uint16_t>(<uint16_t>1 << slot)
+    if n > FEW:
+        if again:
+            clear_bit(above, left, is_left, slot, out, n)
+        else:
+            add_bit(above, left, is_left, slot, out, n)
+        return
+    for i in range(n):
+        out[i] = above[i]
+        if left[i] != is_left:
+            out[i] &= ~bit
+        elif not again:
+            out[i] |= bit
 
 
 cdef inline void find_patterns(
@@ -83,15 +114,10 @@ cdef inline void find_patterns(
             here = out
         if paths.parent[node] == -1:
             memset(here, 0, n * sizeof(uint16_t))
-        elif paths.previous[node] == -1:
-            add_bit(
-                above, above + most, nodes.left[paths.parent[node]] == node,
-                <int>paths.slot[node], here, n,
-            )
         else:
-            clear_bit(
+            follow_edge(
                 above, above + most, nodes.left[paths.parent[node]] == node,
-                <int>paths.slot[node], here, n,
+                paths.previous[node] != -1, <int>paths.slot[node], here, n,
             )
         if bits[node] > max_bits:
             decide(nodes, node, data + nodes.feature[node] * stride, here + most, n)

@@ -10,6 +10,15 @@
 #define RESTRICT restrict
 #endif
 
+/* Ask for a number that will be wanted soon. */
+static inline void fetch(const double *entry) {
+#if defined(__GNUC__) || defined(__clang__)
+    __builtin_prefetch(entry);
+#else
+    (void)entry;
+#endif
+}
+
 static void look_up(
     const double *RESTRICT table, const uint16_t *RESTRICT pattern, double *RESTRICT sum, int64_t n
 ) {

@@ -13,11 +13,12 @@ from libc.string cimport memset
 
 from .bits cimport count_bits
 from .forest cimport LEAF, Forest, Nodes
-from .group_patterns cimport find_patterns, passed_at_leaf
+from .group_patterns cimport FEW, find_patterns, passed_at_leaf
 from .paths cimport Paths, place_of
 
 
 cdef extern from "lookup.h" nogil:
+    void fetch(const double*)
     void look_up(const double*, const uint16_t*, double*, int64_t)
     void look_up_two(
         const double*, const int64_t*, const uint16_t*, const int64_t*, double*, int64_t
@@ -347,6 +348,22 @@ cdef void add_columns(
         j += run
 
 
+cdef void fetch_columns(
+    const double* table,
+    const int64_t* group,
+    const int64_t* offset,
+    int64_t n_columns,
+    const uint16_t* pattern,
+    int64_t most,
+    int64_t n,
+) noexcept nogil:
+    """Ask for the entries that `add_columns` will want: few rows wait for memory, not for sums."""
+    cdef int64_t i, j
+    for j in range(n_columns):
+        for i in range(n):
+            fetch(table + offset[j] + pattern[group[j] * most + i])
+
+
 def explain(
     Forest forest,
     const int64_t[::1] trees,
@@ -378,11 +395,13 @@ def explain(
     cdef int64_t n_rows = out.shape[0]
     cdef int64_t n_features = out.shape[1]
     cdef int64_t n_outputs = out.shape[2]
-    cdef int64_t first, n, t, tree, i, k, feature, step, some, most_groups = 1
+    cdef int64_t first, n, t, tree, i, k, feature, step, some, most_groups = 1, before
     cdef int64_t most = min(n_rows_at_once, n_rows)
     cdef int64_t at_once
+    cdef bint few
     cdef uint16_t* scratch
     cdef uint16_t* pattern
+    cdef uint16_t* other
     cdef double* sums
     cdef double* row
     if not n_rows or not n_features or not trees.shape[0]:
@@ -390,7 +409,7 @@ def explain(
     for t in range(trees.shape[0]):
         most_groups = max(most_groups, n_groups[trees[t]])
     at_once = max(1, min(most, PATTERNS / most_groups))
-    scratch = <uint16_t*>malloc((2 * n_levels + most_groups) * at_once * sizeof(uint16_t))
+    scratch = <uint16_t*>malloc((2 * n_levels + 2 * most_groups) * at_once * sizeof(uint16_t))
     sums = <double*>malloc(n_features * n_outputs * most * sizeof(double))
     if scratch == NULL or sums == NULL:
         free(scratch)
@@ -401,12 +420,34 @@ def explain(
         first = 0
         while first < n_rows:
             n = min(most, n_rows - first)
+            few = n <= min(FEW, at_once)
             for i in range(n):
                 row = &out[first + i, 0, 0]
                 for k in range(n_outputs):
                     for feature in range(n_features):
                         sums[(k * n_features + feature) * most + i] = row[feature * n_outputs + k]
-            for t in range(trees.shape[0]):
+            for t in range(trees.shape[0] + 1 if few else 0):
+                # While the entries of one tree are on their way, find the patterns of the next.
+                other = pattern + (t & 1) * most_groups * at_once
+                if t < trees.shape[0] and first_column[t + 1] > first_column[t]:
+                    tree = trees[t]
+                    find_patterns(
+                        nodes, paths, &subtree[0], &bits[0], max_bits[tree], tree,
+                        &columns[0, first], columns.shape[1], n, at_once, scratch, other,
+                    )
+                    fetch_columns(
+                        &table[0], &column_group[first_column[t]], &column_offset[first_column[t]],
+                        first_column[t + 1] - first_column[t], other, at_once, n,
+                    )
+                if t and first_column[t] > first_column[t - 1]:
+                    before = first_column[t - 1]
+                    other = pattern + (t - 1 & 1) * most_groups * at_once
+                    add_columns(
+                        &table[0], &column_target[before], &column_group[before],
+                        &column_offset[before], first_column[t] - before, other, at_once, sums,
+                        most, n,
+                    )
+            for t in range(0 if few else trees.shape[0]):
                 tree = trees[t]
                 # A tree's tables, and the columns that it tests again and again, stay in the
                 # cache for the rows of a step.

@@ -319,7 +319,7 @@ class TreeEnsemble:
         forest.predict(self.kernel, columns, sums)
         return sums
 
-    @property
+    @cached_property
     def block_rows(self) -> int:
         """Rows handled at a time, so that a block of input stays within tens of megabytes."""
         return min(max(BLOCK_BYTES // (8 * max(self.n_features, 1)), 8), BLOCK_ROWS)
