@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import coalitions as sets
+from ..errors import InputError
 from ..indices import IndexSpec
 from ..indices.catalogue import bernoulli
 from ..memory import check_memory, human_count
@@ -42,21 +43,36 @@ class KernelSHAPIQ(Estimator):
     is over all coalitions of infinite weight and a sample of the others, in pairs with their
     complements, each weighted by the inverse of the probability that it is in.
 
-    What the infinite weights ask for is, for each R of s - 1 players,
+    What the coalitions of infinite weight tell is, for each R of s - 1 players,
 
         Σ_{i ∉ R} I(R ∪ i) = Δ_R(N∖R) - Δ_R(∅),
 
-    which for s = 1 is efficiency. It is not a heavy row but eliminated, and holds to rounding. On
-    what it leaves free f_s is (-1/2)^s Σ_S I(S) (-1)^|T ∩ S|, so each order sees the half sums or
-    the half differences of the pairs alone, and all sizes from s to n - s have the same leverage:
-    they are sampled alike.
+    which for s = 1 is efficiency. These sums are eliminated, so they hold to rounding. (From s = 3
+    no f_s meets all these coalitions, and they count with their share in the definition of the
+    index; that is the same.) On what is left free f_s is (-1/2)^s Σ_S I(S) (-1)^|T ∩ S|, so each
+    order sees the half sums or the half differences of the pairs alone, and all sizes from s to
+    n - s have the same leverage: they are sampled alike.
+
+    Parameters
+    ----------
+    ridge : float
+        What is added to the diagonal of the normal matrix from order 2 on, as a fraction of its
+        mean, where there are as many unknowns as rows; else less, by the square of their ratio
+        and by the fraction of all coalitions that is in. It keeps values of small budgets from
+        being far off, for a small bias towards equal shares of the sums above. With 0 games
+        without interactions of more than two players are found exactly at order 2.
 
     Notes
     -----
     Standard errors are of the linearised estimate of each order under the sampling design: strata
-    of sizes, without replacement, residuals corrected for the leverage of their row. Near the
-    least budget, where there are hardly more rows than unknowns, values are far off.
+    of sizes, without replacement, residuals corrected for the leverage of their row.
     """
+
+    ridge: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.ridge < float("inf"):
+            raise InputError(f"ridge must be a finite number of at least 0, not {self.ridge}")
 
     def _supports(self, spec: IndexSpec, order: int) -> bool:
         return spec.name == "SII"
@@ -90,7 +106,7 @@ class KernelSHAPIQ(Estimator):
             parity = size % 2
             if parity not in rest:
                 rest[parity] = _Rest(n, parity, design, worths)
-            found, error = _one_order(rest[parity], size)
+            found, error = _one_order(rest[parity], size, self.ridge)
             values.append(found)
             errors.append(error)
         return Estimates(np.concatenate(values).T, np.concatenate(errors).T)
@@ -113,7 +129,7 @@ class _Rest:
         self.design = design
         self.words = design.words[2:]
         sign = -1.0 if parity else 1.0
-        halves = (worths[::2] + sign * worths[1::2]) / 2
+        halves: Matrix = (worths[::2] + sign * worths[1::2]) / 2
         # No order has a constant: half sums are from that of the empty coalition.
         self.empty, self.rows = halves[0], halves[1:]
         if not parity:
@@ -143,28 +159,36 @@ class _Rest:
         return out
 
 
-def _one_order(rest: _Rest, size: int) -> tuple[Matrix, Matrix]:
+def _one_order(rest: _Rest, size: int, ridge: float) -> tuple[Matrix, Matrix]:
     """Values of one size and their errors, (n_values, n_games) each; their fit is taken off."""
     n, design = rest.n_players, rest.design
     members = sets.interactions_of_size(n, size)
     below = _incidence(members, n, size - 1)
     sums = _known_sums(rest, size)
     if n < 2 * size:
-        found: Matrix = np.linalg.lstsq(below, sums, rcond=None)[0]
-        rest.subtract(*_fitted(n, size, found))
-        return found, np.zeros_like(found)
+        # They determine all.
+        every: Matrix = np.linalg.lstsq(below, sums, rcond=None)[0]
+        rest.subtract(*_fitted(n, size, every))
+        return every, np.zeros_like(every)
     known, triangle = np.linalg.qr(below.T)
-    found = known @ np.linalg.solve(triangle.T, sums)
+    found: Matrix = known @ np.linalg.solve(triangle.T, sums)
     rest.subtract(*_fitted(n, size, found))
-    fit = ParityFit(
-        rest.words, 2, design.counts, _weights(n, size, design), members, False, 0.0, known
-    )
+    weights = _weights(n, size, design)
+    share = ridge * _scarcity(design, weights, len(members) - known.shape[1]) if size > 1 else 0.0
+    fit = ParityFit(rest.words, 2, design.counts, weights, members, False, share, known)
     scale = (-2.0) ** size
     part = Part(fit, scale * np.eye(len(members)), rest.rows, None)
     error = linearised_error([part], design, design.counts)
     error[fit.lost] = np.inf
     rest.subtract(members, part.coefficients)
     return found + part.values, error
+
+
+def _scarcity(design: PairedDesign, weights: Matrix, n_free: int) -> float:
+    """Square of unknowns over rows, times the fraction of the rows' strata that is not in."""
+    rows = np.where(weights > 0.0, design.counts, 0)
+    missing = float(design.missing @ rows / rows.sum())
+    return missing * (n_free / float(rows.sum())) ** 2
 
 
 def _known_sums(rest: _Rest, size: int) -> Matrix:
