@@ -18,7 +18,7 @@ def error_of(cell: dict[str, Any]) -> float:
 def label_of(cell: dict[str, Any]) -> str:
     """The column of a budget: evaluations for each player, or half of all coalitions."""
     n, budget = cell["players"], cell["budget"]
-    if n < 62 and 2 * budget == 1 << n and budget % n:
+    if n < 62 and 2 * budget == 1 << n:
         return "half"
     return f"{budget // n}n"
 
@@ -132,7 +132,7 @@ def _mean(values: Iterable[float]) -> float | None:
 
 
 def plot(cells: Cells, target: Path) -> bool:
-    """Median error against the budget, with the middle 80 % of the games; False without matplotlib."""
+    """Median error by budget and the middle 80 % of the games; False without matplotlib."""
     try:
         import matplotlib
 

@@ -105,7 +105,9 @@ def _contenders(
     for name in estimators.names():
         one = estimators.get(name)()
         # For these indices, auto is FourierRegression: a GaussianProcess, and terms.
-        if name in ("Auto", "FourierRegression", "GaussianProcess") or not one.supports(index, order):
+        if name in ("Auto", "FourierRegression", "GaussianProcess") or not one.supports(
+            index, order
+        ):
             continue
         if one.least_budget(n, index, order) <= budget:
             found[name] = _own(name, index, order)

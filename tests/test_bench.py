@@ -92,7 +92,7 @@ def test_contenders_compute_the_same_values(quick):
 
 def test_cold_takes_longer_than_warm(quick):
     cold = [row for _, row in rows(quick[0], "trees") if row["contender"].endswith("cold")]
-    assert len(cold) == 6
+    assert len(cold) == 7
     assert statistics.median(row["ratio"][0] for row in cold) > 1
 
 
@@ -135,7 +135,7 @@ def test_page_has_every_table_and_row(quick, suite):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["forests"], "unknown suite ['forests']; known: exact, trees"),
+        (["forests"], "unknown suite ['forests']; known: estimators, exact, trees"),
         (["--peers", "shap,shop"], "unknown peer ['shop']; known: shap, "),
     ],
 )

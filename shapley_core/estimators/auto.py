@@ -18,7 +18,7 @@ _MANY_GAMES = 4
 # Beyond so many players the covariance of a normal process costs more than it brings.
 _MOST_PLAYERS = 300
 # Who is asked, in this order, where an index is no mixture of weighted Banzhaf values.
-_PREFERRED = ("KernelRegression", "KernelSHAPIQ", "JointSampling")
+_PREFERRED = ("JointSampling", "KernelRegression", "KernelSHAPIQ")
 
 
 @registry.register
@@ -38,8 +38,9 @@ class Auto(Estimator):
 
     def _able(self, spec: IndexSpec, order: int) -> list[Estimator]:
         names = [name for name in registry.names() if name != type(self).__name__]
-        names.sort(key=lambda name: _PREFERRED.index(name) if name in _PREFERRED else len(names))
-        every = [registry.get(name)() for name in names]
+        ahead = [name for name in _PREFERRED if name in names]
+        ordered = [*ahead, *(name for name in names if name not in ahead)]
+        every = [registry.get(name)() for name in ordered]
         return [one for one in every if one.supports(spec, order)]
 
     def _choice(self, n_players: int, spec: IndexSpec, order: int) -> Estimator:

@@ -32,10 +32,13 @@ ODD, EVEN = 1, 0
 # Added to the diagonal, relative to it, so that the factorisation exists.
 JITTER = 1e-11
 # Variance of the mean of the worths, relative to their mean square about it.
-_LEVEL = 100.0
-# Pairs that the likelihood is computed on, and steps of the search.
-_HYPER_ROWS = 300
-_STEPS = 40
+LEVEL = 100.0
+# Pairs that the likelihood is computed on, and steps of the search: first on few of them.
+_HYPER_ROWS, _STEPS = 300, 15
+_FEW_ROWS, _FIRST_STEPS = 120, 40
+# The search ends where a step gains less than this part of the loss: measured, further ones do not
+# make values better.
+_ENOUGH = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +73,9 @@ class Prior:
 
     def vector(self) -> Matrix:
         """The parameters as one vector, for the search."""
-        rest = [self.log_scale, self.log_main, self.log_nugget, self.log_term, self.slope]
-        return np.concatenate([self.log_b, rest])
+        rest = np.array([self.log_scale, self.log_main, self.log_nugget, self.log_term, self.slope])
+        found: Matrix = np.concatenate([np.asarray(self.log_b), rest])
+        return found
 
     def at(self, vector: Matrix) -> "Prior":
         """The same terms with other parameters."""
@@ -94,7 +98,7 @@ class Prior:
 
 def signs(coalitions: NDArray[np.bool_]) -> Matrix:
     """+1 for a player that is in, -1 for one that is not."""
-    return 2.0 * coalitions - 1.0
+    return np.where(coalitions, 1.0, -1.0)
 
 
 def characters(terms: Sequence[tuple[int, ...]], z: Matrix) -> Matrix:
@@ -116,10 +120,7 @@ def smooth(prior: Prior, z: Matrix, other: Matrix) -> tuple[Matrix, Matrix]:
 
 def structured(prior: Prior, parity: int, part: Matrix, z: Matrix, other: Matrix) -> Matrix:
     """The covariance of one part without the nugget, ``part`` being that of k."""
-    if parity == ODD:
-        total = part + exp(prior.log_main) * (z @ other.T)
-    else:
-        total = part + _LEVEL
+    total = part + (exp(prior.log_main) * (z @ other.T) if parity == ODD else LEVEL)
     terms = prior.terms[parity]
     if terms:
         total += exp(prior.log_term) * (characters(terms, z) @ characters(terms, other).T)
@@ -134,7 +135,8 @@ def _exponentials(prior: Prior, z: Matrix, other: Matrix) -> tuple[Matrix, Matri
 
 
 def _amplitudes(prior: Prior, z: Matrix) -> Matrix:
-    return np.exp(prior.slope / 2 * z.sum(axis=1))
+    found: Matrix = np.exp(prior.slope / 2 * z.sum(axis=1))
+    return found
 
 
 def learn(prior: Prior, z: Matrix, parts: tuple[Matrix, Matrix], rows: NDArray[np.int64]) -> Prior:
@@ -155,18 +157,28 @@ def learn(prior: Prior, z: Matrix, parts: tuple[Matrix, Matrix], rows: NDArray[n
 
     n = prior.n_players
     bounds = [(-12.0, 1.5)] * n
-    bounds += [(-25.0, 12.0), (-14.0, 8.0), (-28.0, 3.0), (-20.0, 8.0), (0.0, 15.0 / n)]
-    z, parts = z[rows], (parts[0][rows], parts[1][rows])
-    features = (characters(prior.terms[0], z), characters(prior.terms[1], z))
-    found: Any = minimize(
-        lambda vector: _loss(prior.at(vector), z, parts, features),
-        prior.vector(),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=bounds,
-        options={"maxiter": _STEPS},
-    )
-    return prior.at(found.x)
+    bounds += [(-25.0, 12.0), (-14.0, 8.0), (-22.0, 3.0), (-20.0, 8.0), (0.0, 15.0 / n)]
+    few = rows[:_FEW_ROWS]
+    searches = [(few, _FIRST_STEPS)]
+    if len(rows) > len(few):
+        searches.append((rows, _STEPS))
+    for some, steps in searches:
+        at_rows, there = z[some], (parts[0][some], parts[1][some])
+        features = (characters(prior.terms[0], at_rows), characters(prior.terms[1], at_rows))
+
+        def loss(vector: Matrix) -> tuple[float, Matrix]:
+            return _loss(prior.at(vector), at_rows, there, features)  # noqa: B023
+
+        found: Any = minimize(
+            loss,
+            prior.vector(),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=bounds,
+            options={"maxiter": steps, "ftol": _ENOUGH},
+        )
+        prior = prior.at(found.x)
+    return prior
 
 
 def hyper_rows(n_rows: int, uniform: Matrix) -> NDArray[np.int64]:
@@ -192,12 +204,19 @@ def factor(covariance: Matrix) -> Matrix:
             rise *= 100
 
 
+def inverted(lower: Matrix) -> Matrix:
+    """The inverse of L Lᵀ."""
+    from scipy.linalg import lapack
+
+    half = np.tril(lapack.dpotri(lower, lower=1)[0])
+    whole: Matrix = half + np.tril(half, -1).T
+    return whole
+
+
 def _loss(
     prior: Prior, z: Matrix, parts: tuple[Matrix, Matrix], features: tuple[Matrix, Matrix]
 ) -> tuple[float, Matrix]:
     """Minus the logarithm of the posterior density of the parameters, and its gradient."""
-    from scipy.linalg import cho_solve
-
     n, m = prior.n_players, len(z)
     b, main, nugget = np.exp(prior.log_b), exp(prior.log_main), exp(prior.log_nugget)
     per_term = exp(prior.log_term)
@@ -217,7 +236,7 @@ def _loss(
         covariance = structured(prior, parity, part, z, z)
         covariance[np.diag_indices(m)] += nugget
         lower = factor(covariance)
-        inverse = cho_solve((lower, True), np.eye(m), check_finite=False)
+        inverse = inverted(lower)
         alpha = inverse @ parts[parity]
         n_games = alpha.shape[1]
         loss += 0.5 * float((parts[parity] * alpha).sum()) / n_games

@@ -19,15 +19,15 @@ from .registry import register
 Matrix = NDArray[np.float64]
 Term = tuple[int, ...]
 
-# Up to so many players all terms are looked at in every step.
+# All terms of so many players are looked at in every step: of those that matter most.
 _LATTICE = 16
 # Triples are looked at up to so many players; larger terms once a part of them is in.
 _TRIPLES = 128
 # Terms that are compared exactly in a step, and at most taken, of the rows.
 _CANDIDATES, _SHARE = 64, 0.4
 _ROUNDS = 6
-# Players that may join a term beside those of the terms that are in, and all of them at most.
-_JOINING, _MOST_JOINING = 16, 40
+# Players that may join a term: these, and those of the terms that are in, up to so many.
+_MOST_JOINING = 40
 # By how much the likelihood must rise beyond the choice among the terms of a size.
 _PENALTY = 3.0
 # A fit to this, relative, with half as many terms as different rows, is the game itself.
@@ -42,9 +42,10 @@ class FourierRegression(GaussianProcess):
     Every game is a sum of parities, v(T) = Σ_U F(U) (-1)^|T ∩ U|. The prior of the
     ``GaussianProcess`` gives each coefficient a variance by its players and its size. Terms that
     stand out are given a variance of their own: a term is taken where the likelihood of the
-    worths rises by more than the logarithm of the number of terms of its size. Up to 16 players
-    all terms are looked at (by a fast transform), beyond, those of two or three players and what
-    two more of the players that matter make of a term that is in. The parameters are learnt again after each round.
+    worths rises by more than the logarithm of the number of terms of its size. All terms of the
+    16 players that matter most are looked at (by a fast transform), and beyond these, those of
+    two or three players and what two more players make of a term that is in. The parameters are
+    learnt again after each round.
 
     If few terms fit all worths exactly, many fewer than there are different rows, they are taken
     for the game itself: sparse games are recovered exactly.
@@ -99,14 +100,11 @@ def _readout(task: Task, size: int) -> Readout:
 
 def select(prior: Prior, sample: Sample, parity: int) -> Terms:
     """Terms of one parity that the likelihood wants in, best first."""
-    from scipy.linalg import cho_solve
-
     z, y = sample.z, sample.target(parity)[:, 0]
     total = _structured(prior, parity, z, z)
     total[np.diag_indices(len(z))] += exp(prior.log_nugget)
-    lower = covariance.factor(total)
-    inverse = cho_solve((lower, True), np.eye(len(z)), check_finite=False)
-    joining = np.argsort(-prior.log_b, kind="stable")[:_JOINING].tolist()
+    inverse = covariance.inverted(covariance.factor(total))
+    joining = np.sort(np.argsort(-prior.log_b, kind="stable")[:_LATTICE])
     candidates = _Candidates(sample.inside[sample.train], parity, prior.terms[parity], joining)
     room = int(_SHARE * len(z)) - len(prior.terms[parity])
     chosen: list[Term] = []
@@ -159,21 +157,22 @@ class _Candidates:
     """The terms of one parity that may come in."""
 
     def __init__(
-        self, inside: NDArray[np.bool_], parity: int, have: Terms, joining: list[int]
+        self,
+        inside: NDArray[np.bool_],
+        parity: int,
+        have: Terms,
+        players: NDArray[np.int64],
     ) -> None:
         self.inside, self.parity, self.n = inside, parity, inside.shape[1]
         self.z = covariance.signs(inside)
-        self.have = set(have)
+        self.players, self.joining = players, players.tolist()
+        self.have: set[Term] = set()
         self.children: set[Term] = set()
-        self.joining = joining
-        if self.n > _LATTICE:
-            self.add(list(have))
-        else:
-            at = np.arange(1 << self.n, dtype=np.uint64)
-            self.sizes = np.bitwise_count(at).astype(np.int64)
-            self.penalty = np.array([_penalty(self.n, d) for d in range(self.n + 1)])[self.sizes]
-            # What every part has anyway is no candidate.
-            self.penalty[(self.sizes % 2 != parity) | (self.sizes < 2)] = np.inf
+        self.add(list(have))
+        self.sizes = _lattice_sizes(len(players))
+        self.penalty = np.array([_penalty(self.n, d) for d in range(len(players) + 1)])[self.sizes]
+        # What every part has anyway is no candidate.
+        self.penalty[(self.sizes % 2 != parity) | (self.sizes < 2)] = np.inf
 
     def add(self, terms: list[Term]) -> None:
         """Take terms as in; what two more players make of them may come in."""
@@ -189,22 +188,16 @@ class _Candidates:
 
     def best(self, alpha: Matrix, precision: float) -> list[Term]:
         """The most promising, all with the same guess of their precision."""
-        if self.n <= _LATTICE:
-            table = np.zeros(1 << self.n)
-            table[sets.positions(self.inside)] = alpha
-            transform(table, "walsh", 1)
-            score = table**2 / (2 * precision) - self.penalty
-            order = np.argpartition(-score, min(2 * _CANDIDATES, len(score) - 1))
-            order = order[: 2 * _CANDIDATES]
-            order = order[np.isfinite(score[order])]
-            terms = [_players(int(at)) for at in order[np.argsort(-score[order])]]
-        else:
-            terms, score = self._pool(alpha)
-            score = score**2 / (2 * precision)
-            score -= np.array([_penalty(self.n, d) for d in range(self.n + 1)])[
-                [len(term) for term in terms]
-            ]
-            terms = [terms[at] for at in np.argsort(-score)[: 2 * _CANDIDATES]]
+        sums = _lattice_sums(self.inside, alpha, self.players)
+        score = sums**2 / (2 * precision) - self.penalty
+        order = np.argpartition(-score, min(2 * _CANDIDATES, len(score) - 1))[: 2 * _CANDIDATES]
+        order = order[np.isfinite(score[order])]
+        found = {_players(int(at), self.players): float(score[at]) for at in order}
+        if self.n > _LATTICE:
+            terms, more = self._pool(alpha)
+            for term, value in zip(terms, more.tolist(), strict=True):
+                found[term] = value**2 / (2 * precision) - _penalty(self.n, len(term))
+        terms = sorted(found, key=lambda term: -found[term])
         return [term for term in terms if term not in self.have][:_CANDIDATES]
 
     def _pool(self, alpha: Matrix) -> tuple[list[Term], Matrix]:
@@ -240,8 +233,21 @@ def _keep(
     scores.append(sums[order])
 
 
-def _players(position: int) -> Term:
-    return tuple(i for i in range(position.bit_length()) if position >> i & 1)
+def _players(position: int, players: NDArray[np.int64]) -> Term:
+    return tuple(int(i) for at, i in enumerate(players) if position >> at & 1)
+
+
+def _lattice_sizes(n_players: int) -> NDArray[np.int64]:
+    """The size of each term of a few players, by position."""
+    return np.bitwise_count(np.arange(1 << n_players, dtype=np.uint64)).astype(np.int64)
+
+
+def _lattice_sums(inside: NDArray[np.bool_], alpha: Matrix, players: NDArray[np.int64]) -> Matrix:
+    """Σ_r alpha_r (-1)^|T_r ∩ U| for every term U of some players, by position."""
+    table = np.zeros(1 << len(players))
+    np.add.at(table, sets.positions(np.ascontiguousarray(inside[:, players])), alpha)
+    transform(table, "walsh", 1)
+    return table
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,26 +275,26 @@ def recover(prior: Prior, sample: Sample, parity: int) -> Exact | None:
     if plain is not None:
         return plain
     z, y = sample.z, sample.target(parity)[:, 0]
-    terms, sizes = _ranked(prior, sample, parity)
-    last = 0
-    for level in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7):
-        count = int((sizes > level * sizes[0]).sum()) if len(sizes) else 0
-        if count == last and last:
-            continue
-        last = count
+    terms = _ranked(prior, sample, parity)
+    count = 1
+    while True:
         some = [*([()] if parity != ODD else []), *terms[:count]]
         if 2 * len(some) > len(z):
             return None
         fit = _fit(some, z, y)
         if fit is not None and 2 * len(some) <= _different(sample, some):
             return fit
-    return None
+        if count >= len(terms):
+            return None
+        count += max(1, count // 3)
 
 
 def _plain(sample: Sample, parity: int) -> Exact | None:
     """The part as single players, or as pairs: one model, so a few rows to spare will do."""
     n, z = sample.inside.shape[1], sample.z
-    terms = [(i,) for i in range(n)] if parity == ODD else [(), *combinations(range(n), 2)]
+    terms: list[Term] = [(), *combinations(range(n), 2)]
+    if parity == ODD:
+        terms = [(i,) for i in range(n)]
     if len(terms) + 3 > len(z):
         return None
     return _fit(terms, z, sample.target(parity)[:, 0])
@@ -301,7 +307,7 @@ def _fit(terms: list[Term], z: Matrix, y: Matrix) -> Exact | None:
     residual = float(np.abs(y - chi @ beta).max())
     if residual > _EXACT or rank < len(terms):
         return None
-    return Exact(terms, beta, max(residual, 1e-15))
+    return Exact(terms, np.asarray(beta, dtype=np.float64), max(residual, 1e-15))
 
 
 def _different(sample: Sample, terms: list[Term]) -> int:
@@ -313,7 +319,7 @@ def _different(sample: Sample, terms: list[Term]) -> int:
     return len(np.unique(sets.pack(rows ^ rows[:, :1]), axis=0))
 
 
-def _ranked(prior: Prior, sample: Sample, parity: int) -> tuple[list[Term], Matrix]:
+def _ranked(prior: Prior, sample: Sample, parity: int) -> list[Term]:
     """Terms by the size of their expected coefficients, largest first."""
     from scipy.linalg import cho_solve
 
@@ -322,25 +328,20 @@ def _ranked(prior: Prior, sample: Sample, parity: int) -> tuple[list[Term], Matr
     total[np.diag_indices(len(z))] += exp(prior.log_nugget)
     alpha = cho_solve((covariance.factor(total), True), y, check_finite=False)
     n = prior.n_players
-    sizes: dict[Term, float] = {}
     fade = np.tanh(np.exp(prior.log_b))
     level = exp(prior.log_scale) * float(np.prod((1 + np.exp(-2 * np.exp(prior.log_b))) / 2))
-    if n <= _LATTICE:
-        table = np.zeros(1 << n)
-        table[sets.positions(sample.inside[sample.train])] = alpha
-        transform(table, "walsh", 1)
-        variance = np.full(1, level)
-        for i in range(n):
-            variance = np.concatenate([variance, variance * fade[i]])
-        at = np.arange(1 << n, dtype=np.uint64)
-        keep = (np.bitwise_count(at) % 2 == parity) & (at > 0)
-        size = np.where(keep, np.abs(table) * variance, 0.0)
-        best = np.argsort(-size)[: len(z) // 2]
-        sizes = {_players(int(k)): float(size[k]) for k in best if size[k] > 0}
+    players = np.sort(np.argsort(-prior.log_b, kind="stable")[:_LATTICE])
+    sums = _lattice_sums(sample.inside[sample.train], alpha, players)
+    variance = np.full(1, level)
+    for i in players:
+        variance = np.concatenate([variance, variance * fade[i]])
+    counts = _lattice_sizes(len(players))
+    size = np.where((counts % 2 == parity) & (counts > 0), np.abs(sums) * variance, 0.0)
+    best = np.argsort(-size)[: len(z) // 2]
+    sizes = {_players(int(at), players): float(size[at]) for at in best if size[at] > 0}
     own = [(term, exp(prior.log_term)) for term in prior.terms[parity]]
     own += [((i,), exp(prior.log_main)) for i in range(n)] if parity == ODD else []
     for term, variance_of in own:
         more = variance_of * abs(float(characters([term], z)[:, 0] @ alpha))
         sizes[term] = sizes.get(term, 0.0) + more
-    ranked = sorted(sizes.items(), key=lambda item: -item[1])
-    return [term for term, _ in ranked], np.array([size for _, size in ranked])
+    return sorted(sizes, key=lambda term: -sizes[term])

@@ -175,19 +175,18 @@ class Posterior:
         from scipy.linalg import cho_solve, lapack
 
         z, y = sample.z, sample.target(parity)
-        matrix = _structured(prior, parity, z, z)
-        total = matrix.copy()
+        total = _structured(prior, parity, z, z)
         total[np.diag_indices(len(z))] += exp(prior.log_nugget)
         lower = covariance.factor(total)
         alpha = cho_solve((lower, True), y, check_finite=False)
         left = np.empty_like(sample.parts[parity])
-        left[sample.train] = y - matrix @ alpha
+        left[sample.train] = y - _predicted(prior, parity, z, z, alpha)
         held = np.setdiff1d(np.arange(len(left)), sample.train, assume_unique=True)
         step = max(1, _CELLS // len(z))
         for start in range(0, len(held), step):
             some = held[start : start + step]
             there = covariance.signs(sample.inside[some])
-            left[some] = sample.parts[parity][some] - _structured(prior, parity, there, z) @ alpha
+            left[some] = sample.parts[parity][some] - _predicted(prior, parity, there, z, alpha)
         inverse = lapack.dtrtri(lower, lower=1)[0]
         precision = np.einsum("ij,ij->j", np.tril(inverse), np.tril(inverse))
         # Squares of the errors of leave-one-out predictions over their variances.
@@ -198,6 +197,21 @@ class Posterior:
 def _structured(prior: Prior, parity: int, z: Matrix, other: Matrix) -> Matrix:
     part = covariance.smooth(prior, z, other)[parity]
     return covariance.structured(prior, parity, part, z, other)
+
+
+def _predicted(prior: Prior, parity: int, there: Matrix, z: Matrix, alpha: Matrix) -> Matrix:
+    """The part at other coalitions, its terms summed as their values are: rounding cancels."""
+    found = covariance.smooth(prior, there, z)[parity] @ alpha
+    own = list(prior.terms[parity])
+    weights = [exp(prior.log_term)] * len(own)
+    if parity == ODD:
+        own += [(i,) for i in range(prior.n_players)]
+        weights += [exp(prior.log_main)] * prior.n_players
+    else:
+        found = found + covariance.LEVEL * alpha.sum(axis=0)
+    beta = np.array(weights)[:, None] * (covariance.characters(own, z).T @ alpha)
+    predicted: Matrix = found + covariance.characters(own, there) @ beta
+    return predicted
 
 
 def values_under(prior: Prior, task: Task, sample: Sample) -> tuple[Matrix, Matrix]:
@@ -251,7 +265,8 @@ def _holding(readout: Readout, term: tuple[int, ...]) -> NDArray[np.bool_]:
     """Which interactions lie within a term."""
     inside = np.zeros(readout.n_players, dtype=bool)
     inside[list(term)] = True
-    return inside[readout.members].all(axis=1)
+    found: NDArray[np.bool_] = np.asarray(inside[readout.members].all(axis=1))
+    return found
 
 
 def _prior_variance(prior: Prior, readout: Readout) -> Matrix:

@@ -175,7 +175,10 @@ def values_of_trees(trees: TreeEnsemble, task: Task) -> Matrix:
         members = task.interactions.block(size).astype(np.int64)
         here = task.interactions.slice_of(size)
         if size == 1:
-            values = _weighed(table, (p, q), c, 1, 0) @ inside - _weighed(table, (p, q), c, 0, 1) @ outside
+            values = (
+                _weighed(table, (p, q), c, 1, 0) @ inside
+                - _weighed(table, (p, q), c, 0, 1) @ outside
+            )
             out[here] = values[members[:, 0]]
         else:
             both = (inside * _weighed(table, (p, q), c, 2, 0)[:, None]).T @ inside
@@ -186,10 +189,8 @@ def values_of_trees(trees: TreeEnsemble, task: Task) -> Matrix:
     return out
 
 
-def _weighed(
-    table: Matrix, counts: tuple[Matrix, Matrix], c: Matrix, a: int, b: int
-) -> Matrix:
-    """c C[p - a, q - b], 0 where there are not so many players."""
+def _weighed(table: Matrix, counts: tuple[Matrix, Matrix], c: Matrix, a: int, b: int) -> Matrix:
+    """Weighs c by C[p - a, q - b], 0 where there are not so many players."""
     p, q = counts[0] - a, counts[1] - b
     kept = (p >= 0) & (q >= 0) & (p + q < len(table))
     found: Matrix = np.where(kept, c * table[np.where(kept, p, 0), np.where(kept, q, 0)], 0.0)
@@ -230,7 +231,8 @@ def _of_left(
             for at in np.flatnonzero(counts > 1):
                 of = seen[strata == at]
                 many = factor[strata == at][0]
-                spread = of.var(axis=0, ddof=1) * counts[at]
+                # A variance of few pairs is an estimate too: an allowance for that.
+                spread = of.var(axis=0, ddof=1) * (counts[at] + 1)
                 variance[here] += many * (many - 1) * spread if many > 1 else 0.0
             for at in np.flatnonzero(counts == 1):
                 many = factor[strata == at][0]

@@ -11,6 +11,7 @@ from .. import indices
 from ..errors import MemoryLimitError, UnknownIndexError
 from ..estimators.randomness import seed_of
 from ..estimators.registry import resolve
+from ..estimators.regression import KernelRegression
 from ..imputers.rows import Rows
 from ..indices import IndexSpec, ProbabilisticValue
 from ..memory import human_bytes
@@ -42,7 +43,7 @@ def values_of_rows(
     is_exact = n < budget.bit_length()
     m = 1 << n if is_exact else budget
     seed = seed_of(random_state)
-    chosen = None if is_exact else resolve(estimator, spec, order)
+    chosen = None if is_exact else _resolved(estimator, spec, order)
     count = sets.n_interactions(n, order)
 
     def told(done: int) -> None:
@@ -91,6 +92,15 @@ def values_of_rows(
     if progress is not None:
         progress(rows.n_rows, rows.n_rows)
     return values, error, baseline, evaluations
+
+
+def _resolved(estimator: Any, spec: Any, order: int) -> Any:
+    """The estimator; by default one whose work is shared by all rows, where there is one."""
+    if isinstance(estimator, str) and estimator == "auto":
+        kernel = KernelRegression()
+        if kernel.supports(spec, order):
+            return kernel
+    return resolve(estimator, spec, order)
 
 
 def _put(found: ManyValues, values: NDArray[np.float64], error: NDArray[np.float64] | None) -> None:

@@ -61,7 +61,9 @@ class TabularExplainer:
         "marginal" (default; the whole background), "baseline" (a background of one row),
         "gaussian", "conditional-mean", "nearest", or an object of `shapley_core.imputers`.
     estimator : str or Estimator
-        What estimates values when the budget does not cover all coalitions.
+        What estimates values when the budget does not cover all coalitions. "auto" is
+        "KernelRegression" where that gives the index: one factorisation serves all rows;
+        otherwise "Auto". "GaussianProcess" takes longer, and may well be nearer.
     groups : mapping of name to features, or list of lists of features, optional
         Features that are one player together, present or absent as one.
     link : "identity", "logit" or callable

@@ -101,19 +101,19 @@ def _array(rows: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def _cast(column: Any, dtype: Any) -> Any:
+    if hasattr(dtype, "categories"):
+        lost = column.notna() & ~column.isin(dtype.categories)
+        if lost.any():
+            raise InputError(
+                f"column {column.name!r} of X holds {column[lost].iloc[0]!r}, which is not among "
+                "the background's categories"
+            )
     try:
         cast = column.astype(dtype)
     except (ValueError, TypeError) as error:
         raise InputError(
             f"column {column.name!r} of X cannot be made the background's {dtype}: {error}"
         ) from error
-    # pandas makes a missing value of a label that is no category, without a word.
-    lost = cast.isna() & column.notna()
-    if lost.any():
-        raise InputError(
-            f"column {column.name!r} of X holds {column[lost].iloc[0]!r}, which is not among the "
-            "background's categories"
-        )
     if getattr(column.dtype, "kind", "O") in "fiub" and getattr(dtype, "kind", "O") in "iub":
         _check_kept(column.to_numpy(), cast.to_numpy(), column.name, dtype)
     return cast

@@ -107,7 +107,7 @@ def test_learning_raises_the_likelihood():
     found = covariance.learn(start, z, parts, np.arange(30))
     features = (np.empty((30, 0)),) * 2
     before, _ = covariance._loss(start, z, parts, features)
-    after, slope = covariance._loss(found, z, parts, features)
+    after, _ = covariance._loss(found, z, parts, features)
     assert after < before - 10
     # The players that matter are alike no more.
     assert found.log_b[1] > found.log_b[4] and found.log_b[2] > found.log_b[5]
@@ -155,7 +155,7 @@ def test_posterior_is_the_literal_one(index, order):
     values, errors = gaussian.values_under(prior, task, sample)
     # The game on the whole lattice: smooth part, main effects, terms, level, nugget.
     z = lattice(n)
-    total = literal(prior) + np.exp(prior.log_main) * z @ z.T + covariance._LEVEL
+    total = literal(prior) + np.exp(prior.log_main) * z @ z.T + covariance.LEVEL
     for parity in (EVEN, ODD):
         chi = covariance.characters(terms[parity], z)
         total += np.exp(prior.log_term) * chi @ chi.T

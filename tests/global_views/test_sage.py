@@ -9,7 +9,7 @@ import pytest
 
 import shapley_core as sc
 from shapley_core.errors import BudgetError, InputError
-from shapley_core.global_views.sage import LossGame, MaskedPredictions, loss_values
+from shapley_core.global_views.importance import LossGame, MaskedPredictions, loss_values
 
 
 class Masked:

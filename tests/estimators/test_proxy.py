@@ -1,0 +1,76 @@
+"""The tree proxy: its leaves read out, cross-fitting, and exactness."""
+
+import numpy as np
+import pytest
+
+import shapley_core as sc
+from shapley_core import coalitions as sets
+from shapley_core import indices
+from shapley_core.errors import InputError
+from shapley_core.estimators import TreeProxy, proxy
+from shapley_core.estimators.base import Task
+
+LIBRARIES = {"lightgbm": "lightgbm", "xgboost": "xgboost", "sklearn": "sklearn"}
+
+
+@pytest.fixture(params=LIBRARIES)
+def model(request):
+    pytest.importorskip(LIBRARIES[request.param])
+    return request.param
+
+
+def california():
+    return sc.ground_truth.load("global_importance/california_xgboost").game
+
+
+@pytest.mark.parametrize(
+    ("index", "order"), [("SV", 1), ("SII", 2), ("k-SII", 2), ("STII", 2), ("CHII", 2)]
+)
+def test_values_of_trees_are_those_of_their_table(index, order, model):
+    n = 6
+    inside = sets.all_coalitions(n)
+    worths = np.random.default_rng(1).normal(size=1 << n)
+    trees = TreeProxy(model, n_trees=7)._fitted(inside, worths, 0)
+    task = Task(n, indices.get(index), order, 1 << n, 0)
+    table = sc.TableGame(trees.predict(inside.astype(float)).reshape(-1))
+    assert np.ptp(table.values) > 0.1
+    true = sc.exact(table, index, order).values
+    # XGBoost sums its leaves in single precision.
+    np.testing.assert_allclose(proxy.values_of_trees(trees, task), true, rtol=0, atol=1e-6)
+
+
+def test_exact_with_all_coalitions_whatever_the_trees(model):
+    game = california()
+    made = TreeProxy(model, n_trees=3)
+    for index, order in (("SV", 1), ("k-SII", 2)):
+        task = Task(8, indices.get(index), order, 256, 0)
+        design = made._design(task)
+        worths = game.values[design.words[:, 0].astype(np.int64)]
+        found = made._solve(task, design, (worths - worths[0])[:, None])
+        true = sc.exact(game, index, order).values
+        np.testing.assert_allclose(found.values[0], true, rtol=0, atol=1e-10)
+
+
+def test_unbiased_and_honest():
+    pytest.importorskip("lightgbm")
+    game = california()
+    true = sc.exact(game).values
+    found = [
+        sc.estimate(game, 100, estimator=TreeProxy(n_trees=20), random_state=seed)
+        for seed in range(25)
+    ]
+    values = np.array([one.values for one in found])
+    deviation = values.std(axis=0, ddof=1) / 5
+    assert (np.abs(values.mean(axis=0) - true) < 4 * deviation).all()
+    inside = [np.abs(one.values - true) <= 2 * one.std_error for one in found]
+    assert np.mean(inside) >= 0.9
+
+
+def test_a_constant_game_and_wrong_parameters():
+    pytest.importorskip("lightgbm")
+    game = sc.CallableGame(lambda c: np.full(len(c), 2.0), 30)
+    np.testing.assert_array_equal(sc.estimate(game, 100, estimator="TreeProxy").values, 0)
+    with pytest.raises(InputError, match="lightgbm, xgboost, sklearn; got 'forest'"):
+        TreeProxy("forest")
+    with pytest.raises(InputError, match="at least 2, not 1"):
+        TreeProxy(n_folds=1)
