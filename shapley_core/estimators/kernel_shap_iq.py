@@ -65,7 +65,8 @@ class KernelSHAPIQ(Estimator):
     Notes
     -----
     Standard errors are of the linearised estimate of each order under the sampling design: strata
-    of sizes, without replacement, residuals corrected for the leverage of their row.
+    of sizes, without replacement, residuals corrected for the leverage of their row, and of the
+    bias by the ridge.
     """
 
     ridge: float = 0.1
@@ -89,7 +90,7 @@ class KernelSHAPIQ(Estimator):
         n, order = task.n_players, task.order
         n_terms = comb(n, order)
         check_memory(
-            4 * 8 * n_terms**2,
+            6 * 8 * n_terms**2,
             f"a regression on {human_count(n_terms)} interactions of {order} of {n} players",
             "Ask for a lower order, or use another estimator",
         )
@@ -131,10 +132,10 @@ class _Rest:
         sign = -1.0 if parity else 1.0
         halves: Matrix = (worths[::2] + sign * worths[1::2]) / 2
         # No order has a constant: half sums are from that of the empty coalition.
-        self.empty, self.rows = halves[0], halves[1:]
         if not parity:
-            self.rows = self.rows - self.empty
-            self.empty = np.zeros_like(self.empty)
+            halves = halves - halves[0]
+        self.empty: Matrix = halves[0]
+        self.rows: Matrix = halves[1:]
 
     def subtract(self, terms: Terms, coefficients: Matrix) -> None:
         """Take Σ_U coefficient_U χ_U off."""
@@ -167,18 +168,21 @@ def _one_order(rest: _Rest, size: int, ridge: float) -> tuple[Matrix, Matrix]:
     sums = _known_sums(rest, size)
     if n < 2 * size:
         # They determine all.
-        every: Matrix = np.linalg.lstsq(below, sums, rcond=None)[0]
+        every: Matrix = np.asarray(np.linalg.lstsq(below, sums, rcond=None)[0], dtype=np.float64)
         rest.subtract(*_fitted(n, size, every))
         return every, np.zeros_like(every)
-    known, triangle = np.linalg.qr(below.T)
-    found: Matrix = known @ np.linalg.solve(triangle.T, sums)
+    basis, triangle = np.linalg.qr(below.T)
+    known: Matrix = np.array(basis, dtype=np.float64)
+    found: Matrix = np.array(known @ np.linalg.solve(triangle.T, sums), dtype=np.float64)
     rest.subtract(*_fitted(n, size, found))
     weights = _weights(n, size, design)
     share = ridge * _scarcity(design, weights, len(members) - known.shape[1]) if size > 1 else 0.0
     fit = ParityFit(rest.words, 2, design.counts, weights, members, False, share, known)
     scale = (-2.0) ** size
     part = Part(fit, scale * np.eye(len(members)), rest.rows, None)
-    error = linearised_error([part], design, design.counts)
+    # What the ridge takes off is a bias; it counts as an error.
+    bias = scale * share * fit.weights.sum() * (fit.inverse @ part.coefficients)
+    error = np.hypot(linearised_error([part], design, design.counts), bias)
     error[fit.lost] = np.inf
     rest.subtract(members, part.coefficients)
     return found + part.values, error

@@ -183,6 +183,8 @@ class TestKernelSHAPIQ(EstimatorContract):
     cases = (("SII", 2), ("SII", 1), ("SII", 3))
     unsupported = ("STII", 2)
     exact_on_null = False
+    # Order 2 of 65 players takes a second or two.
+    large = (65, 300)
     most = 8400
 
     @staticmethod
