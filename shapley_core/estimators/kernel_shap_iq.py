@@ -171,9 +171,8 @@ def _one_order(rest: _Rest, size: int, ridge: float) -> tuple[Matrix, Matrix]:
         every: Matrix = np.asarray(np.linalg.lstsq(below, sums, rcond=None)[0], dtype=np.float64)
         rest.subtract(*_fitted(n, size, every))
         return every, np.zeros_like(every)
-    basis, triangle = np.linalg.qr(below.T)
-    known: Matrix = np.array(basis, dtype=np.float64)
-    found: Matrix = np.array(known @ np.linalg.solve(triangle.T, sums), dtype=np.float64)
+    known, triangle = np.linalg.qr(below.T)
+    found: Matrix = known @ np.linalg.solve(triangle.T, sums)
     rest.subtract(*_fitted(n, size, found))
     weights = _weights(n, size, design)
     share = ridge * _scarcity(design, weights, len(members) - known.shape[1]) if size > 1 else 0.0

@@ -155,6 +155,17 @@ def test_the_ridge_helps_near_the_least_budget(order):
     assert off[0] < 0.7 * off[1]
 
 
+def test_the_bias_of_the_ridge_is_in_the_standard_error():
+    # There is nothing else to err by: the game has no interactions of more than two players.
+    game = sc.games.SumOfUnanimity({(i, (i + 3) % 12): 1.0 + i for i in range(12)}, 12)
+    at = sc.exact(game, "SII", 2).interaction_set.slice_of(2)
+    found = KernelSHAPIQ().estimate(game, 600, index="SII", order=2)
+    off = np.abs(found.values - game.exact("SII", 2).values)[at]
+    assert off.max() > 1e-4
+    assert (off <= 2 * found.std_error[at] + 1e-12).all()
+    assert found.std_error[at].max() < 3 * off.max()
+
+
 def test_the_sizes_between_are_sampled_alike():
     task = Task(41, sc.indices.get("SII"), 3, 9000, 0)
     design = KernelSHAPIQ()._design(task)
