@@ -11,6 +11,7 @@ from .batch import BatchEstimates
 from .fourier import FourierRegression
 from .gaussian import GaussianProcess
 from .joint import JointSampling
+from .kernel_shap_iq import KernelSHAPIQ
 from .owen import Owen
 from .permutation import Permutation
 from .proxy import TreeProxy
@@ -30,6 +31,7 @@ __all__ = [
     "GaussianProcess",
     "JointSampling",
     "KernelRegression",
+    "KernelSHAPIQ",
     "Owen",
     "Permutation",
     "SampleReuse",

@@ -34,6 +34,17 @@ def terms_of_parity(n_players: int, degree: int, parity: int) -> Terms:
     return np.concatenate(blocks)
 
 
+def parity_sums(words: NDArray[np.uint64], step: int, terms: Terms, coefficients: Matrix) -> Matrix:
+    """Σ_U coefficient_U χ_U at every ``step``-th coalition, shape (n_rows, n_games)."""
+    out = np.empty((len(words) // step, coefficients.shape[1]))
+    block_rows = max(64, _BLOCK // len(terms))
+    for start in range(0, len(out), block_rows):
+        chi = np.empty((min(block_rows, len(out) - start), len(terms)))
+        kernels.parities(words, step, start, terms, chi)
+        out[start : start + len(chi)] = chi @ coefficients
+    return out
+
+
 class ParityFit:
     """Weighted least squares of some targets on the parities of some terms.
 
@@ -51,11 +62,14 @@ class ParityFit:
         Whether the coefficients have a sum that is given: the worth of the empty coalition.
     ridge : float
         What is added to the diagonal of the normal matrix, as a fraction of its mean there.
+    known : float64 array of shape (n_terms, k), optional
+        Instead of the sum: an orthonormal basis of the directions that the coefficients lack.
 
     Attributes
     ----------
     inverse : float64 array of shape (n_terms, n_terms)
-        Pseudo-inverse of the normal matrix, within the coefficients of sum 0 if the sum is known.
+        Pseudo-inverse of the normal matrix, within the coefficients of sum 0 if the sum is known,
+        or those without the known directions.
     lost : bool array of shape (n_terms,)
         The terms whose coefficients the rows do not determine.
     """
@@ -69,6 +83,7 @@ class ParityFit:
         terms: Terms,
         sum_known: bool,
         ridge: float = 0.0,
+        known: Matrix | None = None,
     ) -> None:
         self.words = words
         self.step = step
@@ -83,7 +98,9 @@ class ParityFit:
         gram += np.tril(gram, -1).T
         self._sums = gram.sum(axis=1)
         gram += np.diag(ridge * gram.diagonal())
-        self.inverse, self.lost = _inverse(gram, sum_known)
+        if sum_known:
+            known = np.full((len(terms), 1), len(terms) ** -0.5)
+        self.inverse, self.lost = _inverse(gram, known)
 
     def parities(self, start: int, stop: int) -> Matrix:
         """χ of rows start to stop, shape (stop - start, n_terms)."""
@@ -122,20 +139,20 @@ class ParityFit:
         return found
 
 
-def _inverse(gram: Matrix, sum_known: bool) -> tuple[Matrix, NDArray[np.bool_]]:
+def _inverse(gram: Matrix, known: Matrix | None) -> tuple[Matrix, NDArray[np.bool_]]:
     n = len(gram)
-    if sum_known:
-        gram = gram - gram.mean(axis=0)
-        gram -= gram.mean(axis=1)[:, None]
+    if known is None:
+        known = np.zeros((n, 0))
+    gram = gram - known @ (known.T @ gram)
+    gram -= (gram @ known) @ known.T
     scale = np.trace(gram) / n
     if not scale > 0.0:
-        # Nothing is seen; a single term of known sum is known all the same.
-        return np.zeros((n, n)), np.full(n, not (sum_known and n == 1))
-    # The direction of the sum, gone from the matrix, gets the size of the rest, and is taken off
-    # the inverse again.
-    shift = scale / n if sum_known else 0.0
-    back = 1.0 / (n * scale) if sum_known else 0.0
-    gram += shift
+        # Nothing is seen; what lies within the known directions is known all the same.
+        return np.zeros((n, n)), (known**2).sum(axis=1) < 1.0 - 1e-8
+    # The known directions, gone from the matrix, get the size of the rest, and are taken off the
+    # inverse again.
+    gram += (scale * known) @ known.T
+    back = (known / scale) @ known.T
     try:
         if np.linalg.cholesky(gram).diagonal().min() ** 2 > _CUT * scale:
             return np.linalg.inv(gram) - back, np.zeros(n, dtype=bool)

@@ -108,16 +108,16 @@ class KernelRegression(Estimator):
             if weight.any():
                 fit = ParityFit(words, 2, counts, weights, terms, not banzhaf)
                 total = None if banzhaf else ends[parity]
-                parts.append(_Part(fit, weight, targets[parity], total))
+                parts.append(Part(fit, weight, targets[parity], total))
         values = np.sum([part.values for part in parts], axis=0)
-        error = _std_error(parts, design, counts)
+        error = linearised_error(parts, design, counts)
         for part in parts:
             error[part.fit.lost @ (part.readout != 0.0)] = np.inf
         constant = values[0] if task.spec.has_constant else None
         return Estimates(values[1:].T, error[1:].T, constant)
 
 
-class _Part:
+class Part:
     """The fit of the odd, or of the even, half of the worths."""
 
     def __init__(self, fit: ParityFit, readout: Matrix, targets: Matrix, total: Matrix | None):
@@ -148,7 +148,7 @@ class _Part:
         return weights * (rows @ self._inverse_readout), residuals
 
 
-def _std_error(parts: list[_Part], design: PairedDesign, counts: NDArray[np.int64]) -> Matrix:
+def linearised_error(parts: list[Part], design: PairedDesign, counts: NDArray[np.int64]) -> Matrix:
     """Standard errors, shape (1 + n_interactions, n_games), from residuals within each stratum."""
     # A pair of the empty and the full coalition, if there is one, is sure.
     missing = np.append(np.zeros(len(counts) - len(design.counts)), design.missing)

@@ -21,17 +21,17 @@ _GENERALISED = frozenset({"linearity", "symmetry", "joint-null"})
 
 
 @cache
-def _bernoulli(j: int) -> Fraction:
+def bernoulli(j: int) -> Fraction:
     """Bernoulli numbers with B_1 = -1/2."""
     if j == 0:
         return ONE
-    return -sum((comb(j + 1, i) * _bernoulli(i) for i in range(j)), Fraction(0)) / (j + 1)
+    return -sum((comb(j + 1, i) * bernoulli(i) for i in range(j)), Fraction(0)) / (j + 1)
 
 
 def _k_sii(s: int, t: int, k: int) -> Fraction:
     if t <= k:
         return Fraction(t == s)
-    terms = (comb(t - s, j) * _bernoulli(j) / (t - s - j + 1) for j in range(k - s + 1))
+    terms = (comb(t - s, j) * bernoulli(j) / (t - s - j + 1) for j in range(k - s + 1))
     return sum(terms, Fraction(0))
 
 
