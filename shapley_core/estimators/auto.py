@@ -30,7 +30,7 @@ class Auto(Estimator):
     ...) it is ``FourierRegression``, which weighs by the likelihood of the worths how smooth the
     game is, which players matter, and which single terms there are; for many games
     at once, ``GaussianProcess``, which learns from all of them together. For other indices, or
-    too many players, it is the first estimator that gives the index.
+    too many players, it is the first estimator that gives the index within the budget.
     """
 
     def _supports(self, spec: IndexSpec, order: int) -> bool:
@@ -43,19 +43,28 @@ class Auto(Estimator):
         every = [registry.get(name)() for name in ordered]
         return [one for one in every if one.supports(spec, order)]
 
-    def _choice(self, n_players: int, spec: IndexSpec, order: int) -> Estimator:
-        if FourierRegression().supports(spec, order) and n_players <= _MOST_PLAYERS:
-            return FourierRegression()
-        return self._able(spec, order)[0]
+    def _choices(self, n_players: int, spec: IndexSpec, order: int) -> list[Estimator]:
+        """Who may be asked, the best first."""
+        able = self._able(spec, order)
+        process = (FourierRegression, GaussianProcess)
+        if n_players <= _MOST_PLAYERS and FourierRegression().supports(spec, order):
+            return [FourierRegression()]
+        return [one for one in able if not isinstance(one, process)] or able
+
+    def _choice(self, task: Task) -> Estimator:
+        able = self._choices(task.n_players, task.spec, task.order)
+        least = [one.least_budget(task.n_players, task.spec, task.order) for one in able]
+        return next(one for one, need in zip(able, least, strict=True) if need <= task.budget)
 
     def _least_budget(self, n_players: int, spec: IndexSpec, order: int) -> int:
-        return self._choice(n_players, spec, order).least_budget(n_players, spec, order)
+        able = self._choices(n_players, spec, order)
+        return min(one.least_budget(n_players, spec, order) for one in able)
 
     def _design(self, task: Task) -> Design:
-        return self._choice(task.n_players, task.spec, task.order)._design(task)
+        return self._choice(task)._design(task)
 
     def _solve(self, task: Task, design: Design, worths: Matrix) -> Estimates:
-        chosen = self._choice(task.n_players, task.spec, task.order)
+        chosen = self._choice(task)
         if isinstance(chosen, FourierRegression) and worths.shape[1] > _MANY_GAMES:
             chosen = GaussianProcess()
         found = chosen._solve(task, design, worths)
