@@ -135,7 +135,7 @@ def test_page_has_every_table_and_row(quick, suite):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["forests"], "unknown suite ['forests']; known: estimators, exact, trees"),
+        (["forests"], "unknown suite ['forests']; known: exact, trees, estimators, tabular"),
         (["--peers", "shap,shop"], "unknown peer ['shop']; known: shap, "),
     ],
 )
