@@ -13,8 +13,8 @@ from .group_patterns cimport find_patterns
 from .paths cimport Paths
 
 
-cdef extern from "runs.h" nogil:
-    void add_run(
+cdef extern from "lookup.h" nogil:
+    void look_up_run(
         const double*, const int64_t*, const int32_t*, const int32_t*, int64_t, int64_t,
         const uint16_t*, int64_t, double*, int64_t,
     )
@@ -89,7 +89,7 @@ def explain(
                     )
                 for run in range(batch_runs[b], batch_runs[b + 1]):
                     k = run_start[run]
-                    add_run(
+                    look_up_run(
                         &table[0], &at[k], &group[k], &size[k], run_start[run + 1] - k,
                         run_start[batch_runs[b + 1]] - run_start[run + 1], pattern, most,
                         sums + run_sum[run] * most, n,

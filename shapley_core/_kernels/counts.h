@@ -5,11 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(_MSC_VER)
-#define RESTRICT __restrict
-#else
-#define RESTRICT restrict
-#endif
+#include "vectors.h"
 
 /* Four counts side by side, so that equal patterns in a row do not wait for each other. */
 static void count_rows(

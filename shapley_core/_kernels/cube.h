@@ -4,11 +4,7 @@
 
 #include <stdint.h>
 
-#if defined(_MSC_VER)
-#define RESTRICT __restrict
-#else
-#define RESTRICT restrict
-#endif
+#include "vectors.h"
 
 static void add_run(const int64_t *RESTRICT in, int64_t *RESTRICT out, int64_t n) {
     for (int64_t i = 0; i < n; i++) out[i] += in[i];

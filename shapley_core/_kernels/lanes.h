@@ -4,11 +4,7 @@
 
 #include <stdint.h>
 
-#if defined(_MSC_VER)
-#define RESTRICT __restrict
-#else
-#define RESTRICT restrict
-#endif
+#include "vectors.h"
 
 /* out = in * (absent + passed * t): the factor of a feature that rows passed (1) or failed (0). */
 static void multiply_factor(

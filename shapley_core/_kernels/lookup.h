@@ -1,58 +1,72 @@
-/* The inner loops of the pattern tables, over the rows of one block. */
+/* Looking up: what several tables give to one column, over the rows of one block.
+ *
+ * Up to four tables at once, so that a sum is loaded and stored once for them; added one after the
+ * other, in the order given, so that how they are taken together cannot be seen.
+ */
 #ifndef SHAPLEY_CORE_LOOKUP_H
 #define SHAPLEY_CORE_LOOKUP_H
 
 #include <stdint.h>
 
-#if defined(_MSC_VER)
-#define RESTRICT __restrict
-#else
-#define RESTRICT restrict
-#endif
+#include "vectors.h"
 
-/* Ask for a number that will be wanted soon. */
-static inline void fetch(const double *entry) {
-#if defined(__GNUC__) || defined(__clang__)
-    __builtin_prefetch(entry);
-#else
-    (void)entry;
-#endif
-}
-
-static void look_up(
-    const double *RESTRICT table, const uint16_t *RESTRICT pattern, double *RESTRICT sum, int64_t n
+/* sum += table[at + pattern] for each (at, group); patterns of a group lie `most` apart. */
+static inline void look_up(
+    const double *RESTRICT table, const int64_t *RESTRICT at, const int32_t *RESTRICT group,
+    int64_t count, const uint16_t *RESTRICT patterns, int64_t most, double *RESTRICT sum, int64_t n
 ) {
-    for (int64_t i = 0; i < n; i++) sum[i] += table[pattern[i]];
-}
-
-/* Several groups that add to the same sums, each sum in the order of the groups. */
-static void look_up_four(
-    const double *RESTRICT table, const int64_t *RESTRICT offset,
-    const uint16_t *RESTRICT pattern, const int64_t *RESTRICT place, double *RESTRICT sum, int64_t n
-) {
-    const double *ta = table + offset[0], *tb = table + offset[1];
-    const double *tc = table + offset[2], *td = table + offset[3];
-    const uint16_t *a = pattern + place[0], *b = pattern + place[1];
-    const uint16_t *c = pattern + place[2], *d = pattern + place[3];
-    for (int64_t i = 0; i < n; i++) {
-        sum[i] = (((sum[i] + ta[a[i]]) + tb[b[i]]) + tc[c[i]]) + td[d[i]];
+    int64_t j = 0;
+    for (; j + 4 <= count; j += 4) {
+        const double *a = table + at[j], *b = table + at[j + 1];
+        const double *c = table + at[j + 2], *d = table + at[j + 3];
+        const uint16_t *p = patterns + group[j] * most, *q = patterns + group[j + 1] * most;
+        const uint16_t *r = patterns + group[j + 2] * most, *s = patterns + group[j + 3] * most;
+        for (int64_t i = 0; i < n; i++) {
+            sum[i] = (((sum[i] + a[p[i]]) + b[q[i]]) + c[r[i]]) + d[s[i]];
+        }
+    }
+    for (; j + 2 <= count; j += 2) {
+        const double *a = table + at[j], *b = table + at[j + 1];
+        const uint16_t *p = patterns + group[j] * most, *q = patterns + group[j + 1] * most;
+        for (int64_t i = 0; i < n; i++) sum[i] = (sum[i] + a[p[i]]) + b[q[i]];
+    }
+    for (; j < count; j++) {
+        const double *a = table + at[j];
+        const uint16_t *p = patterns + group[j] * most;
+        for (int64_t i = 0; i < n; i++) sum[i] += a[p[i]];
     }
 }
 
-static void look_up_two(
-    const double *RESTRICT table, const int64_t *RESTRICT offset,
-    const uint16_t *RESTRICT pattern, const int64_t *RESTRICT place, double *RESTRICT sum, int64_t n
+/* Ask for the entries that `look_up` will want. */
+static inline void fetch_entries(
+    const double *table, const int64_t *at, const int32_t *group, int64_t count,
+    const uint16_t *patterns, int64_t most, int64_t n
 ) {
-    const double *ta = table + offset[0], *tb = table + offset[1];
-    const uint16_t *a = pattern + place[0], *b = pattern + place[1];
-    for (int64_t i = 0; i < n; i++) sum[i] = (sum[i] + ta[a[i]]) + tb[b[i]];
+    for (int64_t j = 0; j < count; j++) {
+        for (int64_t i = 0; i < n; i++) FETCH(table + at[j] + patterns[group[j] * most + i]);
+    }
 }
 
-static void add_scaled(
-    const double *RESTRICT table, const uint16_t *RESTRICT pattern, double scale,
-    double *RESTRICT sum, int64_t n
+/* Rows take a table's entries in no order, so that no machine guesses what to fetch next. */
+static inline void fetch_table(const double *table, int64_t size) {
+    for (int64_t i = 0; i < size; i += 8) FETCH(table + i);
+}
+
+/* `look_up` of a run, whose tables are asked for four ahead; behind it follow `more` others. */
+static inline void look_up_run(
+    const double *RESTRICT table, const int64_t *RESTRICT at, const int32_t *RESTRICT group,
+    const int32_t *RESTRICT size, int64_t count, int64_t more, const uint16_t *RESTRICT patterns,
+    int64_t most, double *RESTRICT sum, int64_t n
 ) {
-    for (int64_t i = 0; i < n; i++) sum[i] += scale * table[pattern[i]];
+    for (int64_t j = 0; j < count; j += 4) {
+        int64_t some = count - j < 4 ? count - j : 4;
+        if (!j || some == 4) {
+            for (int64_t k = j + some; k < j + some + 4 && k < count + more; k++) {
+                fetch_table(table + at[k], size[k]);
+            }
+        }
+        look_up(table, at + j, group + j, some, patterns, most, sum, n);
+    }
 }
 
 #endif

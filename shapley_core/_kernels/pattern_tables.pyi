@@ -36,7 +36,7 @@ def explain(
     n_levels: int,
     first_column: NDArray[np.int64],
     column_target: NDArray[np.int64],
-    column_group: NDArray[np.int64],
+    column_group: NDArray[np.int32],
     column_offset: NDArray[np.int64],
     table: NDArray[np.float64],
     n_rows_at_once: int,

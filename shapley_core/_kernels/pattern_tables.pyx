@@ -7,7 +7,7 @@ all its leaves are one table, column by column ([column][pattern]). Explaining a
 assemble a pattern for each group and to add one number for each of its features.
 """
 
-from libc.stdint cimport int64_t, uint16_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
@@ -18,15 +18,17 @@ from .paths cimport Paths, place_of
 
 
 cdef extern from "lookup.h" nogil:
-    void fetch(const double*)
-    void look_up(const double*, const uint16_t*, double*, int64_t)
-    void look_up_two(
-        const double*, const int64_t*, const uint16_t*, const int64_t*, double*, int64_t
+    void look_up(
+        const double*, const int64_t*, const int32_t*, int64_t, const uint16_t*, int64_t, double*,
+        int64_t,
     )
-    void look_up_four(
-        const double*, const int64_t*, const uint16_t*, const int64_t*, double*, int64_t
+    void fetch_entries(
+        const double*, const int64_t*, const int32_t*, int64_t, const uint16_t*, int64_t, int64_t
     )
-    void add_scaled(const double*, const uint16_t*, double, double*, int64_t)
+
+
+cdef extern from "scatter.h" nogil:
+    void add_patterns(const double*, const uint16_t*, double, double*, int64_t)
 
 
 cdef extern from "cube.h" nogil:
@@ -164,7 +166,7 @@ cdef void add_leaf(
         node = paths.parent[node]
     for c in range(nodes.width):
         for j in range(d):
-            add_scaled(
+            add_patterns(
                 leaf_table + (j << d), passed, nodes.values[leaf * nodes.width + c],
                 out + (column[j] * nodes.width + c) * size, size,
             )
@@ -316,7 +318,7 @@ def build(
 cdef void add_columns(
     const double* table,
     const int64_t* target,
-    const int64_t* group,
+    const int32_t* group,
     const int64_t* offset,
     int64_t n_columns,
     const uint16_t* pattern,
@@ -325,43 +327,16 @@ cdef void add_columns(
     int64_t stride,
     int64_t n,
 ) noexcept nogil:
-    """Look up all columns of a tree for n rows; several of one target at once save its sums' way.
-
-    Each row's sum is added up in the order of the columns all the same.
-    """
-    cdef int64_t place[4]
-    cdef int64_t j = 0, k, run
+    """Look up all columns of a tree for n rows, those of one target together."""
+    cdef int64_t j = 0, run
     while j < n_columns:
         run = 1
-        while run < 4 and j + run < n_columns and target[j + run] == target[j]:
+        while j + run < n_columns and target[j + run] == target[j]:
             run += 1
-        if run == 3:
-            run = 2
-        for k in range(run):
-            place[k] = group[j + k] * most
-        if run == 4:
-            look_up_four(table, offset + j, pattern, place, sums + target[j] * stride, n)
-        elif run == 2:
-            look_up_two(table, offset + j, pattern, place, sums + target[j] * stride, n)
-        else:
-            look_up(table + offset[j], pattern + place[0], sums + target[j] * stride, n)
+        look_up(
+            table, offset + j, group + j, run, pattern, most, sums + target[j] * stride, n
+        )
         j += run
-
-
-cdef void fetch_columns(
-    const double* table,
-    const int64_t* group,
-    const int64_t* offset,
-    int64_t n_columns,
-    const uint16_t* pattern,
-    int64_t most,
-    int64_t n,
-) noexcept nogil:
-    """Ask for the entries that `add_columns` will want: few rows wait for memory, not for sums."""
-    cdef int64_t i, j
-    for j in range(n_columns):
-        for i in range(n):
-            fetch(table + offset[j] + pattern[group[j] * most + i])
 
 
 def explain(
@@ -376,7 +351,7 @@ def explain(
     int64_t n_levels,
     const int64_t[::1] first_column,
     const int64_t[::1] column_target,
-    const int64_t[::1] column_group,
+    const int32_t[::1] column_group,
     const int64_t[::1] column_offset,
     const double[::1] table,
     int64_t n_rows_at_once,
@@ -435,8 +410,8 @@ def explain(
                         nodes, paths, &subtree[0], &bits[0], max_bits[tree], tree,
                         &columns[0, first], columns.shape[1], n, at_once, scratch, other,
                     )
-                    fetch_columns(
-                        &table[0], &column_group[first_column[t]], &column_offset[first_column[t]],
+                    fetch_entries(
+                        &table[0], &column_offset[first_column[t]], &column_group[first_column[t]],
                         first_column[t + 1] - first_column[t], other, at_once, n,
                     )
                 if t and first_column[t] > first_column[t - 1]:

@@ -4,11 +4,7 @@
 
 #include <stdint.h>
 
-#if defined(_MSC_VER)
-#define RESTRICT __restrict
-#else
-#define RESTRICT restrict
-#endif
+#include "vectors.h"
 
 /* The line start + step * x at each x, and its square, added up. */
 static void add_line(

@@ -7,11 +7,7 @@
 
 #include <stdint.h>
 
-#if defined(_MSC_VER)
-#define RESTRICT __restrict
-#else
-#define RESTRICT restrict
-#endif
+#include "vectors.h"
 
 /* sum += scale * entry of each row's lane. */
 static inline void add_lanes(

@@ -213,7 +213,7 @@ class LookupTables:
         order = np.lexsort((target, tree))
         self.first_column = np.searchsorted(tree, np.arange(len(self.trees) + 1))
         self.column_target = target[order]
-        self.column_group = (group[which] - first_group[tree])[order]
+        self.column_group = (group[which] - first_group[tree])[order].astype(np.int32)
         self.column_offset = (group_offsets[group[which]] + place * size[which])[order]
 
     def explain(

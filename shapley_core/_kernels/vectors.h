@@ -1,0 +1,28 @@
+/* What the inner loops ask of the compiler. */
+#ifndef SHAPLEY_CORE_VECTORS_H
+#define SHAPLEY_CORE_VECTORS_H
+
+/* restrict lets the compiler run rows side by side. */
+#if defined(_MSC_VER)
+#define RESTRICT __restrict
+#else
+#define RESTRICT restrict
+#endif
+
+/* Where the machine has AVX2 the loader picks the wider clone; contraction is off, so that both
+ * give the same bits.
+ */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
+#define WIDE __attribute__((target_clones("avx2", "default")))
+#else
+#define WIDE
+#endif
+
+/* Ask for a number that will be wanted soon. */
+#if defined(__GNUC__)
+#define FETCH(address) __builtin_prefetch(address)
+#else
+#define FETCH(address) ((void)(address))
+#endif
+
+#endif
