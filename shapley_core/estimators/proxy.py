@@ -11,7 +11,7 @@ from .._kernels import sampling as kernels
 from ..errors import InputError
 from ..indices import IndexSpec, tables
 from ..trees import TreeEnsemble, read_model
-from ..trees.ensemble import LEAF
+from ..trees.tree import LEAF
 from .base import Design, Estimates, Estimator, Task
 from .gaussian import held_weights
 from .pairs import PairedDesign, paired_design
