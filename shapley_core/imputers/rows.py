@@ -222,7 +222,7 @@ class ArrayRows(Rows):
             return self._wrap(shown.reshape(-1, self.n_features))
         out = np.empty((self.n_mixed(rows, masks, which), self.n_features), dtype)
         raw_out, raw_own = _bytes(out), _bytes(own)
-        wide = np.repeat(masks.view(np.uint8), dtype.itemsize, axis=1) * np.uint8(255)
+        present = np.ascontiguousarray(masks).view(np.uint8)
         absent = _bytes(donors.array[which] if isinstance(which, slice) else donors.array)
         each = len(out) // max(len(masks), 1)
 
@@ -230,9 +230,16 @@ class ArrayRows(Rows):
             start, stop = block
             target = raw_out[start * each : stop * each]
             if isinstance(which, slice):
-                masking.mix(wide[start:stop], raw_own, absent, target)
+                masking.mix(present[start:stop], raw_own, absent, dtype.itemsize, target)
             else:
-                masking.mix_chosen(wide[start:stop], raw_own, absent, which[start:stop], target)
+                masking.mix_chosen(
+                    present[start:stop],
+                    raw_own,
+                    absent,
+                    which[start:stop],
+                    dtype.itemsize,
+                    target,
+                )
 
         step = max(1, _TASK_BYTES // max(each * raw_out.shape[1], 1))
         run_blocks(work, row_blocks(len(masks), step), n_threads)
