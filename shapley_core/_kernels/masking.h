@@ -140,4 +140,14 @@ static void add_weighted_four(
     sums[3] = e;
 }
 
+/* What is finite is 0 times itself; a NaN stays in the sum. */
+static int all_finite(const double *numbers, int64_t n)
+{
+    double zero = 0.0;
+    int64_t i;
+    for (i = 0; i < n; i++)
+        zero += 0.0 * numbers[i];
+    return zero == 0.0;
+}
+
 #endif

@@ -31,6 +31,7 @@ cdef extern from "masking.h" nogil:
     void add_weighted_four(
         const double* outputs, const double* weight, int64_t n_donors, double* sums
     )
+    bint all_finite(const double* numbers, int64_t n)
 
 
 def mix(
@@ -92,12 +93,16 @@ def mix_chosen(
 def add_means(
     const double[:, :, ::1] outputs, const double[:, ::1] weights, double[:, ::1] out,
 ):
-    """out[g, k] += Σ_d weights[g, d] outputs[g, d, k]; one row of weights holds for all g."""
+    """out[g, k] += Σ_d weights[g, d] outputs[g, d, k]; one row of weights holds for all g.
+
+    Returns whether all of ``out`` is finite: NaN and infinity among the outputs show there.
+    """
     cdef int64_t n_games = outputs.shape[0]
     cdef int64_t n_donors = outputs.shape[1]
     cdef int64_t n_outputs = outputs.shape[2]
     cdef int64_t step = 1 if weights.shape[0] > 1 else 0
     cdef int64_t g = 0
+    cdef bint finite
     with nogil:
         while step == 0 and n_outputs == 1 and g + 4 <= n_games:
             add_weighted_four(&outputs[g, 0, 0], &weights[0, 0], n_donors, &out[g, 0])
@@ -107,3 +112,5 @@ def add_means(
                 &outputs[g, 0, 0], &weights[g * step, 0], n_donors, n_outputs, &out[g, 0]
             )
             g += 1
+        finite = all_finite(&out[0, 0], n_games * n_outputs)
+    return finite
