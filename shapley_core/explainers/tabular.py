@@ -27,10 +27,11 @@ from ..threads import resolve_threads
 from ..trees.ensemble import TreeEnsemble
 from ..trees.readers import read_model, reader_of
 from .all_rows import Report, checked_index, values_of_rows
+from .file_rows import as_kind
 from .linear import LinearGames, LinearModel, linear_model, raw_function
 from .masked_games import MaskedGames
 from .predictor import Predictor, function_of, link_function
-from .tabular_runs import as_kind, hash_of_imputer, hash_of_model, hash_of_rows, row_source_like
+from .tabular_runs import hash_of_imputer, hash_of_model, hash_of_rows, row_source_like
 from .tree import TreeExplainer
 
 # Rows of a part of a long run, where the model is asked: minutes of work, not hours.

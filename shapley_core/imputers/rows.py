@@ -100,7 +100,7 @@ class Rows(ABC):
 def rows_of(X: Any, what: str) -> Rows:
     """Check a user's table and make its rows ready to be mixed.
 
-    Numpy arrays of any type of numbers, text or objects; pandas and polars frames.
+    Numpy arrays of any type of numbers, text or objects; pandas and polars frames, pyarrow tables.
     """
     library = type(X).__module__.partition(".")[0]
     if is_pandas(X):
@@ -111,11 +111,16 @@ def rows_of(X: Any, what: str) -> Rows:
         from .frame_rows import polars_rows
 
         return polars_rows(X, what)
-    if library in ("scipy", "pyarrow", "narwhals"):
-        advice = {"scipy": "X.toarray()", "pyarrow": "X.to_pandas()", "narwhals": "X.to_native()"}
+    if library == "pyarrow":
+        from .arrow_rows import arrow_rows
+
+        return arrow_rows(X, what)
+    if library in ("scipy", "narwhals"):
+        advice = {"scipy": "X.toarray()", "narwhals": "X.to_native()"}
         raise InputError(
             f"{what} is a {library} {type(X).__name__}; a masked row is made of two rows, and can "
-            f"be a numpy array, a pandas or a polars frame: {advice[library]} gives one"
+            "be a numpy array, a pandas or polars frame or a pyarrow table: "
+            f"{advice[library]} gives one"
         )
     return ArrayRows(checked_array(X, what))
 

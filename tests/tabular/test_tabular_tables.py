@@ -269,11 +269,12 @@ def test_a_background_that_is_none(background, said):
         TabularExplainer(lambda table: np.ones(len(table)), background)
 
 
-def test_sparse_and_arrow_tables_are_refused_with_advice():
-    import pyarrow as pa
+def test_sparse_and_wrapped_tables_are_refused_with_advice():
+    import narwhals
     import scipy.sparse as sp
 
-    for table, advice in ((sp.eye(3).tocsr(), "toarray"), (pa.table({"a": [1]}), "to_pandas")):
+    wrapped = narwhals.from_native(pl.DataFrame({"a": [1]}))
+    for table, advice in ((sp.eye(3).tocsr(), "toarray"), (wrapped, "to_native")):
         with pytest.raises(InputError, match=advice):
             TabularExplainer(lambda rows: rows, table)
 
