@@ -63,6 +63,7 @@ def run_outputs(
             **_identity(explainer),
             "labels": None if y is None else hash_of(y),
             "base_margin": None if base_margin is None else hash_of(base_margin),
+            "check": options["check"],
         },
         options=options,
         random_state=random_state,

@@ -1,7 +1,6 @@
 """Shapley values and interactions of any model of a table."""
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,21 +16,18 @@ from ..imputers.rows import Rows, rows_of
 from ..memory import memory_bytes
 from ..players import Groups, Players
 from ..runs import Chunk, StoredExplanation, is_file
-from ..runs.hashing import hash_of
 from ..runs.run import MOST_PART_ROWS
 from ..threads import resolve_threads
-from ..trees.readers import read_model
 from .all_rows import Report, checked_index, values_of_rows
 from .file_rows import as_kind
-from .linear import LinearGames, LinearModel, linear_model, raw_function
+from .given_models import exact_explainer, is_tree_model, masked_function
+from .linear import LinearGames, linear_model
 from .masked_games import MaskedGames
-from .predictor import Predictor, function_of, link_function
-from .raw_trees import exact_explainer, is_tree_model, raw_trees
+from .predictor import Predictor, link_function
 from .tabular_runs import (
     MODEL_CHUNK_ROWS,
     hash_of_imputer,
-    hash_of_model,
-    hash_of_rows,
+    identity_of,
     row_source_like,
     run_model,
 )
@@ -160,7 +156,7 @@ class TabularExplainer:
             self._linear = LinearGames(line, rows, part, self.players)
             self.output_names = given or line.output_names
         else:
-            function, known = self._function(predict, trees, line, threads)
+            function, known = masked_function(predict, trees, line, self._background, threads)
             self._games = MaskedGames(
                 self._background,
                 self.imputer.fit(self._background),
@@ -172,16 +168,6 @@ class TabularExplainer:
                 check_repeats,
             )
             self.output_names = given or known
-
-    def _function(
-        self, predict: Any, trees: bool, line: LinearModel | None, threads: int
-    ) -> tuple[Callable[[Any], Any], tuple[str, ...] | None]:
-        if trees:
-            ensemble = read_model(predict)
-            return raw_trees(ensemble, threads), ensemble.output_names
-        if line is not None:
-            return raw_function(line, self._background.like), line.output_names
-        return function_of(predict)
 
     def _weighted_background(self) -> tuple[Rows, NDArray[np.float64]]:
         """The rows that the marginal or baseline game averages over."""
@@ -379,33 +365,20 @@ class TabularExplainer:
             explain,
             row_source_like(X, self._background),
             out,
-            settings=self._identity(),
+            settings={
+                **identity_of(self._background, self._games, self._linear),
+                "imputer": hash_of_imputer(self.imputer),
+                "estimator": repr(self._estimator),
+                "link": self._link,
+                "groups": self.players.members if self.players.grouped else None,
+                "memory": self._memory,
+            },
             options=options,
             random_state=random_state,
             chunk_rows=chunk_rows,
             progress=progress,
             most_rows=MODEL_CHUNK_ROWS if self._linear is None else MOST_PART_ROWS,
         )
-
-    def _identity(self) -> dict[str, Any]:
-        """What the values depend on, for the manifest of a long run."""
-        if self._linear is not None:
-            line = self._linear.model
-            model = hash_of(line.coefficients, line.intercept)
-        else:
-            assert self._games is not None
-            model = hash_of_model(self._games.predictor, self._background)
-        return {
-            "explainer": "TabularExplainer",
-            "model": model,
-            "background": hash_of_rows(self._background),
-            "imputer": hash_of_imputer(self.imputer),
-            "estimator": repr(self._estimator),
-            "link": self._link,
-            "groups": self.players.members if self.players.grouped else None,
-            "memory": self._memory,
-            "batch_rows": None if self._games is None else self._games.batch_rows,
-        }
 
     def _of_nothing(self, spec: Any, order: int) -> Explanation:
         """The explanation of no rows."""

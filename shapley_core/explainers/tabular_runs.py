@@ -13,6 +13,8 @@ from ..imputers.rows import Rows
 from ..runs import Chunk, RowSource, StoredExplanation, TableSource, file_source, is_file, run
 from ..runs.hashing import hash_of
 from .all_rows import Report
+from .linear import LinearGames
+from .masked_games import MaskedGames
 from .predictor import Predictor
 
 # Rows of a part of a long run, where the model is asked: minutes of work, not hours.
@@ -38,6 +40,23 @@ def hash_of_model(predictor: Predictor, background: Rows) -> str:
     n_rows = min(PROBED_ROWS, background.n_rows)
     answers = predictor(background.take(slice(0, n_rows)), n_rows)
     return hash_of([[f"{x:.{DIGITS - 1}e}" for x in row] for row in (answers + 0.0).tolist()])
+
+
+def identity_of(
+    background: Rows, games: MaskedGames | None, linear: LinearGames | None
+) -> dict[str, Any]:
+    """The explainer, its model and background, for the manifest of a long run."""
+    if linear is not None:
+        model = hash_of(linear.model.coefficients, linear.model.intercept)
+    else:
+        assert games is not None
+        model = hash_of_model(games.predictor, background)
+    return {
+        "explainer": "TabularExplainer",
+        "model": model,
+        "background": hash_of_rows(background),
+        "batch_rows": None if games is None else games.batch_rows,
+    }
 
 
 def hash_of_imputer(imputer: Imputer) -> str:

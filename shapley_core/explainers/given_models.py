@@ -1,4 +1,4 @@
-"""Trees given to an explainer of any model: which they are, and their raw margin as a function."""
+"""What an explainer of any model is given: trees, a linear model, or a function."""
 
 import os
 from collections.abc import Callable
@@ -15,6 +15,8 @@ from ..players import Groups, Players
 from ..tables import as_table, take_rows
 from ..trees.ensemble import TreeEnsemble
 from ..trees.readers import read_model, reader_of
+from .linear import LinearModel, raw_function
+from .predictor import function_of
 from .tree import TreeExplainer
 
 
@@ -84,3 +86,18 @@ def exact_explainer(
             chosen = imputer.chosen(weights)
             background, weights = take_rows(background, chosen), weights[chosen]
     return TreeExplainer(model, background, weights=weights, groups=groups, n_threads=n_threads)
+
+
+def masked_function(
+    predict: Any, trees: bool, line: LinearModel | None, rows: Rows, n_threads: int
+) -> tuple[Callable[[Any], Any], tuple[str, ...] | None]:
+    """The function that is asked about masked rows, and the names of its outputs.
+
+    Of trees and linear models it is the raw output, as where they are explained without it.
+    """
+    if trees:
+        ensemble = read_model(predict)
+        return raw_trees(ensemble, n_threads), ensemble.output_names
+    if line is not None:
+        return raw_function(line, rows.like), line.output_names
+    return function_of(predict)
