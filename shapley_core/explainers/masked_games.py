@@ -66,6 +66,7 @@ class MaskedGames:
         # The table itself, what the model makes of it, and what numpy needs to mix objects.
         most = max(1, memory // 4 // max(1, filler.row_bytes + 64))
         self.batch_rows = min(most, _BATCH_ROWS if batch_size is None else batch_size)
+        self._first: NDArray[np.float64] | None = None
         self.nothing_outputs: NDArray[np.float64] | None = None
         self.nothing_weights: NDArray[np.float64] | None = None
         if per_row:
@@ -87,10 +88,15 @@ class MaskedGames:
             outputs = self.predictor(table, stop - start)
             if check_repeats and start == 0:
                 outputs = outputs.copy()
-                few = min(stop, REPEATED)
-                again, _ = self.filler.nothing(slice(0, few))
-                self.predictor.check_repeats(again, few, outputs[:few])
+                self._first = outputs[:REPEATED]
+                self.check_repeats()
             yield outputs, np.ascontiguousarray(weights)
+
+    def check_repeats(self) -> None:
+        """Ask about the first few rows once more, if that was wanted: v(∅) holds for all calls."""
+        if self._first is not None:
+            few = len(self._first)
+            self.predictor.check_repeats(self.filler.nothing(slice(0, few))[0], few, self._first)
 
     def linked(self, worths: NDArray[np.float64]) -> NDArray[np.float64]:
         """Apply the link."""

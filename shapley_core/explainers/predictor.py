@@ -139,7 +139,8 @@ class Predictor:
             raise InputError(
                 f"predict gave {first[at]} and then {again[at]} for the same row: a model that "
                 "draws random numbers (dropout, sampling) has no definite game. Fix its seed or "
-                "switch it to evaluation; check_repeats=False explains its mean all the same"
+                "switch it to evaluation; check_repeats=False explains its mean all the same. "
+                "After a model was fitted anew, make a new explainer"
             )
 
 

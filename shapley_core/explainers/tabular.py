@@ -75,8 +75,8 @@ class TabularExplainer:
         Threads that mask rows; the model runs on as many as it likes. All cores by default.
     output_names : sequence of str, optional
     check_repeats : bool
-        Whether to predict the first few rows of the background twice, and refuse a model that
-        answers differently.
+        Whether to predict the first few rows of the background twice, and again after each
+        call, and refuse a model that answers differently.
 
     Attributes
     ----------
