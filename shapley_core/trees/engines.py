@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 from .._kernels import few_rows, pattern_tables, patterns, quadrature
 from .background import Background, BackgroundRows, TreePatterns, cube_shares
-from .lookup import Fill, Groups, LookupTables
+from .lookup import Fill, Groups, LookupTables, Tables
 from .paths import CoverShares, Paths, Quadrature
+from .row_tables import RowTables
 
-# Tables of one stage, and of all stages that are kept between calls.
+# Tables of one stage, and of all stages that are kept between calls; their copies for few rows.
 STAGE_BYTES = 1 << 28
 KEPT_BYTES = 1 << 30
+ROW_BYTES = 1 << 28
 # Sums of one block of rows in the look-up, and products in the quadrature: a level-2 cache's.
 SUMS_BYTES = 1 << 20
 LANE_BYTES = 1 << 18
@@ -65,7 +67,9 @@ class Engine(Protocol):
 class Lookup(Protocol):
     """Tables of some trees that explain rows."""
 
+    trees: NDArray[np.int64]
     table: NDArray[np.float64]
+    built: Tables
 
     def explain(
         self, columns: NDArray[np.float64], n_rows_at_once: int, out: NDArray[np.float64]
@@ -76,15 +80,21 @@ class Lookup(Protocol):
 class TableStages:
     """Builds tables a stage at a time and keeps them between calls, up to a bound."""
 
+    # Measured: up to so many rows of a call are faster pattern by pattern (row_tables.py).
+    few_rows = 8
+    # Nanoseconds that reading a node and describing its paths takes, at least.
+    setup_cost = 1500.0
+
     def __init__(self, groups: Groups) -> None:
         self.groups = groups
         self._kept: dict[tuple[int, ...], Lookup] = {}
+        self._by_row: dict[tuple[int, ...], RowTables | None] = {}
         self._saved: dict[tuple[int, ...], float] = {}
         self._lock = Lock()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the tables out; they are built again."""
-        left_out = ("_kept", "_saved", "_lock")
+        left_out = ("_kept", "_by_row", "_saved", "_lock")
         return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -117,22 +127,46 @@ class TableStages:
         built = tables
 
         def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:
-            built.explain(columns, at_once, out)
+            few = self._rows_of(trees) if len(out) <= self.few_rows else None
+            if few is not None:
+                few.explain(columns, out)
+            else:
+                built.explain(columns, at_once, out)
 
         return Stage(len(trees), MANY_ROWS, add)
+
+    def _rows_of(self, trees: tuple[int, ...]) -> RowTables | None:
+        """The copy for few rows of tables that are kept, if there is room for it."""
+        if trees not in self._by_row and trees in self._kept:
+            with self._lock:
+                if trees not in self._by_row:
+                    tables = self._kept[trees]
+                    held = sum(few.table.nbytes for few in self._by_row.values() if few)
+                    room = held + tables.table.nbytes <= ROW_BYTES
+                    self._by_row[trees] = (
+                        RowTables(self.groups, tables.trees, tables.built) if room else None
+                    )
+        return self._by_row.get(trees)
 
     def pays(self, trees: tuple[int, ...], n_rows: int, row_cost: float) -> bool:
         """Tell whether to look up, where a row costs ``row_cost`` nanoseconds without tables.
 
-        Tables are built once the rows of all calls so far would have paid for them, unless one
-        tree alone would fill the memory of a stage (many outputs to a leaf).
+        Tables are built once the rows of all calls so far would have paid for them. A second call
+        tells that there will be more: then they may also cost as much as reading the model did.
+        There are none if one tree alone would fill the memory of a stage (many outputs to a leaf).
         """
         if trees in self._kept:
             return True
-        if 8 * int(self.groups.n_entries[list(trees)].max()) > STAGE_BYTES:
+        numbers = list(trees)
+        if 8 * int(self.groups.n_entries[numbers].max()) > STAGE_BYTES:
             return False
-        self._saved[trees] = self._saved.get(trees, 0.0) + n_rows * row_cost
-        return float(self.groups.build_cost[list(trees)].sum()) < self._saved[trees]
+        credit = self._saved.get(trees, 0.0) + n_rows * row_cost
+        called_before = trees in self._saved
+        self._saved[trees] = credit
+        if called_before:
+            nodes = np.diff(self.groups.paths.ensemble.tree_offsets)[numbers]
+            credit += self.setup_cost * float(nodes.sum())
+        return float(self.groups.build_cost[numbers].sum()) < credit
 
 
 class PathDependent:
@@ -292,8 +326,9 @@ class Interventional:
 
             some = [found.tree for found in batch if shallow[found.tree]]
             for trees in self.tables.split(some) if some else []:
-                # Each leaf's groups are met by every row.
-                row_cost = sum(2.0 * len(of_tree[tree].count) for tree in trees)
+                # Each leaf's groups are met by every row; beside a background the tables take up
+                # to twice as long to build.
+                row_cost = sum(1.0 * len(of_tree[tree].count) for tree in trees)
                 if self.tables.pays(trees, n_rows, row_cost):
                     yield self.tables.stage(trees, fill, n_threads, keep)
                 else:

@@ -129,6 +129,10 @@ class Columns:
 class ColumnStages(TableStages):
     """Stages of tables with a column for each value, looked up column by column."""
 
+    few_rows = 32
+    # Beside what the model took, listing its interactions.
+    setup_cost = 3000.0
+
     def __init__(self, groups: ColumnGroups, n_columns: int) -> None:
         super().__init__(groups)
         self.n_columns = n_columns
