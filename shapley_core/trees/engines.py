@@ -23,7 +23,7 @@ from .row_tables import RowTables
 # Tables of one stage, and of all stages that are kept between calls; their copies for few rows.
 STAGE_BYTES = 1 << 28
 KEPT_BYTES = 1 << 30
-ROW_BYTES = 1 << 28
+TURNED_BYTES = 1 << 28
 # Sums of one block of rows in the look-up, and products in the quadrature: a level-2 cache's.
 SUMS_BYTES = 1 << 20
 LANE_BYTES = 1 << 18
@@ -48,11 +48,14 @@ class Stage:
         Rows of one task.
     add : callable of (columns, out)
         Adds the values of prepared rows to ``out`` (rows by features by outputs).
+    nbytes : int
+        What its tables take.
     """
 
     n_trees: int
     n_rows: int
     add: Callable[[NDArray[np.float64], NDArray[np.float64]], None]
+    nbytes: int = 0
 
 
 class Engine(Protocol):
@@ -87,14 +90,14 @@ class TableStages:
 
     def __init__(self, groups: Groups) -> None:
         self.groups = groups
-        self._kept: dict[tuple[int, ...], Lookup] = {}
-        self._by_row: dict[tuple[int, ...], RowTables | None] = {}
+        self._kept: dict[tuple[int, ...], Stage] = {}
+        self._turned = 0
         self._saved: dict[tuple[int, ...], float] = {}
         self._lock = Lock()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the tables out; they are built again."""
-        left_out = ("_kept", "_by_row", "_saved", "_lock")
+        left_out = ("_kept", "_turned", "_saved", "_lock")
         return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -112,41 +115,44 @@ class TableStages:
 
     def stage(self, trees: tuple[int, ...], fill: Fill, n_threads: int, keep: bool) -> Stage:
         """Look up, building the tables first if they are not there."""
-        tables = self._kept.get(trees)
-        if tables is None:
-            with self._lock:
-                tables = self._kept.get(trees)
-                if tables is None:
-                    tables = self._build(trees, fill, n_threads)
-                    held = sum(kept.table.nbytes for kept in self._kept.values())
-                    if keep and held + tables.table.nbytes <= KEPT_BYTES:
-                        self._kept[trees] = tables
+        ready = self._kept.get(trees)
+        if ready is not None:
+            return ready
+        with self._lock:
+            ready = self._kept.get(trees)
+            if ready is None:
+                tables = self._build(trees, fill, n_threads)
+                held = sum(stage.nbytes for stage in self._kept.values())
+                kept = keep and held + tables.table.nbytes <= KEPT_BYTES
+                ready = self._stage_of(tables, kept)
+                if kept:
+                    self._kept[trees] = ready
+        return ready
+
+    def _stage_of(self, tables: Lookup, kept: bool) -> Stage:
         paths = self.groups.paths
         row_bytes = 8 * max(1, paths.n_players * paths.ensemble.n_outputs)
         at_once = min(max(SUMS_BYTES // row_bytes, 8), MANY_ROWS)
-        built = tables
+        by_row: RowTables | None = None
+        may_turn = kept
 
         def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:
-            few = self._rows_of(trees) if len(out) <= self.few_rows else None
-            if few is not None:
-                few.explain(columns, out)
+            nonlocal by_row, may_turn
+            if len(out) > self.few_rows:
+                tables.explain(columns, at_once, out)
+                return
+            if may_turn:
+                with self._lock:
+                    if may_turn and self._turned + tables.table.nbytes <= TURNED_BYTES:
+                        by_row = RowTables(self.groups, tables.trees, tables.built)
+                        self._turned += tables.table.nbytes
+                    may_turn = False
+            if by_row is not None:
+                by_row.explain(columns, out)
             else:
-                built.explain(columns, at_once, out)
+                tables.explain(columns, at_once, out)
 
-        return Stage(len(trees), MANY_ROWS, add)
-
-    def _rows_of(self, trees: tuple[int, ...]) -> RowTables | None:
-        """The copy for few rows of tables that are kept, if there is room for it."""
-        if trees not in self._by_row and trees in self._kept:
-            with self._lock:
-                if trees not in self._by_row:
-                    tables = self._kept[trees]
-                    held = sum(few.table.nbytes for few in self._by_row.values() if few)
-                    room = held + tables.table.nbytes <= ROW_BYTES
-                    self._by_row[trees] = (
-                        RowTables(self.groups, tables.trees, tables.built) if room else None
-                    )
-        return self._by_row.get(trees)
+        return Stage(len(tables.trees), MANY_ROWS, add, tables.table.nbytes)
 
     def pays(self, trees: tuple[int, ...], n_rows: int, row_cost: float) -> bool:
         """Tell whether to look up, where a row costs ``row_cost`` nanoseconds without tables.
