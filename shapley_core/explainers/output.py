@@ -16,13 +16,14 @@ from ..imputers.rows import ArrayRows
 from ..indices import IndexSpec
 from ..memory import memory_bytes
 from ..players import Groups, Players
-from ..tables import Table, as_table
+from ..tables import Table
 from ..threads import resolve_threads, row_blocks, run_blocks
 from ..trees.ensemble import TreeEnsemble
-from ..trees.readers import read_model, reader_of
+from ..trees.readers import read_model
 from .additivity import check_additivity
 from .all_rows import Report, checked_index, values_of_rows
 from .masked_games import MaskedGames
+from .model_rows import LiveModel, table_of
 from .predictor import Predictor
 from .probabilities import Array, Link, log_probability_of, probability_of
 
@@ -77,8 +78,7 @@ class TreeOutputExplainer:
     ) -> None:
         self._threads = resolve_threads(n_threads)
         self.ensemble: TreeEnsemble = read_model(model, iteration_range=iteration_range)
-        self._model = model if reader_of(model) is not None else None
-        self._iteration_range = iteration_range
+        self._model = LiveModel.of(model, iteration_range)
         self._estimator = estimator
         if background is None:
             raise InputError(
@@ -109,7 +109,7 @@ class TreeOutputExplainer:
         self._used = np.unique(ensemble.feature[ensemble.feature >= 0]).astype(np.int64)
         if not len(self._used):
             self._used = np.zeros(1, np.int64)
-        rows = self._rows(self._table(background, "background"))
+        rows = self._rows(table_of(ensemble, background, "background"))
         if not rows.n_rows:
             raise InputError("the background has no rows; give at least one")
         self._link = None if self._losses else link
@@ -179,13 +179,15 @@ class TreeOutputExplainer:
         threads = self._threads if n_threads is None else resolve_threads(n_threads)
         if check not in ("model", None):
             raise InputError(f"check must be 'model' or None, not {check!r}")
-        table = self._table(X, "X")
+        table = table_of(self.ensemble, X, "X")
         if not table.n_rows:
             raise InputError("X has no rows; give at least one")
         spec, order = checked_index(index, self.players.n_players, order)
         rows = self._rows(table)
-        if check is not None:
-            self._check(table, rows)
+        if check is not None and self._model is not None:
+            predicted = self._model.predict(self.ensemble, table, threads)
+            margins = self._margins(rows.array)
+            check_additivity(self.ensemble, table, margins, predicted, True)
         per_row = self._loss_of(y, table.n_rows) if self._losses else None
         if y is not None and per_row is None:
             raise InputError("y is for output='log_loss' alone")
@@ -265,19 +267,6 @@ class TreeOutputExplainer:
         kept, _ = InteractionSet.from_tuples(self.players.n_players, listed)
         return kept, np.array([kept.position(one) for one in inner], np.int64)
 
-    def _table(self, X: Any, what: str) -> Table:
-        ensemble = self.ensemble
-        return as_table(
-            X,
-            n_features=ensemble.n_features,
-            feature_names=ensemble.feature_names,
-            categories=ensemble.categories,
-            unseen_category=ensemble.unseen_category,
-            sparse_absent=ensemble.sparse_absent,
-            categorical_columns=ensemble.categorical_columns,
-            what=what,
-        )
-
     def _rows(self, table: Table) -> ArrayRows:
         """The columns that the model splits on, rounded as its library rounds."""
         rows = np.empty((table.n_rows, len(self._used)))
@@ -303,22 +292,6 @@ class TreeOutputExplainer:
         """What is averaged; of the log-loss, what it is made of."""
         margins = self._margins(rows)
         return margins if self._link is None else self._link(margins)
-
-    def _check(self, table: Table, rows: ArrayRows) -> None:
-        reader = reader_of(self._model)
-        if reader is None:
-            return
-        predicted = np.empty((table.n_rows, self.ensemble.n_outputs))
-        if table.native:
-            blocks = [(0, table.n_rows)]
-        else:
-            blocks = row_blocks(table.n_rows, self.ensemble.block_rows)
-        for start, stop in blocks:
-            shown = table.source if table.native else table.block(start, stop)
-            predicted[start:stop] = reader.predict_raw(
-                self._model, shown, iteration_range=self._iteration_range
-            ).reshape(stop - start, -1)
-        check_additivity(self.ensemble, table, self._margins(rows.array), predicted, True)
 
     def _loss_of(self, y: Any, n_rows: int) -> Callable[[Array, NDArray[np.int64]], Array]:
         """The log-loss of predictions (n_coalitions, n_rows, n_donors, n_outputs) of the rows."""

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,7 +105,7 @@ def predict_raw(
     start, stop = 0, min(best, total) if best > 0 else total
     if iteration_range is not None:
         start, stop = _rounds(iteration_range, total)
-    rows = _as_the_library_takes(X, given_names(booster.feature_name()))
+    rows = _as_the_library_takes(X, booster)
     if len(rows.shape) != 2 or rows.shape[1] != booster.num_feature():
         raise InputError(
             f"X has shape {tuple(rows.shape)}; the model wants {booster.num_feature()} columns"
@@ -115,13 +116,35 @@ def predict_raw(
         booster.predict(rows, start_iteration=start, num_iteration=stop - start, raw_score=True),
         np.float64,
     )
-    # One round's text is enough to see whether predict() averages.
-    if cut(booster.model_to_string(num_iteration=1).encode(), "the model").averages:
+    if _averages(booster):
         raw = raw / (stop - start)
     return raw.reshape(rows.shape[0], per_round) if per_round > 1 else raw
 
 
+def threads_of(model: Any) -> int | None:
+    """Threads that the library predicts with; None is its default, all of them."""
+    given = getattr(_booster(model), "params", None) or {}
+    for name in ("num_threads", "num_thread", "nthread", "nthreads", "n_jobs"):
+        if name in given:
+            return int(given[name]) if int(given[name] or 0) > 0 else None
+    return None
+
+
 # Live models and tables
+
+# Of each Booster seen, its place in the library's memory and whether its predict() averages.
+_SEEN: WeakKeyDictionary[Any, tuple[Any, bool]] = WeakKeyDictionary()
+
+
+def _averages(booster: Any) -> bool:
+    """Whether predict() averages the rounds: a text of the model says, which takes some time."""
+    place = getattr(getattr(booster, "_handle", None), "value", None)
+    seen = _SEEN.get(booster)
+    if seen is None or seen[0] != place or place is None:
+        # One round is enough.
+        content = booster.model_to_string(num_iteration=1).encode()
+        seen = _SEEN[booster] = place, bool(cut(content, "the model").averages)
+    return seen[1]
 
 
 def _booster(model: Any) -> Any:
@@ -152,7 +175,7 @@ def _rounds(wanted: tuple[int, int] | None, total: int) -> tuple[int, int]:
     return start, stop
 
 
-def _as_the_library_takes(X: Any, names: tuple[str, ...] | None) -> Any:
+def _as_the_library_takes(X: Any, booster: Any) -> Any:
     kind = type(X).__module__.partition(".")[0]
     if kind in ("polars", "pyarrow"):
         try:
@@ -161,7 +184,7 @@ def _as_the_library_takes(X: Any, names: tuple[str, ...] | None) -> Any:
             return X  # newer versions of the library read these themselves
         kind = "pandas"
     if kind == "pandas":
-        return _pandas_frame(X, names)
+        return _pandas_frame(X, given_names(booster.feature_name()))
     if kind == "scipy":
         from scipy import sparse
 
