@@ -80,6 +80,84 @@ static void set_passed(
     for (int64_t i = 0; i < n; i++) word[i] |= (uint16_t)((state[i] == side) << bit);
 }
 
+/* An edge: its player's share of cover, the ratio of that to the one of the player's edge above,
+ * and the value of the leaf that it leads to, 1 if there is a test.
+ */
+typedef struct {
+    double share, ratio, value;
+} Edge;
+
+INLINED void describe_first(
+    const double *RESTRICT points, const Edge *edge, int is_left, double *RESTRICT factor,
+    double *RESTRICT gain, int64_t q
+) {
+    const double *t = points, *rest = points + q;
+    const double z = edge->share, value = edge->value;
+    double *passed = factor + (is_left ? 0 : q), *failed = factor + (is_left ? q : 0);
+    double *won = gain + (is_left ? 0 : q), *lost = gain + (is_left ? q : 0);
+    OVER_POINTS(q, vector f = z * AT(rest); AT(failed) = value * f; AT(passed) = value * (f + AT(t)))
+    for (int64_t j = 0; j < q; j++) {
+        won[j] = value * (1.0 - z);
+        lost[j] = value * -z;
+    }
+}
+
+INLINED void describe_again(
+    const double *RESTRICT points, const double *RESTRICT inverse, double before,
+    const Edge *edge, int is_left, double *RESTRICT factor, double *RESTRICT gain, int64_t q
+) {
+    const double *t = points, *rest = points + q;
+    const double z = edge->share, value = edge->value;
+    double *passed = factor + (is_left ? 0 : q), *failed = factor + (is_left ? q : 0);
+    double *won = gain + (is_left ? 0 : q), *lost = gain + (is_left ? q : 0);
+    OVER_POINTS(
+        q, vector f = z * AT(rest); vector inside = (f + AT(t)) * AT(inverse);
+        vector outside = f * AT(inverse); AT(passed) = value * inside;
+        AT(failed) = value * outside;
+        AT(won) = value * (((1.0 - z) - (1.0 - before) * inside) * AT(inverse));
+        AT(lost) = value * -((z + (1.0 - before) * outside) * AT(inverse))
+    )
+    for (int64_t j = 0; j < q; j++) {
+        factor[2 * q + j] = value * edge->ratio;
+        gain[2 * q + j] = 0.0;
+    }
+}
+
+INLINED void describe_q(
+    const double *RESTRICT points, const Edge *edges, double before, int swapped, int n_leaves,
+    double *RESTRICT factor, double *RESTRICT gain, double *RESTRICT inverse, int64_t q
+) {
+    const double *t = points, *rest = points + q;
+    const int64_t left = swapped ? 3 * q : 0, right = swapped ? 0 : 3 * q;
+    if (before < 0.0) {
+        describe_first(points, edges, 1, factor + left, gain + left, q);
+        describe_first(points, edges + 1, 0, factor + right, gain + right, q);
+    } else {
+        OVER_POINTS(q, AT(inverse) = 1.0 / (before * AT(rest) + AT(t)))
+        describe_again(points, inverse, before, edges, 1, factor + left, gain + left, q);
+        describe_again(points, inverse, before, edges + 1, 0, factor + right, gain + right, q);
+    }
+    if (n_leaves == 2) {
+        const double *f = factor + 3 * q, *g = gain + 3 * q;
+        OVER_POINTS(3 * q, AT(factor) += AT(f); AT(gain) += AT(g))
+    }
+}
+
+/* The factors and gains of a test's two edges, left and right, in the three states of a row.
+ *
+ * points  : t, then 1 - t
+ * before  : share of cover of the player's edge above, negative where there is none
+ * swapped : whether the right side stands first
+ */
+WIDE static void describe_sides(
+    const double *points, const Edge *edges, double before, int swapped, int n_leaves,
+    double *factor, double *gain, double *inverse, int64_t q
+) {
+#define CALL(q) describe_q(points, edges, before, swapped, n_leaves, factor, gain, inverse, q)
+    BY_POINTS(CALL, q)
+#undef CALL
+}
+
 INLINED void descend_q(
     const double *RESTRICT above, const uint8_t *RESTRICT state, const double *RESTRICT factor,
     double *RESTRICT here, int64_t n, int64_t q

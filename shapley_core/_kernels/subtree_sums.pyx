@@ -19,12 +19,12 @@ again. So these sums, one number for each point, are tabulated by pattern, or el
 rows in the same way and order: the values cannot tell which.
 """
 
-from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t
-from libc.stdlib cimport free, malloc
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
-from .forest cimport LEAF, Forest, Nodes
-from .group_patterns cimport decide, decide_into_bit
+from .forest cimport DEFAULT_LEFT, LEAF, Forest, Nodes, goes_left
+from .group_patterns cimport FEW, compare_into_bit, is_plain
 from .paths cimport Paths, place_of
 
 
@@ -38,6 +38,14 @@ cdef extern from "subtree_sums.h" nogil:
         const uint8_t* state
         int n_sums
 
+    ctypedef struct Edge:
+        double share
+        double ratio
+        double value
+
+    void describe_sides(
+        const double*, const Edge*, double, int, int, double*, double*, double*, int64_t
+    )
     void find_states(const uint16_t*, int, const uint8_t*, int, int, uint8_t*, int64_t)
     void set_passed(const uint8_t*, int, int, uint16_t*, int64_t)
     void descend_points(const double*, const uint8_t*, const double*, double*, int64_t, int64_t)
@@ -69,22 +77,35 @@ cdef struct Levels:
     uint8_t* state
 
 
+cdef struct Step:
+    # What the walk needs of a node, in the order of the walk: nodes lie in memory as the library
+    # numbers them, and a few rows would mostly wait for it.
+    double share          # of the edge into the node
+    double ratio
+    double before         # share of the edge above of the player tested here; -1 where none is
+    double threshold
+    int64_t node
+    int32_t feature       # tested here, or LEAF
+    int32_t player
+    int32_t level
+    int32_t before_level  # of that edge's upper end; -1
+    int32_t subtree
+    int8_t before_right   # whether it is a right one
+    int8_t is_right
+    int8_t is_plain
+    int8_t missing_left
+    int8_t bits           # as `describe` says
+    int8_t bit
+    int8_t above
+    int8_t column
+
+
 cdef struct Walk:
     const Nodes* nodes
-    const int64_t* order
-    const int64_t* parent
-    const int64_t* previous
-    const int64_t* depth
-    const int64_t* player
-    const int64_t* subtree
-    const double* ratio
-    const double* share
-    const int64_t* bits
-    const int8_t* bit
-    const int8_t* above
-    const int8_t* column
+    const Step* steps
+    const double* values  # of the leaves, in the order of the walk
     int64_t n_points
-    const double* points
+    double* points        # t, then 1 - t, then room for as many
     const double* weights
     int64_t value         # which of the leaves' values
     int64_t n_rows
@@ -93,6 +114,7 @@ cdef struct Walk:
     double* columns       # columns x rows x points
     uint16_t* word        # rows: which way they go at one test
     uint16_t* pattern     # rows: at one subtree
+    int64_t* path         # levels: the numbers of the steps on the path
 
 
 def describe(
@@ -175,106 +197,76 @@ def describe(
                 i += subtree[root]
 
 
-cdef void describe_edge(
-    const Walk* walk, int64_t node, bint is_left, double* factor, double* gain
-) noexcept nogil:
-    """Write the factor and the gain of an edge in the three states of its test, at every point."""
-    cdef int64_t q = walk.n_points
-    cdef int64_t j, before = walk.previous[node]
-    cdef double z = walk.share[node]
-    cdef double t, z_before, inverse, value
-    cdef double* passed = factor if is_left else factor + q
-    cdef double* failed = factor + q if is_left else factor
-    cdef double* won = gain if is_left else gain + q
-    cdef double* lost = gain + q if is_left else gain
-    if before == -1:
-        for j in range(q):
-            t = walk.points[j]
-            failed[j] = z * (1.0 - t)
-            passed[j] = failed[j] + t
-            won[j] = 1.0 - z
-            lost[j] = -z
-    else:
-        z_before = walk.share[before]
-        for j in range(q):
-            t = walk.points[j]
-            inverse = 1.0 / (z_before * (1.0 - t) + t)
-            passed[j] = (z * (1.0 - t) + t) * inverse
-            failed[j] = z * (1.0 - t) * inverse
-            factor[2 * q + j] = walk.ratio[node]
-            won[j] = ((1.0 - z) - (1.0 - z_before) * passed[j]) * inverse
-            lost[j] = -(z + (1.0 - z_before) * failed[j]) * inverse
-            gain[2 * q + j] = 0.0
-    if walk.nodes.feature[node] == LEAF:
-        value = walk.nodes.values[node * walk.nodes.width + walk.value]
-        for j in range((2 if before == -1 else 3) * q):
-            factor[j] *= value
-            gain[j] *= value
-
-
 cdef void enter_test(
-    const Walk* walk, const Levels* levels, int64_t node, int64_t level
+    const Walk* walk, const Levels* levels, int64_t i, int64_t level
 ) noexcept nogil:
     """Describe the two sides of a test, the first to be settled first (see `settle_column`)."""
-    cdef const Nodes* nodes = walk.nodes
-    cdef int64_t q = walk.n_points
-    cdef int64_t side = 3 * q
-    cdef double* factor = levels.factor + 2 * level * side
-    cdef double* gain = levels.gain + 2 * level * side
-    cdef int64_t left = nodes.left[node]
-    cdef int64_t right = nodes.right[node]
-    cdef int64_t j
-    # The left side stands first unless only the right one is a leaf.
-    cdef bint swapped = nodes.feature[left] != LEAF and nodes.feature[right] == LEAF
-    describe_edge(walk, left, True, factor + swapped * side, gain + swapped * side)
-    describe_edge(walk, right, False, factor + (not swapped) * side, gain + (not swapped) * side)
-    if nodes.feature[left] == LEAF and nodes.feature[right] == LEAF:
-        for j in range((2 if walk.previous[left] == -1 else 3) * q):
-            factor[j] += factor[side + j]
-            gain[j] += gain[side + j]
+    cdef const Step* step = walk.steps + i
+    cdef int64_t side = 6 * level * walk.n_points
+    cdef int64_t child = i + 1
+    cdef int k, n_leaves = 0
+    cdef bint swapped
+    cdef Edge edges[2]
+    for k in range(2):
+        edges[k].share = walk.steps[child].share
+        edges[k].ratio = walk.steps[child].ratio
+        edges[k].value = 1.0
+        if walk.steps[child].feature == LEAF:
+            edges[k].value = walk.values[child * walk.nodes.width + walk.value]
+            n_leaves += 1
+        child += walk.steps[child].subtree
+    swapped = n_leaves == 1 and walk.steps[i + 1].feature != LEAF
+    describe_sides(
+        walk.points, edges, step.before, swapped, n_leaves, levels.factor + side,
+        levels.gain + side, walk.points + 2 * walk.n_points, walk.n_points,
+    )
+
+
+cdef bint is_second(const Walk* walk, int64_t up, int64_t i) noexcept nogil:
+    """Whether the side of the test at step ``up`` that goes on to ``i`` is settled last."""
+    cdef int64_t left = up + 1
+    if i == left:
+        # The left side stands first, unless only the right one is a leaf.
+        return walk.steps[left + walk.steps[left].subtree].feature == LEAF
+    return True
 
 
 cdef void follow_edge(
-    const Walk* walk, const Levels* levels, int64_t node, int64_t level, int64_t n
+    const Walk* walk, const Levels* levels, int64_t up, int64_t i, int64_t level, int64_t n
 ) noexcept nogil:
-    """Multiply the products of the level above by the factor of the edge into a node."""
-    cdef const Nodes* nodes = walk.nodes
+    """Multiply the products of the level above by the factor of the edge into a test."""
     cdef int64_t q = walk.n_points
-    cdef int64_t up = walk.parent[node]
-    # As in `enter_test`.
-    cdef bint second = (nodes.right[up] == node) != (
-        nodes.feature[nodes.left[up]] != LEAF and nodes.feature[nodes.right[up]] == LEAF
-    )
     descend_points(
         levels.product + (level - 1) * n * q, levels.state + (level - 1) * n,
-        levels.factor + (2 * (level - 1) + second) * 3 * q, levels.product + level * n * q, n, q,
+        levels.factor + (2 * (level - 1) + is_second(walk, up, i)) * 3 * q,
+        levels.product + level * n * q, n, q,
     )
 
 
 cdef void describe_test(
-    const Walk* walk, const Levels* levels, int64_t node, int64_t level, Test* test, int64_t n
+    const Walk* walk, const Levels* levels, int64_t i, int64_t level, Test* test, int64_t n
 ) noexcept nogil:
     """Say where the numbers of a test are whose sides are done."""
-    cdef const Nodes* nodes = walk.nodes
     cdef int64_t q = walk.n_points
-    cdef bint left_sums = nodes.feature[nodes.left[node]] != LEAF
-    cdef bint right_sums = nodes.feature[nodes.right[node]] != LEAF
+    cdef int64_t left = i + 1
+    cdef int64_t right = left + walk.steps[left].subtree
+    cdef bint right_sums = walk.steps[right].feature != LEAF
     test.factor = levels.factor + 6 * level * q
     test.gain = levels.gain + 6 * level * q
     test.product = levels.product + level * n * q
     test.first = levels.left + level * n * q
     test.second = (levels.right if right_sums else levels.left) + level * n * q
     test.state = levels.state + level * n
-    test.n_sums = left_sums + right_sums
+    test.n_sums = right_sums + (walk.steps[left].feature != LEAF)
 
 
 cdef double* sums_of(
-    const Walk* walk, const Levels* levels, int64_t node, int64_t level, int64_t n
+    const Walk* walk, const Levels* levels, int64_t i, int64_t level, int64_t n
 ) noexcept nogil:
     """Where the sums of a node belong: to a side of the test above."""
     if level == 0:
         return levels.root
-    if walk.nodes.right[walk.parent[node]] == node:
+    if walk.steps[i].is_right:
         return levels.right + (level - 1) * n * walk.n_points
     return levels.left + (level - 1) * n * walk.n_points
 
@@ -283,44 +275,65 @@ cdef void sum_subtree(
     const Walk* walk, int64_t first, const uint16_t* pattern, int64_t n
 ) noexcept nogil:
     """Sum a subtree's leaves for n patterns: ``low.root``, and ``columns``."""
-    cdef const Nodes* nodes = walk.nodes
     cdef const Levels* low = &walk.low
-    cdef int64_t root = walk.order[first]
-    cdef int64_t base = walk.depth[root]
+    cdef const Step* step
+    cdef int64_t base = walk.steps[first].level
     cdef int64_t size = n * walk.n_points
-    cdef int64_t i, node, level, before
+    cdef int64_t i, at, level, before
     cdef int64_t touched = 0
+    cdef int64_t path[MOST_BITS + 1]
     cdef Test test
     for i in range(size):
         low.product[i] = 1.0
-    for i in range(first, first + walk.subtree[root]):
-        node = walk.order[i]
-        level = walk.depth[node] - base
-        if nodes.feature[node] != LEAF:
+    for i in range(first, first + walk.steps[first].subtree):
+        step = walk.steps + i
+        level = step.level - base
+        if step.feature != LEAF:
+            path[level] = i
             if level:
-                follow_edge(walk, low, node, level, n)
+                follow_edge(walk, low, path[level - 1], i, level, n)
             # A first test above the subtree is known by a bit of the pattern.
-            before = walk.previous[nodes.left[node]]
-            if before != -1 and walk.depth[before] <= base:
-                before = -1
+            before = step.before_level - base
             find_states(
-                pattern, walk.bit[node],
-                NULL if before == -1 else low.state + (walk.depth[before] - base - 1) * n,
-                before != -1 and nodes.right[walk.parent[before]] == before, walk.above[node],
-                low.state + level * n, n,
+                pattern, step.bit, low.state + before * n if before >= 0 else NULL,
+                step.before_right, step.above, low.state + level * n, n,
             )
-            enter_test(walk, low, node, level)
+            enter_test(walk, low, i, level)
             continue
-        while level and nodes.right[walk.parent[node]] == node:
-            node = walk.parent[node]
+        at = i
+        while level and walk.steps[at].is_right:
             level -= 1
-            describe_test(walk, low, node, level, &test, n)
+            at = path[level]
+            step = walk.steps + at
+            describe_test(walk, low, at, level, &test, n)
             settle_column(
-                &test, sums_of(walk, low, node, level, n),
-                walk.columns + walk.column[node] * size, not touched >> walk.column[node] & 1, n,
-                walk.n_points,
+                &test, sums_of(walk, low, at, level, n), walk.columns + step.column * size,
+                not touched >> step.column & 1, n, walk.n_points,
             )
-            touched |= <int64_t>1 << walk.column[node]
+            touched |= <int64_t>1 << step.column
+
+
+cdef void decide_step(
+    const Walk* walk,
+    const Step* step,
+    const double* columns,
+    int64_t stride,
+    int64_t bit,
+    uint16_t* word,
+    int64_t n,
+) noexcept nogil:
+    """Set a bit of the rows that go left."""
+    cdef const double* x = columns + step.feature * stride
+    cdef int64_t i
+    if n > FEW and step.is_plain:
+        compare_into_bit(x, step.threshold, step.missing_left, <int>bit, word, n)
+    elif step.is_plain:
+        for i in range(n):
+            if x[i] <= step.threshold or (step.missing_left and x[i] != x[i]):
+                word[i] |= <uint16_t>(1 << bit)
+    else:
+        for i in range(n):
+            word[i] |= <uint16_t>(goes_left(walk.nodes, step.node, x[i]) << bit)
 
 
 cdef void find_pattern(
@@ -332,28 +345,22 @@ cdef void find_pattern(
     int64_t n,
 ) noexcept nogil:
     """Find the rows' patterns at a subtree, and its players by column."""
-    cdef const Nodes* nodes = walk.nodes
-    cdef int64_t root = walk.order[first]
-    cdef int64_t i, node, edge, up, known = 0
+    cdef const Step* step
+    cdef int64_t i, known = 0
+    cdef int64_t base = walk.steps[first].level
     memset(walk.pattern, 0, n * sizeof(uint16_t))
-    for i in range(first, first + walk.subtree[root]):
-        node = walk.order[i]
-        if nodes.feature[node] == LEAF:
+    for i in range(first, first + walk.steps[first].subtree):
+        step = walk.steps + i
+        if step.feature == LEAF:
             continue
-        edge = nodes.left[node]
-        players[walk.column[node]] = walk.player[edge]
-        decide_into_bit(
-            nodes, node, columns + nodes.feature[node] * stride, walk.bit[node], walk.pattern, n
-        )
-        if walk.above[node] < 0 or known >> walk.above[node] & 1:
+        players[step.column] = step.player
+        decide_step(walk, step, columns, stride, step.bit, walk.pattern, n)
+        # The first of a player's tests here is the one whose last test is above.
+        if step.before_level < 0 or step.before_level >= base or known >> step.above & 1:
             continue
-        known |= <int64_t>1 << walk.above[node]
-        up = walk.previous[edge]
-        while walk.depth[up] > walk.depth[root]:
-            up = walk.previous[up]
+        known |= <int64_t>1 << step.above
         set_passed(
-            walk.top.state + (walk.depth[up] - 1) * n, nodes.right[walk.parent[up]] == up,
-            walk.above[node], walk.pattern, n,
+            walk.top.state + step.before_level * n, step.before_right, step.above, walk.pattern, n
         )
 
 
@@ -375,14 +382,14 @@ cdef void explain_tree(
     int64_t row_stride,
 ) noexcept nogil:
     """Add one output of one tree to ``out``; ``offset`` says where a root's table begins."""
-    cdef const Nodes* nodes = walk.nodes
     cdef const Levels* top = &walk.top
+    cdef const Step* step
     cdef int64_t n = walk.n_rows
     cdef int64_t q = walk.n_points
     cdef int64_t size = n * q
-    cdef int64_t i = nodes.tree_offsets[tree]
-    cdef int64_t last = nodes.tree_offsets[tree + 1]
-    cdef int64_t j, c, node, level, before, at
+    cdef int64_t i = walk.nodes.tree_offsets[tree]
+    cdef int64_t last = walk.nodes.tree_offsets[tree + 1]
+    cdef int64_t j, c, level, at, node, width
     cdef int64_t players[MOST_BITS]
     cdef double* total
     cdef Test test
@@ -390,32 +397,33 @@ cdef void explain_tree(
         for c in range(q):
             top.product[j * q + c] = walk.weights[c]
     while i < last:
-        node = walk.order[i]
-        level = walk.depth[node]
-        if level and nodes.feature[node] != LEAF:
-            follow_edge(walk, top, node, level, n)
-        if walk.bits[node] < 0:
-            decide(nodes, node, columns + nodes.feature[node] * stride, walk.word, n)
-            before = walk.previous[nodes.left[node]]
+        step = walk.steps + i
+        level = step.level
+        if level and step.feature != LEAF:
+            follow_edge(walk, top, walk.path[level - 1], i, level, n)
+        if step.bits < 0:
+            walk.path[level] = i
+            memset(walk.word, 0, n * sizeof(uint16_t))
+            decide_step(walk, step, columns, stride, 0, walk.word, n)
             find_states(
-                walk.word, 0, NULL if before == -1 else top.state + (walk.depth[before] - 1) * n,
-                before != -1 and nodes.right[walk.parent[before]] == before, -1,
-                top.state + level * n, n,
+                walk.word, 0, top.state + step.before_level * n if step.before_level >= 0 else NULL,
+                step.before_right, -1, top.state + level * n, n,
             )
-            enter_test(walk, top, node, level)
+            enter_test(walk, top, i, level)
             i += 1
             continue
-        if nodes.feature[node] != LEAF:
+        if step.feature != LEAF:
             find_pattern(walk, i, columns, stride, players, n)
-            total = sums_of(walk, top, node, level, n)
+            node = step.node
+            total = sums_of(walk, top, i, level, n)
             if table != NULL:
                 for c in range(n_columns[node]):
                     players[c] *= player_stride
-                at = (q * width_of(n_columns[node])) << walk.bits[node]
+                width = width_of(n_columns[node])
                 look_up_sums(
-                    table + offset[node] + walk.value * at, walk.pattern,
+                    table + offset[node] + walk.value * (q * width << step.bits), walk.pattern,
                     top.product + level * size, players, n_columns[node], total, out, row_stride,
-                    n, q, width_of(n_columns[node]),
+                    n, q, width,
                 )
             else:
                 walk.low.root = total
@@ -425,14 +433,15 @@ cdef void explain_tree(
                         top.product + level * size, walk.columns + c * size,
                         out + players[c] * player_stride, row_stride, n, q,
                     )
-        i += walk.subtree[node]
-        while level and nodes.right[walk.parent[node]] == node:
-            node = walk.parent[node]
+        at = i
+        i += step.subtree
+        while level and walk.steps[at].is_right:
             level -= 1
-            describe_test(walk, top, node, level, &test, n)
+            at = walk.path[level]
+            describe_test(walk, top, at, level, &test, n)
             settle_out(
-                &test, sums_of(walk, top, node, level, n),
-                out + walk.player[nodes.left[node]] * player_stride, row_stride, n, q,
+                &test, sums_of(walk, top, at, level, n),
+                out + walk.steps[at].player * player_stride, row_stride, n, q,
             )
 
 
@@ -443,7 +452,8 @@ cdef double* allocate(Walk* walk, int64_t n_levels, int64_t most_points, int64_t
     cdef int64_t levels = n_levels + low_levels
     cdef double* scratch = <double*>malloc(
         (3 * levels + MOST_BITS + 1) * size * sizeof(double)
-        + 12 * levels * most_points * sizeof(double)
+        + (12 * levels + 3) * most_points * sizeof(double)
+        + n_levels * sizeof(int64_t)
         + 2 * n * sizeof(uint16_t)
         + levels * n
     )
@@ -465,12 +475,24 @@ cdef double* allocate(Walk* walk, int64_t n_levels, int64_t most_points, int64_t
     walk.low.factor = walk.top.factor + 6 * n_levels * most_points
     walk.top.gain = walk.low.factor + 6 * low_levels * most_points
     walk.low.gain = walk.top.gain + 6 * n_levels * most_points
-    here = walk.low.gain + 6 * low_levels * most_points
-    walk.word = <uint16_t*>here
+    walk.points = walk.low.gain + 6 * low_levels * most_points
+    walk.path = <int64_t*>(walk.points + 3 * most_points)
+    walk.word = <uint16_t*>(walk.path + n_levels)
     walk.pattern = walk.word + n
     walk.top.state = <uint8_t*>(walk.pattern + n)
     walk.low.state = walk.top.state + n_levels * n
     return scratch
+
+
+cdef void set_rule(
+    Walk* walk, const double* points, const double* weights, int64_t n_points
+) noexcept nogil:
+    cdef int64_t j
+    walk.n_points = n_points
+    walk.weights = weights
+    for j in range(n_points):
+        walk.points[j] = points[j]
+        walk.points[n_points + j] = 1.0 - points[j]
 
 
 cdef class SubtreeSums:
@@ -480,6 +502,8 @@ cdef class SubtreeSums:
     """
 
     cdef Walk walk
+    cdef Step* steps
+    cdef double* values
     cdef const int64_t* n_columns
     cdef const int64_t* offset
     cdef object owners
@@ -498,27 +522,55 @@ cdef class SubtreeSums:
         const int8_t[::1] column,
         const int64_t[::1] offset,
     ):
-        self.owners = (
-            forest, paths, subtree, ratio, share, bits, n_columns, bit, above, column, offset
-        )
+        cdef const Nodes* nodes = &forest.nodes
+        cdef int64_t i, k, node, before
+        cdef Step* step
+        self.owners = (forest, n_columns, offset)
         memset(&self.walk, 0, sizeof(Walk))
-        self.walk.nodes = &forest.nodes
+        self.walk.nodes = nodes
         if not forest.n_nodes:
             return
-        self.walk.order = paths.order
-        self.walk.parent = paths.parent
-        self.walk.previous = paths.previous
-        self.walk.depth = paths.depth
-        self.walk.player = paths.player
-        self.walk.subtree = &subtree[0]
-        self.walk.ratio = &ratio[0]
-        self.walk.share = &share[0]
-        self.walk.bits = &bits[0]
-        self.walk.bit = &bit[0]
-        self.walk.above = &above[0]
-        self.walk.column = &column[0]
         self.n_columns = &n_columns[0]
         self.offset = &offset[0]
+        self.steps = <Step*>calloc(forest.n_nodes, sizeof(Step))
+        self.values = <double*>calloc(forest.n_nodes * nodes.width, sizeof(double))
+        if self.steps == NULL or self.values == NULL:
+            raise MemoryError(f"no memory for the walk of {forest.n_nodes} nodes")
+        self.walk.steps = self.steps
+        self.walk.values = self.values
+        for i in range(forest.n_nodes):
+            node = paths.order[i]
+            step = self.steps + i
+            step.share = share[node]
+            step.ratio = ratio[node]
+            step.node = node
+            step.feature = nodes.feature[node]
+            step.level = <int32_t>paths.depth[node]
+            step.subtree = <int32_t>subtree[node]
+            step.is_right = paths.parent[node] != -1 and nodes.right[paths.parent[node]] == node
+            step.bits = <int8_t>bits[node]
+            step.bit = bit[node]
+            step.above = above[node]
+            step.column = column[node]
+            for k in range(nodes.width):
+                self.values[i * nodes.width + k] = nodes.values[node * nodes.width + k]
+            step.before = -1.0
+            step.before_level = -1
+            if step.feature == LEAF:
+                continue
+            step.player = <int32_t>paths.player[nodes.left[node]]
+            step.threshold = nodes.threshold[node]
+            step.is_plain = is_plain(nodes, node)
+            step.missing_left = (nodes.flags[node] & DEFAULT_LEFT) != 0
+            before = paths.previous[nodes.left[node]]
+            if before != -1:
+                step.before = share[before]
+                step.before_level = <int32_t>(paths.depth[before] - 1)
+                step.before_right = nodes.right[paths.parent[before]] == before
+
+    def __dealloc__(self):
+        free(self.steps)
+        free(self.values)
 
     def build(
         self, int64_t tree, const double[::1] points, const double[::1] weights, double[::1] table
@@ -532,28 +584,26 @@ cdef class SubtreeSums:
         cdef int64_t i = nodes.tree_offsets[tree]
         cdef int64_t last = nodes.tree_offsets[tree + 1]
         cdef int64_t q = points.shape[0]
-        cdef int64_t node, size, start, some, j, c, width
+        cdef int64_t size, start, some, j, c, width, count
         cdef uint16_t pattern[LANES]
         cdef double* here
         cdef double* scratch
         if not table.shape[0]:
             return
         memset(&table[0], 0, table.shape[0] * sizeof(double))
-        walk.n_points = q
-        walk.points = &points[0]
-        walk.weights = &weights[0]
         scratch = allocate(&walk, 0, q, LANES)
         if scratch == NULL:
             raise MemoryError("no memory for the sums of one subtree")
+        set_rule(&walk, &points[0], &weights[0], q)
         with nogil:
             while i < last:
-                node = walk.order[i]
-                if walk.bits[node] < 0 or nodes.feature[node] == LEAF:
+                if walk.steps[i].bits < 0 or walk.steps[i].feature == LEAF:
                     i += 1
                     continue
-                size = <int64_t>1 << walk.bits[node]
-                width = width_of(self.n_columns[node])
-                here = &table[self.offset[node]]
+                size = <int64_t>1 << walk.steps[i].bits
+                count = self.n_columns[walk.steps[i].node]
+                width = width_of(count)
+                here = &table[self.offset[walk.steps[i].node]]
                 for walk.value in range(nodes.width):
                     start = 0
                     while start < size:
@@ -562,13 +612,13 @@ cdef class SubtreeSums:
                             pattern[j] = <uint16_t>(start + j)
                         sum_subtree(&walk, i, pattern, some)
                         store_entries(walk.low.root, 0, width, here, some, q)
-                        for c in range(self.n_columns[node]):
+                        for c in range(count):
                             store_entries(
                                 walk.columns + c * some * q, c + 1, width, here, some, q
                             )
                         here += some * q * width
                         start += some
-                i += walk.subtree[node]
+                i += walk.steps[i].subtree
             free(scratch)
 
     def explain(
@@ -594,7 +644,7 @@ cdef class SubtreeSums:
         cdef Walk walk = self.walk
         cdef int64_t n_rows = out.shape[0]
         cdef int64_t n_outputs = out.shape[2]
-        cdef int64_t first, t, tree, most_points = 1
+        cdef int64_t first, t, k, tree, most_points = 1
         cdef int64_t most = min(n_rows_at_once, n_rows)
         cdef const double* entries
         cdef double* scratch
@@ -612,9 +662,10 @@ cdef class SubtreeSums:
                 walk.n_rows = min(most, n_rows - first)
                 for t in range(trees.shape[0]):
                     tree = trees[t]
-                    walk.points = &points[rule_offsets[rule[tree]]]
-                    walk.weights = &weights[rule_offsets[rule[tree]]]
-                    walk.n_points = rule_offsets[rule[tree] + 1] - rule_offsets[rule[tree]]
+                    k = rule_offsets[rule[tree]]
+                    set_rule(
+                        &walk, &points[k], &weights[k], rule_offsets[rule[tree] + 1] - k
+                    )
                     entries = &table[first_entry[t]] if table.shape[0] else NULL
                     for walk.value in range(walk.nodes.width):
                         explain_tree(
