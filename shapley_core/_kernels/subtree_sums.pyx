@@ -85,6 +85,7 @@ cdef struct Step:
     double before         # share of the edge above of the player tested here; -1 where none is
     double threshold
     int64_t node
+    int64_t offset        # where the table of a subtree's root begins among those of its tree
     int32_t feature       # tested here, or LEAF
     int32_t player
     int32_t level
@@ -98,6 +99,7 @@ cdef struct Step:
     int8_t bit
     int8_t above
     int8_t column
+    int8_t n_columns
 
 
 cdef struct Walk:
@@ -329,8 +331,9 @@ cdef void decide_step(
         compare_into_bit(x, step.threshold, step.missing_left, <int>bit, word, n)
     elif step.is_plain:
         for i in range(n):
-            if x[i] <= step.threshold or (step.missing_left and x[i] != x[i]):
-                word[i] |= <uint16_t>(1 << bit)
+            word[i] |= <uint16_t>(
+                (<int>(x[i] <= step.threshold) | (<int>(x[i] != x[i]) & step.missing_left)) << bit
+            )
     else:
         for i in range(n):
             word[i] |= <uint16_t>(goes_left(walk.nodes, step.node, x[i]) << bit)
@@ -374,14 +377,12 @@ cdef void explain_tree(
     int64_t tree,
     const double* columns,
     int64_t stride,
-    const int64_t* n_columns,
-    const int64_t* offset,
     const double* table,
     double* out,
     int64_t player_stride,
     int64_t row_stride,
 ) noexcept nogil:
-    """Add one output of one tree to ``out``; ``offset`` says where a root's table begins."""
+    """Add one output of one tree to ``out``, with its tables if there are any."""
     cdef const Levels* top = &walk.top
     cdef const Step* step
     cdef int64_t n = walk.n_rows
@@ -389,7 +390,7 @@ cdef void explain_tree(
     cdef int64_t size = n * q
     cdef int64_t i = walk.nodes.tree_offsets[tree]
     cdef int64_t last = walk.nodes.tree_offsets[tree + 1]
-    cdef int64_t j, c, level, at, node, width
+    cdef int64_t j, c, level, at, width
     cdef int64_t players[MOST_BITS]
     cdef double* total
     cdef Test test
@@ -414,21 +415,20 @@ cdef void explain_tree(
             continue
         if step.feature != LEAF:
             find_pattern(walk, i, columns, stride, players, n)
-            node = step.node
             total = sums_of(walk, top, i, level, n)
             if table != NULL:
-                for c in range(n_columns[node]):
+                for c in range(step.n_columns):
                     players[c] *= player_stride
-                width = width_of(n_columns[node])
+                width = width_of(step.n_columns)
                 look_up_sums(
-                    table + offset[node] + walk.value * (q * width << step.bits), walk.pattern,
-                    top.product + level * size, players, n_columns[node], total, out, row_stride,
+                    table + step.offset + walk.value * (q * width << step.bits), walk.pattern,
+                    top.product + level * size, players, step.n_columns, total, out, row_stride,
                     n, q, width,
                 )
             else:
                 walk.low.root = total
                 sum_subtree(walk, i, walk.pattern, n)
-                for c in range(n_columns[node]):
+                for c in range(step.n_columns):
                     add_column(
                         top.product + level * size, walk.columns + c * size,
                         out + players[c] * player_stride, row_stride, n, q,
@@ -504,9 +504,7 @@ cdef class SubtreeSums:
     cdef Walk walk
     cdef Step* steps
     cdef double* values
-    cdef const int64_t* n_columns
-    cdef const int64_t* offset
-    cdef object owners
+    cdef object owner
 
     def __cinit__(
         self,
@@ -525,13 +523,11 @@ cdef class SubtreeSums:
         cdef const Nodes* nodes = &forest.nodes
         cdef int64_t i, k, node, before
         cdef Step* step
-        self.owners = (forest, n_columns, offset)
+        self.owner = forest
         memset(&self.walk, 0, sizeof(Walk))
         self.walk.nodes = nodes
         if not forest.n_nodes:
             return
-        self.n_columns = &n_columns[0]
-        self.offset = &offset[0]
         self.steps = <Step*>calloc(forest.n_nodes, sizeof(Step))
         self.values = <double*>calloc(forest.n_nodes * nodes.width, sizeof(double))
         if self.steps == NULL or self.values == NULL:
@@ -552,6 +548,8 @@ cdef class SubtreeSums:
             step.bit = bit[node]
             step.above = above[node]
             step.column = column[node]
+            step.n_columns = <int8_t>n_columns[node]
+            step.offset = offset[node]
             for k in range(nodes.width):
                 self.values[i * nodes.width + k] = nodes.values[node * nodes.width + k]
             step.before = -1.0
@@ -601,9 +599,9 @@ cdef class SubtreeSums:
                     i += 1
                     continue
                 size = <int64_t>1 << walk.steps[i].bits
-                count = self.n_columns[walk.steps[i].node]
+                count = walk.steps[i].n_columns
                 width = width_of(count)
-                here = &table[self.offset[walk.steps[i].node]]
+                here = &table[walk.steps[i].offset]
                 for walk.value in range(nodes.width):
                     start = 0
                     while start < size:
@@ -669,8 +667,7 @@ cdef class SubtreeSums:
                     entries = &table[first_entry[t]] if table.shape[0] else NULL
                     for walk.value in range(walk.nodes.width):
                         explain_tree(
-                            &walk, tree, &columns[0, first], columns.shape[1], self.n_columns,
-                            self.offset, entries,
+                            &walk, tree, &columns[0, first], columns.shape[1], entries,
                             &out[first, 0, walk.nodes.tree_outputs[tree] + walk.value],
                             n_outputs, out.shape[1] * n_outputs,
                         )

@@ -1,6 +1,8 @@
 """Deep trees in the path-dependent game: quadrature, with tables of the sums of small subtrees."""
 
 from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,9 +74,7 @@ class SubtreeSums:
         offset = np.zeros(n_nodes, np.int64)
         offset[roots] = ends - size - (np.cumsum(self.n_entries) - self.n_entries)[tree[roots]]
         self._costs(tree, roots, groups.subtree, patterns, n_columns, n_points)
-        self.kernel = kernel.SubtreeSums(
-            ensemble.kernel,
-            self.paths.kernel,
+        self._arrays = (
             groups.subtree,
             shares.ratio,
             shares.share,
@@ -84,6 +84,17 @@ class SubtreeSums:
             above,
             column,
             offset,
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the kernel's view, which cannot be pickled."""
+        return {name: value for name, value in self.__dict__.items() if name != "kernel"}
+
+    @cached_property
+    def kernel(self) -> kernel.SubtreeSums:
+        """The subtrees as the kernels take them."""
+        return kernel.SubtreeSums(
+            self.paths.ensemble.kernel, self.paths.kernel, *self._arrays
         )
 
     def _costs(
@@ -100,10 +111,12 @@ class SubtreeSums:
         inside = np.bincount(tree[roots], subtree[roots], n_trees)
         width = self.paths.ensemble.values.shape[1]
         edge = width * (2.0 + 0.7 * n_points)
-        self.build_cost = edge * np.bincount(tree[roots], subtree[roots] * patterns, n_trees)
+        # New memory takes longer than the sums that are written to it.
+        built = np.bincount(tree[roots], subtree[roots] * patterns, n_trees)
+        self.build_cost = edge * built + self.n_entries
         outside = np.bincount(tree, minlength=n_trees) - inside
         self.few_cost = edge * (inside + outside)
-        self.look_up_cost = edge * outside + width * np.bincount(
+        self.look_up_cost = 1.4 * edge * outside + 1.4 * width * np.bincount(
             tree[roots], 5.0 + n_columns[roots] * (0.5 + 0.2 * n_points[tree[roots]]), n_trees
         )
 
