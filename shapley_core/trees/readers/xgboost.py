@@ -167,10 +167,13 @@ def _ask_directly(
         return None
     shape, n_dims = ctypes.POINTER(ctypes.c_uint64)(), ctypes.c_uint64()
     found = ctypes.POINTER(ctypes.c_float)()
-    where = '{"data":[%d,true],"shape":[%d,%d],"typestr":"%s","version":3}' % (
-        rows.__array_interface__["data"][0],
-        *rows.shape,
-        rows.dtype.str,
+    where = json.dumps(
+        {
+            "data": (rows.__array_interface__["data"][0], True),
+            "shape": rows.shape,
+            "typestr": rows.dtype.str,
+            "version": 3,
+        }
     )
     status = ask(
         handle,
