@@ -19,7 +19,7 @@ def lay_out(
     test_node: NDArray[np.int64],
     groups: NDArray[np.int32],
     edge_test: NDArray[np.int32],
-    edge_bit: NDArray[np.uint16],
+    edge_bit: NDArray[np.int32],
 ) -> None: ...
 def turn(
     table: NDArray[np.float64],
@@ -38,7 +38,7 @@ def explain(
     test_node: NDArray[np.int64],
     groups: NDArray[np.int32],
     edge_test: NDArray[np.int32],
-    edge_bit: NDArray[np.uint16],
+    edge_bit: NDArray[np.int32],
     first_column: NDArray[np.int32],
     target: NDArray[np.int32],
     offset: NDArray[np.int64],

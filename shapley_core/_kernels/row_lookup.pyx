@@ -6,7 +6,7 @@ trees once. So here the tests of a tree stand side by side, and so do all column
 Sums are added in the same order, bit for bit what the other look-ups add.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 
 from .forest cimport DEFAULT_LEFT, LEAF, Forest, Nodes, goes_left
@@ -39,7 +39,7 @@ def lay_out(
     int64_t[::1] test_node,
     int32_t[:, ::1] groups,
     int32_t[::1] edge_test,
-    uint16_t[::1] edge_bit,
+    int32_t[::1] edge_bit,
 ):
     """List the tests and the groups of some trees, in the order of the walk.
 
@@ -78,7 +78,7 @@ def lay_out(
                     groups[group, 3] = edge
                     up = node
                     while paths.parent[up] != -1:
-                        edge_bit[edge] = <uint16_t>(<uint16_t>1 << paths.slot[up])
+                        edge_bit[edge] = <int32_t>1 << <int32_t>paths.slot[up]
                         edge_test[edge] = 2 * number[
                             paths.parent[up] - nodes.tree_offsets[tree]
                         ] + (nodes.left[paths.parent[up]] == up)
@@ -166,7 +166,7 @@ def explain(
     const int64_t[::1] test_node,
     const int32_t[:, ::1] groups,
     const int32_t[::1] edge_test,
-    const uint16_t[::1] edge_bit,
+    const int32_t[::1] edge_bit,
     const int32_t[::1] first_column,
     const int32_t[::1] target,
     const int64_t[::1] offset,

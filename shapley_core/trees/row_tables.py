@@ -37,7 +37,7 @@ class RowTables:
             np.empty(n_tests, np.int64),
             np.empty((n_groups + 1, 4), np.int32),
             np.empty(n_edges, np.int32),
-            np.empty(n_edges, np.uint16),
+            np.empty(n_edges, np.int32),
         )
         row_lookup.lay_out(
             self._forest,

@@ -70,8 +70,9 @@ def read(model: Any, *, iteration_range: tuple[int, int] | None = None) -> TreeE
     """
     booster = _booster(model)
     all_rounds = -1 if iteration_range is not None else None
-    content = booster.model_to_string(num_iteration=all_rounds).encode()
-    ensemble = _ensemble(cut(content, "the model"), "the model", iteration_range)
+    text = cut(booster.model_to_string(num_iteration=all_rounds).encode(), "the model")
+    _AVERAGES[booster] = text.averages
+    ensemble = _ensemble(text, "the model", iteration_range)
     classes = getattr(model, "classes_", None)
     if ensemble.n_outputs > 1 and classes is not None and len(classes) == ensemble.n_outputs:
         return replace(ensemble, output_names=tuple(str(label) for label in classes))
@@ -132,19 +133,18 @@ def threads_of(model: Any) -> int | None:
 
 # Live models and tables
 
-# Of each Booster seen, its place in the library's memory and whether its predict() averages.
-_SEEN: WeakKeyDictionary[Any, tuple[Any, bool]] = WeakKeyDictionary()
+# Whether predict() averages the rounds, as each Booster's text said when it was last read. It
+# takes longer to ask again than to predict a row, and of a Booster that holds another model since
+# then, what is predicted differs from what was read.
+_AVERAGES: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
 
 
 def _averages(booster: Any) -> bool:
-    """Whether predict() averages the rounds: a text of the model says, which takes some time."""
-    place = getattr(getattr(booster, "_handle", None), "value", None)
-    seen = _SEEN.get(booster)
-    if seen is None or seen[0] != place or place is None:
+    if booster not in _AVERAGES:
         # One round is enough.
         content = booster.model_to_string(num_iteration=1).encode()
-        seen = _SEEN[booster] = place, bool(cut(content, "the model").averages)
-    return seen[1]
+        _AVERAGES[booster] = cut(content, "the model").averages
+    return _AVERAGES[booster]
 
 
 def _booster(model: Any) -> Any:
