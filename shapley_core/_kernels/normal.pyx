@@ -15,6 +15,9 @@ cdef extern from "normal.h" nogil:
         const uint64_t* column, const uint64_t* columns, int64_t n_words, int64_t n_rows,
         int64_t stop, double weight, double* out
     )
+    void multiply_signs(
+        const double* signs, const int32_t* terms, int64_t width, int64_t n_terms, double* out
+    )
 
 # Rows counted at once, in words of 64: the columns of 64 terms then fit the first cache.
 cdef int64_t BLOCK = 64
@@ -92,16 +95,26 @@ def parities(
     double[:, ::1] out,
 ):
     """out[r, U] = χ_U of coalition start + r, as 1.0 or -1.0."""
+    cdef int64_t n_terms = terms.shape[0]
+    cdef int64_t width = terms.shape[1]
+    cdef int64_t n_players = 0
     cdef int64_t r, i, j
-    cdef uint64_t odd
     cdef const uint64_t* row
+    cdef double* signs
+    if n_terms == 0 or out.shape[0] == 0:
+        return
+    for i in range(n_terms):
+        for j in range(width):
+            n_players = max(n_players, terms[i, j] + 1)
+    # The place before the first is that of the padding.
+    signs = <double*>malloc(sizeof(double) * (n_players + 1))
+    if signs == NULL:
+        raise MemoryError("no room for a row of signs")
     with nogil:
+        signs[0] = 1.0
         for r in range(out.shape[0]):
             row = &words[step * (start + r), 0]
-            for i in range(terms.shape[0]):
-                odd = 0
-                for j in range(terms.shape[1]):
-                    if terms[i, j] < 0:
-                        break
-                    odd ^= row[terms[i, j] >> 6] >> (terms[i, j] & 63)
-                out[r, i] = 1.0 - 2.0 * <double>(odd & 1)
+            for i in range(n_players):
+                signs[1 + i] = 1.0 - 2.0 * <double><int64_t>(row[i >> 6] >> (i & 63) & 1)
+            multiply_signs(signs + 1, &terms[0, 0], width, n_terms, &out[r, 0])
+    free(signs)
