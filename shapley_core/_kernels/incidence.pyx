@@ -2,12 +2,20 @@
 
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memset
 
 cdef extern from "incidence.h" nogil:
     void add_rows(
         const double* inside, int64_t stride, uint64_t rows, const double* factors, double* sums,
         int64_t n
+    )
+
+cdef extern from "unpack.h" nogil:
+    void spread_bits(
+        const uint64_t* words, int64_t n, double absent, double present, double* out
+    )
+    void transpose_word(
+        const uint64_t* rows, int64_t stride, int64_t n_rows, int64_t n_columns,
+        uint64_t* columns, int64_t apart
     )
 
 # Rows taken at once: those that hold a set are the bits of a word.
@@ -48,16 +56,15 @@ cdef void unpack(
     double* inside, uint64_t* holding,
 ) noexcept nogil:
     """Rows of 0.0 and 1.0, and for each player the rows that hold him as bits."""
-    cdef int64_t r, i
-    cdef uint64_t bit
-    cdef const uint64_t* row
-    memset(holding, 0, sizeof(uint64_t) * n_players)
+    cdef int64_t r, w
+    cdef int64_t stride = step * words.shape[1]
+    cdef const uint64_t* rows = &words[step * start, 0]
     for r in range(n_rows):
-        row = &words[step * (start + r), 0]
-        for i in range(n_players):
-            bit = row[i >> 6] >> (i & 63) & 1
-            inside[r * n_players + i] = <double><int64_t>bit
-            holding[i] |= bit << r
+        spread_bits(rows + r * stride, n_players, 0.0, 1.0, inside + r * n_players)
+    for w in range(words.shape[1]):
+        transpose_word(
+            rows + w, stride, n_rows, min(64, n_players - 64 * w), holding + 64 * w, 1
+        )
 
 
 cdef void add_block(
