@@ -230,12 +230,9 @@ def _of_left(
             seen, factor = pairs[held], weight[held]
             for at in np.flatnonzero(counts):
                 many = factor[strata == at][0]
-                # Weighted first: with many players the weights' squares are no floats.
-                of = many * seen[strata == at]
-                if counts[at] > 1:
-                    # A variance of few pairs is an estimate too: an allowance for that.
-                    spread = of.var(axis=0, ddof=1) * (counts[at] + 1)
-                else:
-                    spread = of[0] ** 2
+                # Weighted first: with many players the weights' squares are no floats. A variance
+                # of few pairs is an estimate too: an allowance for that.
+                of, few = many * seen[strata == at], counts[at]
+                spread = of.var(axis=0, ddof=1) * (few + 1) if few > 1 else of[0] ** 2
                 variance[here] += max(0.0, 1.0 - 1.0 / many) * spread
     return values, variance

@@ -12,10 +12,11 @@ from ..imputers.base import Imputer, check_weights
 from ..imputers.marginal import Marginal
 from ..imputers.rows import Rows
 from ..players import Groups, Players
-from ..tables import as_table, take_rows
+from ..tables import take_rows
 from ..trees.ensemble import TreeEnsemble
 from ..trees.readers import read_model, reader_of
 from .linear import LinearModel, raw_function
+from .model_rows import table_of
 from .predictor import function_of
 from .tree import TreeExplainer
 
@@ -36,16 +37,7 @@ def raw_trees(ensemble: TreeEnsemble, n_threads: int) -> Callable[[Any], Any]:
     """The raw margin of trees as a function of tables."""
 
     def raw(X: Any) -> NDArray[np.float64]:
-        table = as_table(
-            X,
-            n_features=ensemble.n_features,
-            feature_names=ensemble.feature_names,
-            categories=ensemble.categories,
-            unseen_category=ensemble.unseen_category,
-            sparse_absent=ensemble.sparse_absent,
-            categorical_columns=ensemble.categorical_columns,
-            what="a table of masked rows",
-        )
+        table = table_of(ensemble, X, "a table of masked rows")
         return ensemble.predict(table.block(0, table.n_rows), n_threads)
 
     return raw

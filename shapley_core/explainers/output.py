@@ -16,15 +16,16 @@ from ..indices import IndexSpec, ProbabilisticValue
 from ..memory import memory_bytes
 from ..players import Groups, Players
 from ..runs import is_file
-from ..tables import Table, as_table
+from ..tables import Table
 from ..threads import resolve_threads, row_blocks, run_blocks
 from ..top import TopExplanation
 from ..trees.ensemble import TreeEnsemble
-from ..trees.readers import read_model, reader_of
+from ..trees.readers import read_model
 from .additivity import check_additivity
 from .all_rows import Report, checked_index, values_of_rows
 from .interactions import largest
 from .masked_games import MaskedGames
+from .model_rows import LiveModel, table_of
 from .output_runs import run_outputs
 from .predictor import Predictor
 from .probabilities import Array, Link, probability_of
@@ -81,8 +82,7 @@ class TreeOutputExplainer:
     ) -> None:
         self._threads = resolve_threads(n_threads)
         self.ensemble: TreeEnsemble = read_model(model, iteration_range=iteration_range)
-        self._model = model if reader_of(model) is not None else None
-        self._iteration_range = iteration_range
+        self._model = LiveModel.of(model, iteration_range)
         self._estimator = estimator
         if background is None:
             raise InputError(
@@ -113,7 +113,7 @@ class TreeOutputExplainer:
         self._used = np.unique(ensemble.feature[ensemble.feature >= 0]).astype(np.int64)
         if not len(self._used):
             self._used = np.zeros(1, np.int64)
-        rows = self._rows(self._table(background, "background"))
+        rows = self._rows(table_of(ensemble, background, "background"))
         if not rows.n_rows:
             raise InputError("the background has no rows; give at least one")
         self._link = None if self._losses else link
@@ -215,12 +215,14 @@ class TreeOutputExplainer:
             )
         if is_file(X) or chunk_rows is not None:
             raise InputError("rows of files, and chunk_rows, need out: a directory for the values")
-        table = self._table(X, "X")
+        table = table_of(self.ensemble, X, "X")
         if not table.n_rows:
             raise InputError("X has no rows; give at least one")
         rows = self._rows(table)
-        if check == "model":
-            self._check(table, rows)
+        if check == "model" and self._model is not None:
+            predicted = self._model.predict(self.ensemble, table, threads)
+            margins = self._margins(rows.array)
+            check_additivity(self.ensemble, table, margins, predicted, True)
         ensemble = self.ensemble
         codes = label_codes(y, table.n_rows, ensemble) if self._losses else None
         offsets = None if base_margin is None else own_margins(base_margin, table.n_rows, ensemble)
@@ -337,19 +339,6 @@ class TreeOutputExplainer:
         kept, _ = InteractionSet.from_tuples(self.players.n_players, listed)
         return kept, np.array([kept.position(one) for one in inner], np.int64)
 
-    def _table(self, X: Any, what: str) -> Table:
-        ensemble = self.ensemble
-        return as_table(
-            X,
-            n_features=ensemble.n_features,
-            feature_names=ensemble.feature_names,
-            categories=ensemble.categories,
-            unseen_category=ensemble.unseen_category,
-            sparse_absent=ensemble.sparse_absent,
-            categorical_columns=ensemble.categorical_columns,
-            what=what,
-        )
-
     def _rows(self, table: Table) -> ArrayRows:
         """The columns that the model splits on, rounded as its library rounds."""
         rows = np.empty((table.n_rows, len(self._used)))
@@ -375,19 +364,3 @@ class TreeOutputExplainer:
         """What is averaged; of the log-loss, what it is made of."""
         margins = self._margins(rows)
         return margins if self._link is None else self._link(margins)
-
-    def _check(self, table: Table, rows: ArrayRows) -> None:
-        reader = reader_of(self._model)
-        if reader is None:
-            return
-        predicted = np.empty((table.n_rows, self.ensemble.n_outputs))
-        if table.native:
-            blocks = [(0, table.n_rows)]
-        else:
-            blocks = row_blocks(table.n_rows, self.ensemble.block_rows)
-        for start, stop in blocks:
-            shown = table.source if table.native else table.block(start, stop)
-            predicted[start:stop] = reader.predict_raw(
-                self._model, shown, iteration_range=self._iteration_range
-            ).reshape(stop - start, -1)
-        check_additivity(self.ensemble, table, self._margins(rows.array), predicted, True)

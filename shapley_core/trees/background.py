@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,6 +160,11 @@ class Background:
     def is_kept(self) -> bool:
         """Whether all trees' patterns are in memory."""
         return self.columns is None
+
+    def contents(self) -> tuple[Any, ...]:
+        """All that values depend on: patterns, and columns to find others in."""
+        rest = None if self.columns is None else (self.columns, self.weight)
+        return self.whole, self.kept, rest
 
     def batches(self, n_threads: int) -> Iterator[list[TreePatterns]]:
         """Yield the patterns of all trees, a bounded number at a time."""

@@ -183,6 +183,11 @@ def predict_raw(
     return raw[:, 0] if n_outputs == 1 else raw
 
 
+def threads_of(model: Any) -> int | None:
+    """Threads that the library predicts with; None is as many as it likes."""
+    return None
+
+
 def _ask(model: Any, kind: str, rows: NDArray[Any]) -> NDArray[np.float64]:
     """Predict dense rows: float64 (n_rows, n_outputs)."""
     if kind == ISOLATION:
