@@ -226,7 +226,7 @@ class ArrayRows(Rows):
             shown = np.where(masks[:, None, None, :], own[None, :, None, :], donors.array[which])
             return self._wrap(shown.reshape(-1, self.n_features))
         out = np.empty((self.n_mixed(rows, masks, which), self.n_features), dtype)
-        raw_out, raw_own = _bytes(out), _bytes(own)
+        raw_out, raw_own = out.view(np.uint8), _bytes(own)
         present = np.ascontiguousarray(masks).view(np.uint8)
         absent = _bytes(donors.array[which] if isinstance(which, slice) else donors.array)
         each = len(out) // max(len(masks), 1)
@@ -269,5 +269,4 @@ class ArrayRows(Rows):
 
 def _bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
     """The rows of an array as bytes, without a copy where they lie one after the other."""
-    rows = np.ascontiguousarray(array)
-    return rows.view(np.uint8).reshape(len(rows), rows.dtype.itemsize * rows.shape[1])
+    return np.ascontiguousarray(array).view(np.uint8)
