@@ -171,12 +171,12 @@ class Sample:
         """One part at these pairs."""
         return self.parts[parity][self.train]
 
-    def learn(self, prior: Prior) -> Prior:
+    def learn(self, prior: Prior, least_nugget: float = covariance.LEAST_NUGGET) -> Prior:
         """The parameters that make the worths most likely."""
         rows = covariance.hyper_rows(len(self.train), self.uniform[self.train])
         few = slice(None, None, -(-len(self.scales) // _LEARN_GAMES))
         parts = self.target(EVEN)[:, few], self.target(ODD)[:, few]
-        return covariance.learn(prior, self.z, parts, rows)
+        return covariance.learn(prior, self.z, parts, rows, least_nugget)
 
 
 def held_weights(design: PairedDesign, train: NDArray[np.int64]) -> Matrix:
@@ -244,6 +244,11 @@ def _predicted(prior: Prior, parity: int, there: Matrix, z: Matrix, alpha: Matri
     else:
         found = found + covariance.LEVEL * alpha.sum(axis=0)
     beta = np.array(weights)[:, None] * (covariance.characters(own, z).T @ alpha)
+    # Of what the sizes decide, the sizes.
+    weighed = np.zeros((prior.n_players + 1, alpha.shape[1]))
+    np.add.at(weighed, covariance.sizes_of(z), alpha)
+    of_sizes = covariance.by_size(prior)[parity] @ weighed
+    found = found + of_sizes[covariance.sizes_of(there)]
     predicted: Matrix = found + covariance.characters(own, there) @ beta
     return predicted
 
@@ -277,6 +282,8 @@ def values_under(prior: Prior, task: Task, sample: Sample) -> tuple[Matrix, Matr
 def _mean(prior: Prior, readout: Readout, sample: Sample, part: Posterior) -> Matrix:
     z, parity = sample.z, part.parity
     out = readout.of_smooth(prior, z, parity, part.alpha)
+    of_sizes = covariance.by_size(prior)[parity] @ readout.sizes()
+    out += of_sizes[covariance.sizes_of(z)] @ part.alpha
     for term, variance in _terms(prior, readout, parity):
         beta = variance * (covariance.characters([term], z)[:, 0] @ part.alpha)
         rows = _holding(readout, term)
@@ -309,6 +316,8 @@ def _prior_variance(prior: Prior, readout: Readout) -> Matrix:
     for parity in readout.parities():
         for term, variance in _terms(prior, readout, parity):
             out[_holding(readout, term)] += variance * readout.of_term(len(term)) ** 2
+    for part in covariance.by_size(prior):
+        out += readout.sizes() @ part @ readout.sizes()
     return out + 2 * exp(prior.log_nugget) * readout.nugget_variance()
 
 
@@ -319,11 +328,13 @@ def _explained(prior: Prior, readout: Readout, sample: Sample, part: Posterior) 
     z, parity = sample.z, part.parity
     inside = sample.inside[sample.train]
     out = np.empty(len(readout.members))
+    of_sizes = (covariance.by_size(prior)[parity] @ readout.sizes())[covariance.sizes_of(z)]
     step = max(1, _CELLS // len(z))
     for start in range(0, len(out), step):
         some = slice(start, start + step)
         shared = readout.covariances(prior, z, parity, some)
         shared += exp(prior.log_nugget) * readout.of_nugget(inside, parity, some)
+        shared += of_sizes[:, None]
         for term, variance in _terms(prior, readout, parity):
             here = np.flatnonzero(_holding(readout, term)[some])
             chi = covariance.characters([term], z)

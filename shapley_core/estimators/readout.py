@@ -98,6 +98,14 @@ class Readout:
         points, weights = self.nodes()
         return float(2.0**self.size * (weights @ (2 * points - 1) ** (size - self.size)))
 
+    def sizes(self) -> Matrix:
+        """q, shape (n + 1,): I(S) = Σ_t q_t g(t) of a game g(|T|) that the sizes decide."""
+        weights = tables.size_weights(self.spec, self.n_players, self.size, self.order)
+        for _ in range(self.size):
+            # Differences g(t + 1) - g(t) instead of g(t).
+            weights = np.append(0.0, weights) - np.append(weights, 0.0)
+        return weights
+
     def coalition_weights(self) -> Matrix:
         """γ(t, r), shape (n + 1, size + 1): I(S) = Σ_T v(T) γ(|T|, |T ∩ S|)."""
         return tables.coalition_weights(self.spec, self.n_players, self.size, self.order)
