@@ -32,6 +32,8 @@ ODD, EVEN = 1, 0
 
 # The least log η.
 LEAST_NUGGET = -22.0
+# The power of τ in the hyperprior.
+_AWAY_FROM_0 = 0.5
 # Parameters beside b.
 _OTHERS = 7
 # Added to the diagonal, relative to it, so that the factorisation exists.
@@ -118,7 +120,7 @@ def characters(terms: Sequence[tuple[int, ...]], z: Matrix) -> Matrix:
     """Π_{i ∈ U} z_i for each term U, shape (m, n_terms)."""
     out = np.empty((len(z), len(terms)))
     for at, term in enumerate(terms):
-        out[:, at] = z[:, list(term)].prod(axis=1)
+        out[:, at] = z[:, list(term)].prod(axis=1) if len(term) != 1 else z[:, term[0]]
     return out
 
 
@@ -139,6 +141,19 @@ def structured(prior: Prior, parity: int, part: Matrix, z: Matrix, other: Matrix
     if terms:
         total += exp(prior.log_term) * (characters(terms, z) @ characters(terms, other).T)
     return total
+
+
+def variances(prior: Prior, parity: int, z: Matrix) -> Matrix:
+    """The diagonal of ``structured``, shape (m,)."""
+    sizes = sizes_of(z)
+    slope = prior.slope * z.sum(axis=1)
+    opposite = exp(-2 * float(np.exp(prior.log_b).sum()))
+    sign = -1.0 if parity == ODD else 1.0
+    part = exp(prior.log_scale) / 2 * (np.cosh(slope) + sign * opposite)
+    total = part + by_size(prior)[parity].diagonal()[sizes]
+    total += exp(prior.log_main) * prior.n_players if parity == ODD else LEVEL
+    found: Matrix = total + exp(prior.log_term) * len(prior.terms[parity])
+    return found
 
 
 def sizes_of(z: Matrix) -> NDArray[np.int64]:
@@ -204,7 +219,8 @@ def learn(
     few = rows[:_FEW_ROWS]
     searches = [(few, _FIRST_STEPS)]
     if len(rows) > len(few):
-        searches.append((rows, _STEPS))
+        # Terms were added to what is learnt already: the first rows would say nothing new.
+        searches = [(rows, _STEPS)] if any(prior.terms) else [*searches, (rows, _STEPS)]
     for some, steps in searches:
         at_rows, there = z[some], (parts[0][some], parts[1][some])
         features = (characters(prior.terms[0], at_rows), characters(prior.terms[1], at_rows))
@@ -251,8 +267,10 @@ def inverted(lower: Matrix) -> Matrix:
     """The inverse of L Lᵀ."""
     from scipy.linalg import lapack
 
-    half = np.tril(lapack.dpotri(lower, lower=1)[0])
-    whole: Matrix = half + np.tril(half, -1).T
+    half = lapack.dpotri(lower, lower=1)[0]
+    # Above the diagonal there is what was there: nothing.
+    whole: Matrix = half + half.T
+    whole[np.diag_indices(len(whole))] /= 2
     return whole
 
 
@@ -264,14 +282,14 @@ def _loss(
     b, main, nugget = np.exp(prior.log_b), exp(prior.log_main), exp(prior.log_nugget)
     per_term = exp(prior.log_term)
     same, opposite = _exponentials(prior, z, z)
-    up = _amplitudes(prior, z)
-    sizes = z.sum(axis=1) / 2
-    both, apart = np.outer(up, up), np.outer(up, 1 / up)
-    with_same, with_opposite = (both + 1 / both) / 2, (apart + 1 / apart) / 2
-    by_slope = same * (both - 1 / both) / 2 * np.add.outer(sizes, sizes)
-    by_slope_opposite = opposite * (apart - 1 / apart) / 2 * np.subtract.outer(sizes, sizes)
-    same *= with_same
-    opposite *= with_opposite
+    by_slope = by_slope_opposite = None
+    if prior.slope > 0.0:
+        up = _amplitudes(prior, z)
+        both, apart = np.outer(up, up) / 2, np.outer(up, 1 / up) / 2
+        less, rest = np.outer(1 / up, 1 / up) / 2, np.outer(1 / up, up) / 2
+        by_slope, by_slope_opposite = same * (both - less), opposite * (apart - rest)
+        same *= both + less
+        opposite *= apart + rest
     loss, gradient = _hyperprior(prior)
     near, far, near_by, far_by = _near_and_far(prior)
     member = np.zeros((m, n + 1))
@@ -290,7 +308,7 @@ def _loss(
         # Of the covariance's change D the loss changes by the trace of slack D.
         slack = (inverse - alpha @ alpha.T / n_games) / 2
         inner = slack * (same - sign * opposite)
-        total = float((slack * part).sum())
+        total = float(np.vdot(slack, part))
         gradient[:n] += b * (np.einsum("ij,ij->j", z, inner @ z) - total)
         gradient[n] += total
         if parity == ODD:
@@ -299,7 +317,11 @@ def _loss(
         if prior.terms[parity]:
             chi = features[parity]
             gradient[n + 3] += per_term * float(((slack @ chi) * chi).sum())
-        gradient[n + 4] += float((slack * (by_slope + sign * by_slope_opposite)).sum())
+        if by_slope is not None and by_slope_opposite is not None:
+            # Times the sum, or the difference, of the two coalitions' Σ_i z_i / 2.
+            by_slope_here = np.einsum("ij,ij->i", slack, by_slope)
+            by_slope_here += sign * np.einsum("ij,ij->i", slack, by_slope_opposite)
+            gradient[n + 4] += float(by_slope_here @ z.sum(axis=1))
         slack = member.T @ slack @ member
         gradient[n + 5] += float((slack * (near + sign * far)).sum())
         gradient[n + 6] += float((slack * (near * near_by + sign * far * far_by)).sum())
@@ -307,12 +329,18 @@ def _loss(
 
 
 def _hyperprior(prior: Prior) -> tuple[float, Matrix]:
-    """Wide normal laws: log b about their mean, that about log(1 / 2n), and c about 0."""
+    """Wide normal laws: log b about their mean, that about log(1 / 2n), and c about 0.
+
+    And τ, to a power: the most likely τ of few worths is often 0, which would be sure that players
+    are alike (Chung et al. 2013, A nondegenerate penalized likelihood estimator).
+    """
     n = prior.n_players
     mean = float(prior.log_b.mean())
     away, off = prior.log_b - mean, mean - log(0.5 / n)
     width = (5.0 / n) ** 2
     gradient = np.zeros(n + _OTHERS)
     gradient[:n] = away / 4 + off / (4 * n)
+    gradient[n + 1] = -_AWAY_FROM_0
     gradient[n + 4] = prior.slope / width
-    return float(away @ away / 8 + off**2 / 8 + prior.slope**2 / (2 * width)), gradient
+    loss = float(away @ away / 8 + off**2 / 8 + prior.slope**2 / (2 * width))
+    return loss - _AWAY_FROM_0 * prior.log_main, gradient

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from math import exp
+from math import exp, log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,6 @@ from .covariance import EVEN, ODD, Prior
 from .pairs import PairedDesign, paired_design
 from .readout import Readout
 from .registry import register
-from .replicates import error_of_sum
 
 Matrix = NDArray[np.float64]
 
@@ -24,8 +23,6 @@ Matrix = NDArray[np.float64]
 _MOST_ROWS = 5000
 # Games, of those of one batch, that the parameters are learnt from.
 _LEARN_GAMES = 16
-# Parts of the pairs that are left out in turn, to see how much the values hang on what was learnt.
-_FOLDS = 4
 _HYPER_STREAM = 1 << 62
 # Cells of a work array.
 _CELLS = 1 << 24
@@ -57,6 +54,8 @@ class GaussianProcess(Estimator):
     (n + 5 from m pairs: √(1 + 3 (n + 5) / m)).
     """
 
+    least_noise: float = 0.0
+
     def _supports(self, spec: IndexSpec, order: int) -> bool:
         if spec.family != "derivative":
             return False
@@ -73,25 +72,22 @@ class GaussianProcess(Estimator):
         assert isinstance(design, PairedDesign)
         sample = Sample.of(task, design, worths)
         values, errors = self._values(task, sample)
-        if sample.few_worths and _FOLDS * 2 < len(sample.inside) <= _MOST_ROWS:
-            errors = np.maximum(errors, self._learning_error(task, sample))
         return Estimates(values * sample.scales[:, None], errors * sample.scales[:, None])
-
-    def _learning_error(self, task: Task, sample: "Sample") -> Matrix:
-        """Standard errors by the jackknife, parameters and terms learnt anew each time.
-
-        The posterior takes them for known. Games of few worths (votes) can be explained without
-        rest, and wrongly, by a few of their players: then each part of the worths names others.
-        """
-        fits = [self._values(task, part)[0] for part in sample.without_folds()]
-        variance = (_FOLDS - 1) * np.var(fits, axis=0).T
-        # What is not drawn without replacement does not vary.
-        left = 1.0 - len(sample.inside) / 2.0 ** min(task.n_players - 1, 1000)
-        return error_of_sum(variance * left, _FOLDS - 1).T
 
     def _values(self, task: Task, sample: "Sample") -> tuple[Matrix, Matrix]:
         """Values and standard errors of the scaled games, shapes (n_games, n_interactions)."""
-        return values_under(sample.learn(Prior.start(task.n_players)), task, sample)
+        return values_under(self.prior(task, sample), task, sample)
+
+    def prior(self, task: Task, sample: "Sample") -> Prior:
+        """The parameters that the worths choose."""
+        start = Prior.start(task.n_players)
+        if self.least_noise > 0.0:
+            start = replace(start, log_nugget=log(4 * self.least_noise))
+        return self._learnt(start, sample)
+
+    def _learnt(self, prior: Prior, sample: "Sample") -> Prior:
+        least = log(self.least_noise) if self.least_noise > 0.0 else covariance.LEAST_NUGGET
+        return sample.learn(prior, least)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,16 +145,22 @@ class Sample:
         games = np.round(np.stack(self.parts, axis=2), 9).transpose(1, 0, 2)
         return any(2 * len(np.unique(game, axis=0)) <= len(game) for game in games)
 
-    def without_folds(self) -> "Iterator[Sample]":
-        """The sample without each of some parts of its pairs; the first pair stays."""
-        fold = np.argsort(np.argsort(self.uniform[1:])) % _FOLDS
-        for one in range(_FOLDS):
+    def folds(self, n_folds: int) -> "list[tuple[Sample, NDArray[np.bool_]]]":
+        """The sample without each of some parts of its pairs, and which these are.
+
+        The first pair stays.
+        """
+        fold = np.argsort(np.argsort(self.uniform[1:])) % n_folds
+        found = []
+        for one in range(n_folds):
             keep = np.append(True, fold != one)
             m = int(keep.sum())
             parts = self.parts[EVEN][keep], self.parts[ODD][keep]
-            yield Sample(
+            part = Sample(
                 self.inside[keep], parts, self.scales, np.arange(m), np.ones(m), self.uniform[keep]
             )
+            found.append((part, ~keep))
+        return found
 
     def games(self) -> "Iterator[Sample]":
         """Each game by itself."""
@@ -195,12 +197,18 @@ def held_weights(design: PairedDesign, train: NDArray[np.int64]) -> Matrix:
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """One part of the games, given the worths: alpha = K⁻¹ y, and the factor of K."""
+    """One part of the games, given the worths.
+
+    alpha = K⁻¹ y, the factor of K, what stays unexplained, the errors of leave-one-out predictions,
+    their variances, and the mean of the squares of the former over the latter.
+    """
 
     parity: int
     lower: Matrix
     alpha: Matrix
     left: Matrix
+    left_out: Matrix
+    left_out_variance: Matrix
     calibration: Matrix
 
     @classmethod
@@ -223,9 +231,9 @@ class Posterior:
             left[some] = sample.parts[parity][some] - _predicted(prior, parity, there, z, alpha)
         inverse = lapack.dtrtri(lower, lower=1)[0]
         precision = np.einsum("ij,ij->j", np.tril(inverse), np.tril(inverse))
-        # Squares of the errors of leave-one-out predictions over their variances.
         calibration = (alpha**2 / precision[:, None]).mean(axis=0)
-        return cls(parity, lower, alpha, left, calibration)
+        left_out = alpha / precision[:, None]
+        return cls(parity, lower, alpha, left, left_out, 1 / precision, calibration)
 
 
 def _structured(prior: Prior, parity: int, z: Matrix, other: Matrix) -> Matrix:
@@ -251,6 +259,20 @@ def _predicted(prior: Prior, parity: int, there: Matrix, z: Matrix, alpha: Matri
     found = found + of_sizes[covariance.sizes_of(there)]
     predicted: Matrix = found + covariance.characters(own, there) @ beta
     return predicted
+
+
+def predictions(
+    prior: Prior, part: Posterior, sample: Sample, there: Matrix
+) -> tuple[Matrix, Matrix]:
+    """Posterior mean and variance of one part of the first game at other coalitions."""
+    from scipy.linalg import solve_triangular
+
+    mean = _predicted(prior, part.parity, there, sample.z, part.alpha)[:, 0]
+    shared = _structured(prior, part.parity, sample.z, there)
+    solved = solve_triangular(part.lower, shared, lower=True, check_finite=False)
+    variance = covariance.variances(prior, part.parity, there) + exp(prior.log_nugget)
+    least = exp(prior.log_nugget) + covariance.JITTER * variance
+    return mean, np.maximum(variance - np.einsum("ij,ij->j", solved, solved), least)
 
 
 def values_under(prior: Prior, task: Task, sample: Sample) -> tuple[Matrix, Matrix]:
