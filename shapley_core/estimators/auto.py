@@ -9,8 +9,17 @@ from ..indices import IndexSpec
 from . import registry
 from .base import Design, Estimates, Estimator, Task
 from .covariance import Prior
-from .fourier import FourierRegression, parities_of, readout_of, recover_sizes
-from .gaussian import GaussianProcess, Posterior, Sample, values_under
+from .fourier import FourierRegression, recover_sizes
+from .gaussian import (
+    GaussianProcess,
+    Posterior,
+    Sample,
+    allowance,
+    blocks,
+    estimates,
+    parities_of,
+    values_under,
+)
 from .heldout import FOLDS, HeldOut
 from .pairs import PairedDesign
 
@@ -24,6 +33,8 @@ _MOST_PLAYERS = 300
 _LEAST_NOISE = 0.05
 # A mean square of leave-one-out predictions' errors that needs no check, relative to the worths'.
 _CLEAR = 0.01
+# Pairs for each parameter below which the check learns the parameters anew.
+_FEW_PAIRS = 6
 # Pairs of worths; of more nothing is held out.
 _MOST_CHECKED = 5000
 # Who is asked, in this order, where an index is no mixture of weighted Banzhaf values.
@@ -89,47 +100,51 @@ class Auto(Estimator):
 def _mixed(task: Task, sample: Sample) -> Estimates:
     """Each game by the mixture of processes that predicts it best."""
     found = [_of_game(task, one) for one in sample.games()]
-    scales = sample.scales[:, None]
-    names = list(dict.fromkeys(name for _, _, name in found))
-    return Estimates(
-        np.concatenate([values for values, _, _ in found]) * scales,
-        np.concatenate([errors for _, errors, _ in found]) * scales,
-        estimator=", ".join(names),
-    )
+    values, errors = (np.concatenate([one[at] for one in found]) for at in (0, 1))
+    names = dict.fromkeys(name for _, _, name in found)
+    return estimates(task, sample, values, errors, "; ".join(names))
 
 
 def _of_game(task: Task, sample: Sample) -> tuple[Matrix, Matrix, str]:
-    bold, careful = FourierRegression(), GaussianProcess(least_noise=_LEAST_NOISE)
-    prior = bold.prior(task, sample)
-    values, errors = values_under(prior, task, sample)
-    shares = np.ones(task.order)
-    if not _sure(task, sample, prior):
-        other = careful.prior(task, sample)
-        also, its = values_under(other, task, sample)
-        if sample.few_worths:
-            check = HeldOut.of(task, sample, (bold, careful), parities_of(task))
+    processes: list[GaussianProcess] = [FourierRegression()]
+    priors = [processes[0].prior(task, sample)]
+    few_worths, m = sample.few_worths, len(sample.inside)
+    anew = few_worths or m <= _FEW_PAIRS * (task.n_players + 5)
+    if few_worths or not _explained(task, sample, priors[0]):
+        processes.append(GaussianProcess(least_noise=_LEAST_NOISE))
+        priors.append(processes[1].prior(task, sample))
+    found = [values_under(prior, task, sample) for prior in priors]
+    values, errors = found[0]
+    shares = {1.0}
+    if (anew or len(priors) > 1) and 2 * FOLDS <= m <= _MOST_CHECKED:
+        if anew:
+            check = HeldOut.of(task, sample, processes, parities_of(task))
         else:
-            check = HeldOut.one_by_one(sample, (prior, other), parities_of(task))
-        for size in range(1, task.order + 1):
-            here = task.interactions.slice_of(size)
-            parities = readout_of(task, size).parities()
-            weights = check.weights(parities)
-            raised = max(1.0, check.calibration(parities, weights))
-            values[:, here] = weights[0] * values[:, here] + weights[1] * also[:, here]
-            mixed = weights[0] * errors[:, here] + weights[1] * its[:, here]
+            check = HeldOut.one_by_one(sample, priors, parities_of(task))
+        allowed = allowance(task, sample)
+        shares = set()
+        for readout, here in blocks(task):
+            weights = check.weights(readout.parities())
+            raised = max(1.0, check.calibration(readout.parities(), weights) / allowed)
+            values[:, here] = np.tensordot(weights, [one[0][:, here] for one in found], 1)
+            mixed = np.tensordot(weights, [one[1][:, here] for one in found], 1)
             errors[:, here] = mixed * np.sqrt(raised)
-            shares[size - 1] = weights[0]
-    recover_sizes(task, sample, prior, values, errors)
-    return values, errors, str([round(float(x), 2) for x in shares])
+            shares.add(float(weights[0]))
+    recover_sizes(task, sample, priors[0], values, errors)
+    return values, errors, _named(shares)
 
 
-def _sure(task: Task, sample: Sample, prior: Prior) -> bool:
-    """Whether nothing is to be checked: too few worths, too many, or all as good as explained."""
-    m = len(sample.inside)
-    if not 2 * FOLDS <= m <= _MOST_CHECKED:
-        return True
-    if sample.few_worths:
-        return False
+def _named(shares: set[float]) -> str:
+    """Who gave the values, by the bold process's shares in the sizes."""
+    bold, careful = "FourierRegression", f"GaussianProcess(least_noise={_LEAST_NOISE})"
+    if shares in ({1.0}, {0.0}):
+        return bold if shares == {1.0} else careful
+    some = " to ".join(dict.fromkeys(f"{share:.0%}" for share in (min(shares), max(shares))))
+    return f"{some} {bold}, rest {careful}"
+
+
+def _explained(task: Task, sample: Sample, prior: Prior) -> bool:
+    """Whether each pair follows from the others, all but exactly."""
     for parity in parities_of(task):
         off = Posterior.of(prior, sample, parity).left_out
         if np.mean(off**2) > _CLEAR * np.mean(sample.parts[parity] ** 2):

@@ -12,7 +12,7 @@ from ..transforms import transform
 from . import covariance
 from .base import Task
 from .covariance import ODD, Prior, Terms, characters
-from .gaussian import GaussianProcess, Sample, _structured, values_under
+from .gaussian import GaussianProcess, Sample, _structured, blocks, parities_of, values_under
 from .readout import Readout
 from .registry import register
 
@@ -89,29 +89,15 @@ def recover_sizes(
 ) -> None:
     """Put in the values of those sizes whose parts of the game few terms fit exactly."""
     exact = {parity: recover(prior, sample, parity) for parity in parities_of(task)}
-    for size in range(1, task.order + 1):
-        readout = readout_of(task, size)
+    for readout, here in blocks(task):
         fits = [exact[parity] for parity in readout.parities()]
         if any(fit is None for fit in fits):
             continue
-        here = task.interactions.slice_of(size)
         values[:, here], errors[:, here] = 0.0, 0.0
         for fit in fits:
             assert fit is not None
             values[0, here] += fit.values(readout)
             errors[0, here] += fit.residual
-
-
-def parities_of(task: Task) -> list[int]:
-    """The parts of a game that the values depend on."""
-    sizes = range(1, task.order + 1)
-    return sorted({parity for size in sizes for parity in readout_of(task, size).parities()})
-
-
-def readout_of(task: Task, size: int) -> Readout:
-    """What the interactions of one size are of the game."""
-    members = task.interactions.block(size).astype(np.int64)
-    return Readout(task.spec, task.order, task.n_players, members)
 
 
 def select(prior: Prior, sample: Sample, parity: int) -> Terms:

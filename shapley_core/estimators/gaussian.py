@@ -43,8 +43,13 @@ class GaussianProcess(Estimator):
     1 / √(t (n - t)); a value of an index with a symmetric mixing law depends on the odd or the
     even part of the game alone (SV on the odd part, SII of pairs on the even one).
 
-    It estimates every index whose values are mixtures of weighted Banzhaf values: SV, BV, SII,
-    BII, CHII, weighted Banzhaf and beta-Shapley values.
+    It estimates every index that is linear in discrete derivatives, of any order: SV, BV, SII, BII,
+    k-SII, STII, FSII, FBII, CHII, weighted Banzhaf and beta-Shapley values and the others.
+
+    Parameters
+    ----------
+    least_noise : float
+        The least share of the worths' variance that is held to have no structure.
 
     Notes
     -----
@@ -57,9 +62,7 @@ class GaussianProcess(Estimator):
     least_noise: float = 0.0
 
     def _supports(self, spec: IndexSpec, order: int) -> bool:
-        if spec.family != "derivative":
-            return False
-        return all(spec.law_of(size, order) is not None for size in range(1, order + 1))
+        return spec.family == "derivative"
 
     def _least_budget(self, n_players: int, spec: IndexSpec, order: int) -> int:
         return n_players + 4
@@ -71,11 +74,10 @@ class GaussianProcess(Estimator):
     def _solve(self, task: Task, design: Design, worths: Matrix) -> Estimates:
         assert isinstance(design, PairedDesign)
         sample = Sample.of(task, design, worths)
-        values, errors = self._values(task, sample)
-        return Estimates(values * sample.scales[:, None], errors * sample.scales[:, None])
+        return estimates(task, sample, *self._values(task, sample))
 
     def _values(self, task: Task, sample: "Sample") -> tuple[Matrix, Matrix]:
-        """Values and standard errors of the scaled games, shapes (n_games, n_interactions)."""
+        """Values and standard errors as ``values_under`` gives them."""
         return values_under(self.prior(task, sample), task, sample)
 
     def prior(self, task: Task, sample: "Sample") -> Prior:
@@ -100,8 +102,8 @@ class Sample:
         The coalitions; the first is the empty one.
     parts : pair of float64 arrays of shape (m, n_games)
         Even and odd part.
-    scales : float64 array of shape (n_games,)
-        What the games were divided by.
+    scales, middle : float64 arrays of shape (n_games,)
+        What the games were divided by, and before that the mean that was taken off.
     train : int64 array
         The pairs that the covariance is taken of; the others are predicted.
     weight : float64 array of shape (m,)
@@ -113,6 +115,7 @@ class Sample:
     inside: NDArray[np.bool_]
     parts: tuple[Matrix, Matrix]
     scales: Matrix
+    middle: Matrix
     train: NDArray[np.int64]
     weight: Matrix
     uniform: Matrix
@@ -122,7 +125,8 @@ class Sample:
         """From worths less v(∅)."""
         inside = sets.unpack(design.words[0::2], task.n_players)
         even, odd = (worths[0::2] + worths[1::2]) / 2, (worths[0::2] - worths[1::2]) / 2
-        even -= even.mean(axis=0)
+        middle = even.mean(axis=0)
+        even -= middle
         scales = np.sqrt((even**2 + odd**2).mean(axis=0))
         scales[scales == 0.0] = 1.0
         m = len(inside)
@@ -132,7 +136,8 @@ class Sample:
         if m > _MOST_ROWS:
             train = np.concatenate([[0], np.sort(1 + np.argsort(uniform[1:])[: _MOST_ROWS - 1])])
             weight = held_weights(design, train)
-        return cls(inside, (even / scales, odd / scales), scales, train, weight, uniform)
+        parts = even / scales, odd / scales
+        return cls(inside, parts, scales, middle, train, weight, uniform)
 
     @property
     def z(self) -> Matrix:
@@ -156,8 +161,13 @@ class Sample:
             keep = np.append(True, fold != one)
             m = int(keep.sum())
             parts = self.parts[EVEN][keep], self.parts[ODD][keep]
-            part = Sample(
-                self.inside[keep], parts, self.scales, np.arange(m), np.ones(m), self.uniform[keep]
+            part = replace(
+                self,
+                inside=self.inside[keep],
+                parts=parts,
+                train=np.arange(m),
+                weight=np.ones(m),
+                uniform=self.uniform[keep],
             )
             found.append((part, ~keep))
         return found
@@ -167,7 +177,7 @@ class Sample:
         for game in range(len(self.scales)):
             one = slice(game, game + 1)
             parts = self.parts[0][:, one], self.parts[1][:, one]
-            yield replace(self, parts=parts, scales=self.scales[one])
+            yield replace(self, parts=parts, scales=self.scales[one], middle=self.middle[one])
 
     def target(self, parity: int) -> Matrix:
         """One part at these pairs."""
@@ -275,19 +285,24 @@ def predictions(
     return mean, np.maximum(variance - np.einsum("ij,ij->j", solved, solved), least)
 
 
+def allowance(task: Task, sample: Sample) -> float:
+    """What variances are multiplied by: the parameters are estimates too, the fewer the worse."""
+    return 1 + 3 * (task.n_players + 5) / len(sample.train)
+
+
 def values_under(prior: Prior, task: Task, sample: Sample) -> tuple[Matrix, Matrix]:
-    """Posterior means and standard deviations, shapes (n_games, n_interactions)."""
-    n, n_games = task.n_players, len(sample.scales)
+    """Posterior means and standard deviations of the scaled games, as ``blocks`` orders them.
+
+    Shapes (n_games, n_interactions), and a column more where the index has a constant.
+    """
+    n_games = len(sample.scales)
     known: dict[int, Posterior] = {}
-    values = np.zeros((len(task.interactions), n_games))
+    values = np.zeros((task.spec.has_constant + len(task.interactions), n_games))
     errors = np.zeros_like(values)
-    # The parameters are estimates too: an allowance, which vanishes as the sample grows.
-    uncertain = 1 + 3 * (n + 5) / len(sample.train)
-    for size in range(1, task.order + 1):
-        members = task.interactions.block(size).astype(np.int64)
-        readout = Readout(task.spec, task.order, n, members)
-        here = task.interactions.slice_of(size)
-        spread = _prior_variance(prior, readout)[:, None] * np.ones(n_games)
+    uncertain = allowance(task, sample)
+    for readout, here in blocks(task):
+        before = np.maximum(_prior_variance(prior, readout), 0.0)[:, None]
+        spread = before * np.ones(n_games)
         raised = np.ones(n_games)
         for parity in readout.parities():
             if parity not in known:
@@ -296,9 +311,37 @@ def values_under(prior: Prior, task: Task, sample: Sample) -> tuple[Matrix, Matr
             spread -= _explained(prior, readout, sample, known[parity])[:, None]
             raised = np.maximum(raised, known[parity].calibration)
         # Differences of large numbers: below this they are rounding.
-        floor = 1e-13 * _prior_variance(prior, readout)[:, None]
-        errors[here] = np.sqrt(np.maximum(spread, floor) * raised * uncertain)
+        errors[here] = np.sqrt(np.maximum(spread, 1e-13 * before) * raised * uncertain)
     return values.T, errors.T
+
+
+def blocks(task: Task) -> Iterator[tuple[Readout, slice]]:
+    """What each size is of a game, and its columns; the constant comes first if there is one."""
+    constant = int(task.spec.has_constant)
+    if constant:
+        yield Readout(task.spec, task.order, task.n_players, np.zeros((1, 0), np.int64)), slice(1)
+    for size in range(1, task.order + 1):
+        members = task.interactions.block(size).astype(np.int64)
+        here = task.interactions.slice_of(size)
+        readout = Readout(task.spec, task.order, task.n_players, members)
+        yield readout, slice(here.start + constant, here.stop + constant)
+
+
+def parities_of(task: Task) -> list[int]:
+    """The parts of a game that the values depend on."""
+    return sorted({parity for readout, _ in blocks(task) for parity in readout.parities()})
+
+
+def estimates(
+    task: Task, sample: Sample, values: Matrix, errors: Matrix, estimator: str | None = None
+) -> Estimates:
+    """Of the games themselves."""
+    values, errors = values * sample.scales[:, None], errors * sample.scales[:, None]
+    if not task.spec.has_constant:
+        return Estimates(values, errors, estimator=estimator)
+    readout, _ = next(blocks(task))
+    constant = values[:, 0] + sample.middle * readout.of_term(0)
+    return Estimates(values[:, 1:], errors[:, 1:], constant, estimator)
 
 
 def _mean(prior: Prior, readout: Readout, sample: Sample, part: Posterior) -> Matrix:
@@ -306,6 +349,8 @@ def _mean(prior: Prior, readout: Readout, sample: Sample, part: Posterior) -> Ma
     out = readout.of_smooth(prior, z, parity, part.alpha)
     of_sizes = covariance.by_size(prior)[parity] @ readout.sizes()
     out += of_sizes[covariance.sizes_of(z)] @ part.alpha
+    if readout.size == 0 and parity == EVEN:
+        out += readout.of_term(0) * covariance.LEVEL * part.alpha.sum(axis=0)
     for term, variance in _terms(prior, readout, parity):
         beta = variance * (covariance.characters([term], z)[:, 0] @ part.alpha)
         rows = _holding(readout, term)
@@ -333,13 +378,16 @@ def _holding(readout: Readout, term: tuple[int, ...]) -> NDArray[np.bool_]:
 
 
 def _prior_variance(prior: Prior, readout: Readout) -> Matrix:
-    other = replace(prior, slope=-prior.slope)
-    out = (readout.variances(prior) + readout.variances(other)) / 2
+    out = readout.variances(prior)
+    if prior.slope > 0.0:
+        out = (out + readout.variances(replace(prior, slope=-prior.slope))) / 2
     for parity in readout.parities():
         for term, variance in _terms(prior, readout, parity):
             out[_holding(readout, term)] += variance * readout.of_term(len(term)) ** 2
     for part in covariance.by_size(prior):
         out += readout.sizes() @ part @ readout.sizes()
+    if readout.size == 0:
+        out += covariance.LEVEL * readout.of_term(0) ** 2
     return out + 2 * exp(prior.log_nugget) * readout.nugget_variance()
 
 
@@ -351,6 +399,8 @@ def _explained(prior: Prior, readout: Readout, sample: Sample, part: Posterior) 
     inside = sample.inside[sample.train]
     out = np.empty(len(readout.members))
     of_sizes = (covariance.by_size(prior)[parity] @ readout.sizes())[covariance.sizes_of(z)]
+    if readout.size == 0 and parity == EVEN:
+        of_sizes = of_sizes + covariance.LEVEL * readout.of_term(0)
     step = max(1, _CELLS // len(z))
     for start in range(0, len(out), step):
         some = slice(start, start + step)

@@ -21,7 +21,7 @@ Matrix = NDArray[np.float64]
 
 FOLDS = 4
 # Pairs that are left out one fold after the other; of more, fewer folds are looked at.
-_ENOUGH = 400
+_ENOUGH = 200
 # The first process keeps its whole weight unless another mixture errs less than this part.
 _CLEARLY = 0.97
 
@@ -85,7 +85,9 @@ class HeldOut:
         return cls(truth, mean, variance)
 
     def weights(self, parities: Sequence[int]) -> Matrix:
-        """Weights of two processes that predict the given parts best; they add up to 1."""
+        """Weights of one or two processes that predict the given parts best, with sum 1."""
+        if len(self.mean[parities[0]]) == 1:
+            return np.ones(1)
         truth = np.concatenate([self.truth[parity] for parity in parities])
         first, second = np.concatenate([self.mean[parity] for parity in parities], axis=1)
         apart = first - second
