@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from math import exp
+from math import exp, log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,6 @@ from .covariance import EVEN, ODD, Prior
 from .pairs import PairedDesign, paired_design
 from .readout import Readout
 from .registry import register
-from .replicates import error_of_sum
 
 Matrix = NDArray[np.float64]
 
@@ -24,8 +23,6 @@ Matrix = NDArray[np.float64]
 _MOST_ROWS = 5000
 # Games, of those of one batch, that the parameters are learnt from.
 _LEARN_GAMES = 16
-# Parts of the pairs that are left out in turn, to see how much the values hang on what was learnt.
-_FOLDS = 4
 _HYPER_STREAM = 1 << 62
 # Cells of a work array.
 _CELLS = 1 << 24
@@ -46,8 +43,13 @@ class GaussianProcess(Estimator):
     1 / √(t (n - t)); a value of an index with a symmetric mixing law depends on the odd or the
     even part of the game alone (SV on the odd part, SII of pairs on the even one).
 
-    It estimates every index whose values are mixtures of weighted Banzhaf values: SV, BV, SII,
-    BII, CHII, weighted Banzhaf and beta-Shapley values.
+    It estimates every index that is linear in discrete derivatives, of any order: SV, BV, SII, BII,
+    k-SII, STII, FSII, FBII, CHII, weighted Banzhaf and beta-Shapley values and the others.
+
+    Parameters
+    ----------
+    least_noise : float
+        The least share of the worths' variance that is held to have no structure.
 
     Notes
     -----
@@ -57,10 +59,10 @@ class GaussianProcess(Estimator):
     (n + 5 from m pairs: √(1 + 3 (n + 5) / m)).
     """
 
+    least_noise: float = 0.0
+
     def _supports(self, spec: IndexSpec, order: int) -> bool:
-        if spec.family != "derivative":
-            return False
-        return all(spec.law_of(size, order) is not None for size in range(1, order + 1))
+        return spec.family == "derivative"
 
     def _least_budget(self, n_players: int, spec: IndexSpec, order: int) -> int:
         return n_players + 4
@@ -72,26 +74,22 @@ class GaussianProcess(Estimator):
     def _solve(self, task: Task, design: Design, worths: Matrix) -> Estimates:
         assert isinstance(design, PairedDesign)
         sample = Sample.of(task, design, worths)
-        values, errors = self._values(task, sample)
-        if sample.few_worths and _FOLDS * 2 < len(sample.inside) <= _MOST_ROWS:
-            errors = np.maximum(errors, self._learning_error(task, sample))
-        return Estimates(values * sample.scales[:, None], errors * sample.scales[:, None])
-
-    def _learning_error(self, task: Task, sample: "Sample") -> Matrix:
-        """Standard errors by the jackknife, parameters and terms learnt anew each time.
-
-        The posterior takes them for known. Games of few worths (votes) can be explained without
-        rest, and wrongly, by a few of their players: then each part of the worths names others.
-        """
-        fits = [self._values(task, part)[0] for part in sample.without_folds()]
-        variance = (_FOLDS - 1) * np.var(fits, axis=0).T
-        # What is not drawn without replacement does not vary.
-        left = 1.0 - len(sample.inside) / 2.0 ** min(task.n_players - 1, 1000)
-        return error_of_sum(variance * left, _FOLDS - 1).T
+        return estimates(task, sample, *self._values(task, sample))
 
     def _values(self, task: Task, sample: "Sample") -> tuple[Matrix, Matrix]:
-        """Values and standard errors of the scaled games, shapes (n_games, n_interactions)."""
-        return values_under(sample.learn(Prior.start(task.n_players)), task, sample)
+        """Values and standard errors as ``values_under`` gives them."""
+        return values_under(self.prior(task, sample), task, sample)
+
+    def prior(self, task: Task, sample: "Sample") -> Prior:
+        """The parameters that the worths choose."""
+        start = Prior.start(task.n_players)
+        if self.least_noise > 0.0:
+            start = replace(start, log_nugget=log(4 * self.least_noise))
+        return self._learnt(start, sample)
+
+    def _learnt(self, prior: Prior, sample: "Sample") -> Prior:
+        least = log(self.least_noise) if self.least_noise > 0.0 else covariance.LEAST_NUGGET
+        return sample.learn(prior, least)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +102,8 @@ class Sample:
         The coalitions; the first is the empty one.
     parts : pair of float64 arrays of shape (m, n_games)
         Even and odd part.
-    scales : float64 array of shape (n_games,)
-        What the games were divided by.
+    scales, middle : float64 arrays of shape (n_games,)
+        What the games were divided by, and before that the mean that was taken off.
     train : int64 array
         The pairs that the covariance is taken of; the others are predicted.
     weight : float64 array of shape (m,)
@@ -117,6 +115,7 @@ class Sample:
     inside: NDArray[np.bool_]
     parts: tuple[Matrix, Matrix]
     scales: Matrix
+    middle: Matrix
     train: NDArray[np.int64]
     weight: Matrix
     uniform: Matrix
@@ -126,7 +125,8 @@ class Sample:
         """From worths less v(∅)."""
         inside = sets.unpack(design.words[0::2], task.n_players)
         even, odd = (worths[0::2] + worths[1::2]) / 2, (worths[0::2] - worths[1::2]) / 2
-        even -= even.mean(axis=0)
+        middle = even.mean(axis=0)
+        even -= middle
         scales = np.sqrt((even**2 + odd**2).mean(axis=0))
         # A game without worths has no scale: its values and errors are 0 whatever its process.
         divisors = np.where(scales == 0.0, 1.0, scales)
@@ -137,7 +137,8 @@ class Sample:
         if m > _MOST_ROWS:
             train = np.concatenate([[0], np.sort(1 + np.argsort(uniform[1:])[: _MOST_ROWS - 1])])
             weight = held_weights(design, train)
-        return cls(inside, (even / divisors, odd / divisors), scales, train, weight, uniform)
+        parts = even / divisors, odd / divisors
+        return cls(inside, parts, scales, middle, train, weight, uniform)
 
     @property
     def z(self) -> Matrix:
@@ -150,34 +151,45 @@ class Sample:
         games = np.round(np.stack(self.parts, axis=2), 9).transpose(1, 0, 2)
         return any(2 * len(np.unique(game, axis=0)) <= len(game) for game in games)
 
-    def without_folds(self) -> "Iterator[Sample]":
-        """The sample without each of some parts of its pairs; the first pair stays."""
-        fold = np.argsort(np.argsort(self.uniform[1:])) % _FOLDS
-        for one in range(_FOLDS):
+    def folds(self, n_folds: int) -> "list[tuple[Sample, NDArray[np.bool_]]]":
+        """The sample without each of some parts of its pairs, and which these are.
+
+        The first pair stays.
+        """
+        fold = np.argsort(np.argsort(self.uniform[1:])) % n_folds
+        found = []
+        for one in range(n_folds):
             keep = np.append(True, fold != one)
             m = int(keep.sum())
             parts = self.parts[EVEN][keep], self.parts[ODD][keep]
-            yield Sample(
-                self.inside[keep], parts, self.scales, np.arange(m), np.ones(m), self.uniform[keep]
+            part = replace(
+                self,
+                inside=self.inside[keep],
+                parts=parts,
+                train=np.arange(m),
+                weight=np.ones(m),
+                uniform=self.uniform[keep],
             )
+            found.append((part, ~keep))
+        return found
 
     def games(self) -> "Iterator[Sample]":
         """Each game by itself."""
         for game in range(len(self.scales)):
             one = slice(game, game + 1)
             parts = self.parts[0][:, one], self.parts[1][:, one]
-            yield replace(self, parts=parts, scales=self.scales[one])
+            yield replace(self, parts=parts, scales=self.scales[one], middle=self.middle[one])
 
     def target(self, parity: int) -> Matrix:
         """One part at these pairs."""
         return self.parts[parity][self.train]
 
-    def learn(self, prior: Prior) -> Prior:
+    def learn(self, prior: Prior, least_nugget: float = covariance.LEAST_NUGGET) -> Prior:
         """The parameters that make the worths most likely."""
         rows = covariance.hyper_rows(len(self.train), self.uniform[self.train])
         few = slice(None, None, -(-len(self.scales) // _LEARN_GAMES))
         parts = self.target(EVEN)[:, few], self.target(ODD)[:, few]
-        return covariance.learn(prior, self.z, parts, rows)
+        return covariance.learn(prior, self.z, parts, rows, least_nugget)
 
 
 def held_weights(design: PairedDesign, train: NDArray[np.int64]) -> Matrix:
@@ -196,12 +208,18 @@ def held_weights(design: PairedDesign, train: NDArray[np.int64]) -> Matrix:
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """One part of the games, given the worths: alpha = K⁻¹ y, and the factor of K."""
+    """One part of the games, given the worths.
+
+    alpha = K⁻¹ y, the factor of K, what stays unexplained, the errors of leave-one-out predictions,
+    their variances, and the mean of the squares of the former over the latter.
+    """
 
     parity: int
     lower: Matrix
     alpha: Matrix
     left: Matrix
+    left_out: Matrix
+    left_out_variance: Matrix
     calibration: Matrix
 
     @classmethod
@@ -224,9 +242,9 @@ class Posterior:
             left[some] = sample.parts[parity][some] - _predicted(prior, parity, there, z, alpha)
         inverse = lapack.dtrtri(lower, lower=1)[0]
         precision = np.einsum("ij,ij->j", np.tril(inverse), np.tril(inverse))
-        # Squares of the errors of leave-one-out predictions over their variances.
         calibration = (alpha**2 / precision[:, None]).mean(axis=0)
-        return cls(parity, lower, alpha, left, calibration)
+        left_out = alpha / precision[:, None]
+        return cls(parity, lower, alpha, left, left_out, 1 / precision, calibration)
 
 
 def _structured(prior: Prior, parity: int, z: Matrix, other: Matrix) -> Matrix:
@@ -245,23 +263,47 @@ def _predicted(prior: Prior, parity: int, there: Matrix, z: Matrix, alpha: Matri
     else:
         found = found + covariance.LEVEL * alpha.sum(axis=0)
     beta = np.array(weights)[:, None] * (covariance.characters(own, z).T @ alpha)
+    # Of what the sizes decide, the sizes.
+    weighed = np.zeros((prior.n_players + 1, alpha.shape[1]))
+    np.add.at(weighed, covariance.sizes_of(z), alpha)
+    of_sizes = covariance.by_size(prior)[parity] @ weighed
+    found = found + of_sizes[covariance.sizes_of(there)]
     predicted: Matrix = found + covariance.characters(own, there) @ beta
     return predicted
 
 
+def predictions(
+    prior: Prior, part: Posterior, sample: Sample, there: Matrix
+) -> tuple[Matrix, Matrix]:
+    """Posterior mean and variance of one part of the first game at other coalitions."""
+    from scipy.linalg import solve_triangular
+
+    mean = _predicted(prior, part.parity, there, sample.z, part.alpha)[:, 0]
+    shared = _structured(prior, part.parity, sample.z, there)
+    solved = solve_triangular(part.lower, shared, lower=True, check_finite=False)
+    variance = covariance.variances(prior, part.parity, there) + exp(prior.log_nugget)
+    least = exp(prior.log_nugget) + covariance.JITTER * variance
+    return mean, np.maximum(variance - np.einsum("ij,ij->j", solved, solved), least)
+
+
+def allowance(task: Task, sample: Sample) -> float:
+    """What variances are multiplied by: the parameters are estimates too, the fewer the worse."""
+    return 1 + 3 * (task.n_players + 5) / len(sample.train)
+
+
 def values_under(prior: Prior, task: Task, sample: Sample) -> tuple[Matrix, Matrix]:
-    """Posterior means and standard deviations, shapes (n_games, n_interactions)."""
-    n, n_games = task.n_players, len(sample.scales)
+    """Posterior means and standard deviations of the scaled games, as ``blocks`` orders them.
+
+    Shapes (n_games, n_interactions), and a column more where the index has a constant.
+    """
+    n_games = len(sample.scales)
     known: dict[int, Posterior] = {}
-    values = np.zeros((len(task.interactions), n_games))
+    values = np.zeros((task.spec.has_constant + len(task.interactions), n_games))
     errors = np.zeros_like(values)
-    # The parameters are estimates too: an allowance, which vanishes as the sample grows.
-    uncertain = 1 + 3 * (n + 5) / len(sample.train)
-    for size in range(1, task.order + 1):
-        members = task.interactions.block(size).astype(np.int64)
-        readout = Readout(task.spec, task.order, n, members)
-        here = task.interactions.slice_of(size)
-        spread = _prior_variance(prior, readout)[:, None] * np.ones(n_games)
+    uncertain = allowance(task, sample)
+    for readout, here in blocks(task):
+        before = np.maximum(_prior_variance(prior, readout), 0.0)[:, None]
+        spread = before * np.ones(n_games)
         raised = np.ones(n_games)
         for parity in readout.parities():
             if parity not in known:
@@ -270,14 +312,46 @@ def values_under(prior: Prior, task: Task, sample: Sample) -> tuple[Matrix, Matr
             spread -= _explained(prior, readout, sample, known[parity])[:, None]
             raised = np.maximum(raised, known[parity].calibration)
         # Differences of large numbers: below this they are rounding.
-        floor = 1e-13 * _prior_variance(prior, readout)[:, None]
-        errors[here] = np.sqrt(np.maximum(spread, floor) * raised * uncertain)
+        errors[here] = np.sqrt(np.maximum(spread, 1e-13 * before) * raised * uncertain)
     return values.T, errors.T
+
+
+def blocks(task: Task) -> Iterator[tuple[Readout, slice]]:
+    """What each size is of a game, and its columns; the constant comes first if there is one."""
+    constant = int(task.spec.has_constant)
+    if constant:
+        yield Readout(task.spec, task.order, task.n_players, np.zeros((1, 0), np.int64)), slice(1)
+    for size in range(1, task.order + 1):
+        members = task.interactions.block(size).astype(np.int64)
+        here = task.interactions.slice_of(size)
+        readout = Readout(task.spec, task.order, task.n_players, members)
+        yield readout, slice(here.start + constant, here.stop + constant)
+
+
+def parities_of(task: Task) -> list[int]:
+    """The parts of a game that the values depend on."""
+    return sorted({parity for readout, _ in blocks(task) for parity in readout.parities()})
+
+
+def estimates(
+    task: Task, sample: Sample, values: Matrix, errors: Matrix, estimator: str | None = None
+) -> Estimates:
+    """Of the games themselves."""
+    values, errors = values * sample.scales[:, None], errors * sample.scales[:, None]
+    if not task.spec.has_constant:
+        return Estimates(values, errors, estimator=estimator)
+    readout, _ = next(blocks(task))
+    constant = values[:, 0] + sample.middle * readout.of_term(0)
+    return Estimates(values[:, 1:], errors[:, 1:], constant, estimator)
 
 
 def _mean(prior: Prior, readout: Readout, sample: Sample, part: Posterior) -> Matrix:
     z, parity = sample.z, part.parity
     out = readout.of_smooth(prior, z, parity, part.alpha)
+    of_sizes = covariance.by_size(prior)[parity] @ readout.sizes()
+    out += of_sizes[covariance.sizes_of(z)] @ part.alpha
+    if readout.size == 0 and parity == EVEN:
+        out += readout.of_term(0) * covariance.LEVEL * part.alpha.sum(axis=0)
     for term, variance in _terms(prior, readout, parity):
         beta = variance * (covariance.characters([term], z)[:, 0] @ part.alpha)
         rows = _holding(readout, term)
@@ -305,11 +379,16 @@ def _holding(readout: Readout, term: tuple[int, ...]) -> NDArray[np.bool_]:
 
 
 def _prior_variance(prior: Prior, readout: Readout) -> Matrix:
-    other = replace(prior, slope=-prior.slope)
-    out = (readout.variances(prior) + readout.variances(other)) / 2
+    out = readout.variances(prior)
+    if prior.slope > 0.0:
+        out = (out + readout.variances(replace(prior, slope=-prior.slope))) / 2
     for parity in readout.parities():
         for term, variance in _terms(prior, readout, parity):
             out[_holding(readout, term)] += variance * readout.of_term(len(term)) ** 2
+    for part in covariance.by_size(prior):
+        out += readout.sizes() @ part @ readout.sizes()
+    if readout.size == 0:
+        out += covariance.LEVEL * readout.of_term(0) ** 2
     return out + 2 * exp(prior.log_nugget) * readout.nugget_variance()
 
 
@@ -320,11 +399,15 @@ def _explained(prior: Prior, readout: Readout, sample: Sample, part: Posterior) 
     z, parity = sample.z, part.parity
     inside = sample.inside[sample.train]
     out = np.empty(len(readout.members))
+    of_sizes = (covariance.by_size(prior)[parity] @ readout.sizes())[covariance.sizes_of(z)]
+    if readout.size == 0 and parity == EVEN:
+        of_sizes = of_sizes + covariance.LEVEL * readout.of_term(0)
     step = max(1, _CELLS // len(z))
     for start in range(0, len(out), step):
         some = slice(start, start + step)
         shared = readout.covariances(prior, z, parity, some)
         shared += exp(prior.log_nugget) * readout.of_nugget(inside, parity, some)
+        shared += of_sizes[:, None]
         for term, variance in _terms(prior, readout, parity):
             here = np.flatnonzero(_holding(readout, term)[some])
             chi = covariance.characters([term], z)

@@ -94,7 +94,7 @@ def test_gradient_of_the_likelihood():
     def loss(vector):
         return covariance._loss(prior.at(vector), z, parts, features)
 
-    steps = 1e-6 * np.eye(n + 5)
+    steps = 1e-6 * np.eye(len(at))
     numeric = [(loss(at + step)[0] - loss(at - step)[0]) / 2e-6 for step in steps]
     np.testing.assert_allclose(loss(at)[1], numeric, rtol=1e-5, atol=1e-5)
 
@@ -135,6 +135,9 @@ def test_values_of_the_covariance_are_those_of_its_table(index, order):
         np.testing.assert_allclose((one + two) / 2, expected, rtol=1e-10)
         squares = (gamma[here] ** 2).sum(axis=1)
         np.testing.assert_allclose(readout.nugget_variance(), squares, rtol=1e-12)
+        by_size = np.random.default_rng(0).normal(size=n + 1)
+        expected = gamma[here] @ by_size[covariance.sizes_of(lattice(n))]
+        np.testing.assert_allclose(expected, readout.sizes() @ by_size, atol=1e-12)
         for size in range(readout.size, n + 1):
             chi = covariance.characters([tuple(range(size))], lattice(n))[:, 0]
             assert (gamma[here] @ chi)[0] == pytest.approx(readout.of_term(size), abs=1e-12)
@@ -156,6 +159,8 @@ def test_posterior_is_the_literal_one(index, order):
     # The game on the whole lattice: smooth part, main effects, terms, level, nugget.
     z = lattice(n)
     total = literal(prior) + np.exp(prior.log_main) * z @ z.T + covariance.LEVEL
+    mean = z.mean(axis=1) * np.exp(-prior.log_reach)
+    total += np.exp(prior.log_alike - np.subtract.outer(mean, mean) ** 2 / 2)
     for parity in (EVEN, ODD):
         chi = covariance.characters(terms[parity], z)
         total += np.exp(prior.log_term) * chi @ chi.T
