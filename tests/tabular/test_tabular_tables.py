@@ -293,3 +293,36 @@ def test_sparse_and_wrapped_tables_are_refused_with_advice():
 def test_labels_have_no_normal_law():
     with pytest.raises(InputError, match="column 'b' of the background holds labels"):
         TabularExplainer(lambda table: table["a"], BACKGROUND, imputer="gaussian")
+
+
+def test_arrow_tables_of_other_types():
+    import pyarrow as pa
+
+    background = pa.table({"a": [1.5, 2.0, None], "b": ["x", "y", "x"], "n": [1, 2, 3]})
+
+    def model(table):
+        assert table.schema.types == background.schema.types
+        numbers = [0.0 if a is None else a for a in table["a"].to_pylist()]
+        return np.array(numbers) * table["n"].to_numpy() + (np.array(table["b"].to_pylist()) == "x")
+
+    explainer = TabularExplainer(model, background)
+    whole = pa.table({"n": [5, 7], "b": ["x", "y"], "a": [3.0, 4.0]})
+    expected = explainer(whole).values
+    coded = whole.set_column(1, "b", whole["b"].dictionary_encode())
+    narrow = whole.set_column(0, "n", pa.array([5, 7], pa.int16()))
+    integers = whole.set_column(2, "a", pa.array([3, 4]))
+    chunked = pa.concat_tables([whole.slice(0, 1), whole.slice(1, 1)])
+    for same in (coded, narrow, integers, chunked, whole.to_batches()[0]):
+        np.testing.assert_array_equal(explainer(same).values, expected)
+    for column, entries, said in (
+        ("n", ["1", "2"], "'n' of X has dtype string, that of the background int64"),
+        ("n", [1.0, 2.0], "'n' of X has dtype double"),
+        ("b", [1, 2], "'b' of X has dtype int64"),
+    ):
+        at = whole.column_names.index(column)
+        with pytest.raises(InputError, match=said):
+            explainer(whole.set_column(at, column, pa.array(entries)))
+    with pytest.raises(InputError, match="one kind of table"):
+        explainer(whole.to_pandas())
+    with pytest.raises(InputError, match="give a pyarrow"):
+        TabularExplainer(model, background.schema)
