@@ -46,9 +46,7 @@ class ColumnGroups(Groups):
         distinct = np.minimum(self.paths.most_of_tree(self.paths.distinct), 16)
         leaves = np.add.reduceat(ensemble.feature < 0, ensemble.tree_offsets[:-1], dtype=float)
         cost: NDArray[np.float64] = (
-            leaves
-            * self.width[distinct]
-            * (80.0 + 0.18 * 2.0**self.max_bits + 0.9 * 2.0**distinct)
+            leaves * self.width[distinct] * (80.0 + 0.18 * 2.0**self.max_bits + 0.9 * 2.0**distinct)
         )
         return cost
 

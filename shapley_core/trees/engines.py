@@ -85,8 +85,8 @@ class TableStages:
 
     # Measured: up to so many rows of a call are faster pattern by pattern (row_tables.py).
     few_rows = 8
-    # Nanoseconds that reading a node and describing its paths takes, at least.
-    setup_cost = 1500.0
+    # Nanoseconds that reading a model and describing its paths takes, and each node of it.
+    setup_cost = 6e6, 1000.0
 
     def __init__(self, groups: Groups) -> None:
         self.groups = groups
@@ -171,7 +171,7 @@ class TableStages:
         self._saved[trees] = credit
         if called_before:
             nodes = np.diff(self.groups.paths.ensemble.tree_offsets)[numbers]
-            credit += self.setup_cost * float(nodes.sum())
+            credit += self.setup_cost[0] + self.setup_cost[1] * float(nodes.sum())
         return float(self.groups.build_cost[numbers].sum()) < credit
 
 

@@ -167,10 +167,10 @@ def _ask_directly(
         return None
     shape, n_dims = ctypes.POINTER(ctypes.c_uint64)(), ctypes.c_uint64()
     found = ctypes.POINTER(ctypes.c_float)()
-    where = '{"data":[%d,true],"shape":[%d,%d],"typestr":"%s","version":3}' % (
-        rows.__array_interface__["data"][0],
-        *rows.shape,
-        rows.dtype.str,
+    address, n_columns = rows.__array_interface__["data"][0], rows.shape[1]
+    where = (
+        f'{{"data":[{address},true],"shape":[{len(rows)},{n_columns}],'
+        f'"typestr":"{rows.dtype.str}","version":3}}'
     )
     status = ask(
         handle,
