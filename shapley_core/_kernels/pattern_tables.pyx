@@ -59,7 +59,7 @@ cdef void fill_by_quadrature(
 ) noexcept nogil:
     """Write a path-dependent leaf's table [slot][pattern of passed features], for value 1.
 
-    ``share`` holds the cover share z of each slot; the values are those of quadrature.pyx.
+    ``share`` holds the cover share z of each slot; the formula is that of subtree_sums.pyx.
     """
     cdef int64_t size = max(<int64_t>1 << d, BESIDE)
     cdef int64_t q, j

@@ -282,7 +282,7 @@ def recover(prior: Prior, sample: Sample, parity: int) -> Exact | None:
         if 2 * len(some) > len(z):
             return None
         fit = _fit(some, z, y)
-        if fit is not None and 2 * len(some) <= _different(sample, some):
+        if fit is not None and _proven(sample, some):
             return fit
         if count >= len(terms):
             return None
@@ -308,6 +308,27 @@ def _fit(terms: list[Term], z: Matrix, y: Matrix) -> Exact | None:
     if residual > _EXACT or rank < len(terms):
         return None
     return Exact(terms, np.asarray(beta, dtype=np.float64), max(residual, 1e-15))
+
+
+def _proven(sample: Sample, terms: list[Term]) -> bool:
+    """Whether there are rows to spare that other terms would have failed to fit.
+
+    What groups of players do that share no term adds up, so a row tells of each group what it
+    tells of its players alone. Each must show twice as many different rows as it has terms, or
+    all that it can.
+    """
+    if 2 * len(terms) > _different(sample, terms):
+        return False
+    groups: list[set[int]] = []
+    for term in terms:
+        apart = [group for group in groups if group.isdisjoint(term)]
+        groups = [*apart, set(term).union(*(group for group in groups if group not in apart))]
+    for group in groups:
+        own = [term for term in terms if group.issuperset(term)]
+        different = _different(sample, own)
+        if 2 * len(own) > different and different.bit_length() < len(group):
+            return False
+    return True
 
 
 def _different(sample: Sample, terms: list[Term]) -> int:

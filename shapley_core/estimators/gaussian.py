@@ -128,7 +128,8 @@ class Sample:
         even, odd = (worths[0::2] + worths[1::2]) / 2, (worths[0::2] - worths[1::2]) / 2
         even -= even.mean(axis=0)
         scales = np.sqrt((even**2 + odd**2).mean(axis=0))
-        scales[scales == 0.0] = 1.0
+        # A game without worths has no scale: its values and errors are 0 whatever its process.
+        divisors = np.where(scales == 0.0, 1.0, scales)
         m = len(inside)
         uniform = np.empty(m)
         kernels.uniform(task.seed, _HYPER_STREAM, uniform)
@@ -136,7 +137,7 @@ class Sample:
         if m > _MOST_ROWS:
             train = np.concatenate([[0], np.sort(1 + np.argsort(uniform[1:])[: _MOST_ROWS - 1])])
             weight = held_weights(design, train)
-        return cls(inside, (even / scales, odd / scales), scales, train, weight, uniform)
+        return cls(inside, (even / divisors, odd / divisors), scales, train, weight, uniform)
 
     @property
     def z(self) -> Matrix:

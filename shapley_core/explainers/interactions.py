@@ -66,8 +66,9 @@ class Plan:
         )
         if spec.family == "generalised":
             count = n_interactions(self.n_players, order)
+            # Beside the values: the players of each interaction and the places of its parts.
             check_memory(
-                row_bytes * count,
+                (row_bytes + 4 * order + 8 * (2**order - 1)) * count,
                 f"{spec.name} of all {human_count(count)} interactions",
                 "Explain fewer rows a call, ask for a lower order, or for the largest of each row "
                 "by top=",

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from .._kernels import pattern_counts
 from .._kernels import patterns as kernel
 from ..threads import row_blocks, run_blocks
-from .ensemble import LEAF
 from .lookup import Groups
+from .tree import LEAF
 
 KEPT_BYTES = 1 << 30
 # Counts of the trees that are counted together, and how many other trees are searched together;

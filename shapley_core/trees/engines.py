@@ -3,7 +3,8 @@
 Trees of moderate depth go through tables of values by pattern (lookup.py) where there are rows
 enough to pay for building them, else through the kernels that compute just the entries needed, in
 the same order of summation: the values do not depend on which it was, bit for bit. Deeper trees
-always take the kernels that need no tables.
+have tables of another kind in the path-dependent game (subtree_sums.py), by the same rule, and none
+in the interventional one.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,19 +15,21 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .._kernels import few_rows, pattern_tables, patterns, quadrature
+from .._kernels import few_rows, pattern_tables, patterns
 from .background import Background, BackgroundRows, TreePatterns, cube_shares
 from .lookup import Fill, Groups, LookupTables, Tables
 from .paths import CoverShares, Paths, Quadrature
 from .row_tables import RowTables
+from .subtree_sums import NO_TABLE, SubtreeSums
 
 # Tables of one stage, and of all stages that are kept between calls; their copies for few rows.
 STAGE_BYTES = 1 << 28
 KEPT_BYTES = 1 << 30
 TURNED_BYTES = 1 << 28
-# Sums of one block of rows in the look-up, and products in the quadrature: a level-2 cache's.
+# Sums of one block of rows in the look-up: a level-2 cache's.
 SUMS_BYTES = 1 << 20
-LANE_BYTES = 1 << 18
+# Measured: with more players on a path, the path-dependent game is faster by subtree sums.
+MOST_PLAYERS = 8
 # Rows of one task.
 MANY_ROWS = 4096
 FEW_ROWS = 512
@@ -72,7 +75,10 @@ class Lookup(Protocol):
 
     trees: NDArray[np.int64]
     table: NDArray[np.float64]
-    built: Tables
+
+    @property
+    def built(self) -> Tables | None:
+        """The tables column by column, if they can be laid out anew for few rows."""
 
     def explain(
         self, columns: NDArray[np.float64], n_rows_at_once: int, out: NDArray[np.float64]
@@ -88,7 +94,7 @@ class TableStages:
     # Nanoseconds that reading a model and describing its paths takes, and each node of it.
     setup_cost = 6e6, 1000.0
 
-    def __init__(self, groups: Groups) -> None:
+    def __init__(self, groups: Any) -> None:
         self.groups = groups
         self._kept: dict[tuple[int, ...], Stage] = {}
         self._turned = 0
@@ -127,6 +133,8 @@ class TableStages:
                 ready = self._stage_of(tables, kept)
                 if kept:
                     self._kept[trees] = ready
+                else:
+                    self._saved[trees] = 0.0
         return ready
 
     def _stage_of(self, tables: Lookup, kept: bool) -> Stage:
@@ -134,19 +142,19 @@ class TableStages:
         row_bytes = 8 * max(1, paths.n_players * paths.ensemble.n_outputs)
         at_once = min(max(SUMS_BYTES // row_bytes, 8), MANY_ROWS)
         by_row: RowTables | None = None
-        may_turn = kept
+        to_turn = tables.built if kept else None
 
         def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:
-            nonlocal by_row, may_turn
+            nonlocal by_row, to_turn
             if len(out) > self.few_rows:
                 tables.explain(columns, at_once, out)
                 return
-            if may_turn:
+            if to_turn is not None:
                 with self._lock:
-                    if may_turn and self._turned + tables.table.nbytes <= TURNED_BYTES:
-                        by_row = RowTables(self.groups, tables.trees, tables.built)
+                    if to_turn is not None and self._turned + tables.table.nbytes <= TURNED_BYTES:
+                        by_row = RowTables(self.groups, tables.trees, to_turn)
                         self._turned += tables.table.nbytes
-                    may_turn = False
+                    to_turn = None
             if by_row is not None:
                 by_row.explain(columns, out)
             else:
@@ -175,6 +183,37 @@ class TableStages:
         return float(self.groups.build_cost[numbers].sum()) < credit
 
 
+class SubtreeStages(TableStages):
+    """Stages of deep trees in the path-dependent game; its groups are `SubtreeSums`."""
+
+    def _build(self, trees: tuple[int, ...], fill: Fill, n_threads: int) -> Lookup:
+        tables: Lookup = self.groups.tables(trees, n_threads)
+        return tables
+
+    def stages(self, trees: list[tuple[int, ...]], n_rows: int, n_threads: int) -> Iterator[Stage]:
+        """Yield the stages of some trees, each with tables or without."""
+        sums: SubtreeSums = self.groups
+        for some in trees:
+            numbers = np.array(some, np.int64)
+            saved = float((sums.few_cost - sums.look_up_cost)[numbers].sum())
+            if self.pays(some, n_rows, saved):
+                yield self.stage(some, _no_fill, n_threads, keep=True)
+                continue
+
+            def add(
+                columns: NDArray[np.float64],
+                out: NDArray[np.float64],
+                numbers: NDArray[np.int64] = numbers,
+            ) -> None:
+                sums.explain(numbers, NO_NUMBERS, NO_TABLE, columns, out)
+
+            yield Stage(len(some), FEW_ROWS, add)
+
+
+def _no_fill(*_: Any) -> None:
+    """Subtree sums fill their tables themselves."""
+
+
 class PathDependent:
     """The game in which a row that misses a feature is split by cover."""
 
@@ -185,14 +224,14 @@ class PathDependent:
         self.rules = Quadrature.of(paths)
         self.groups = Groups.of(paths)
         self.tables = TableStages(self.groups)
-        shallow = self.groups.has_tables
-        self.shallow = np.flatnonzero(shallow)
-        self.deep = np.flatnonzero(~shallow)
-        self.tree_depth = paths.most_of_tree(paths.ensemble.depth)
+        shallow = self.groups.has_tables & (paths.most_of_tree(paths.distinct) <= MOST_PLAYERS)
         self._weigh_passed(shallow)
         self.n_points = np.diff(self.rules.offsets)[self.rules.rule]
-        split = self.tables.split(self.shallow.tolist()) if len(self.shallow) else []
-        self._shallow_stages = [self._costs(trees) for trees in split]
+        some = np.flatnonzero(shallow).tolist()
+        self._shallow = [self._costs(trees) for trees in self.tables.split(some)] if some else []
+        rest = np.flatnonzero(~shallow)
+        self.sums = SubtreeStages(SubtreeSums(self.groups, self.shares, rest))
+        self._deep = self.sums.split(rest.tolist()) if len(rest) else []
 
     def _costs(self, trees: tuple[int, ...]) -> tuple[tuple[int, ...], float, float]:
         """Trees of a stage, with the nanoseconds of a call and of a row without tables."""
@@ -216,13 +255,12 @@ class PathDependent:
 
     def stages(self, n_rows: int, n_threads: int) -> Iterator[Stage]:
         """Yield the stages: shallow trees, then deep ones."""
-        for trees, call_cost, row_cost in self._shallow_stages:
+        for trees, call_cost, row_cost in self._shallow:
             if self.tables.pays(trees, n_rows, row_cost + call_cost / max(n_rows, 1)):
                 yield self.tables.stage(trees, self._fill, n_threads, keep=True)
             else:
                 yield self._few(np.array(trees, np.int64))
-        if len(self.deep):
-            yield self._quadrature()
+        yield from self.sums.stages(self._deep, n_rows, n_threads)
 
     def _fill(
         self,
@@ -277,30 +315,6 @@ class PathDependent:
             )
 
         return Stage(len(trees), 64, add)
-
-    def _quadrature(self) -> Stage:
-        paths, rules = self.paths, self.rules
-        level_bytes = 16 * int(((self.tree_depth + 1) * (self.n_points + 1))[self.deep].max())
-        at_once = int(np.clip(LANE_BYTES // level_bytes, 8, 64))
-
-        def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:
-            quadrature.path_dependent(
-                paths.ensemble.kernel,
-                self.deep,
-                columns,
-                paths.kernel,
-                self.shares.ratio,
-                self.shares.share,
-                rules.rule,
-                rules.offsets,
-                rules.points,
-                rules.weights,
-                self.tree_depth,
-                at_once,
-                out,
-            )
-
-        return Stage(len(self.deep), FEW_ROWS, add)
 
 
 class Interventional:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from .._kernels import pattern_tables as kernel
 from ..threads import run_blocks
-from .ensemble import LEAF
 from .paths import Paths
+from .tree import LEAF
 
 # Patterns are 16-bit words, and a table of 2^12 rows still fits a cache.
 MOST_BITS = 12

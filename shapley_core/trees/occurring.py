@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ..coalitions import InteractionSet
 from ..memory import check_memory, human_count
-from .ensemble import LEAF
 from .paths import Paths
+from .tree import LEAF
 
 Members = NDArray[np.int32]
 # Interactions of paths listed at once, before equal ones are joined.

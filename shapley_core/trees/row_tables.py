@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels import row_lookup
-from .ensemble import LEAF
 from .lookup import Groups, Tables
+from .tree import LEAF
 
 
 class RowTables:

@@ -19,16 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InputError, ModelFileError, UnsupportedModelError
-from ..ensemble import (
-    CATEGORICAL,
-    DEFAULT_LEFT,
-    LEAF,
-    SET_GOES_LEFT,
-    TRUNCATES,
-    ZERO_IS_MISSING,
-    Tree,
-    TreeEnsemble,
-)
+from ..ensemble import TreeEnsemble
+from ..tree import CATEGORICAL, DEFAULT_LEFT, LEAF, SET_GOES_LEFT, TRUNCATES, ZERO_IS_MISSING, Tree
 from .lightgbm_text import (
     ModelText,
     TreeText,

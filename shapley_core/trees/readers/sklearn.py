@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InputError, UnsupportedModelError
-from ..ensemble import DEFAULT_LEFT, LEAF, Tree, TreeEnsemble
+from ..ensemble import TreeEnsemble
+from ..tree import DEFAULT_LEFT, LEAF, Tree
 from . import sklearn_hist
 from .plain_tables import dense_blocks, shallow_copy
 

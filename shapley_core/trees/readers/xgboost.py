@@ -167,10 +167,13 @@ def _ask_directly(
         return None
     shape, n_dims = ctypes.POINTER(ctypes.c_uint64)(), ctypes.c_uint64()
     found = ctypes.POINTER(ctypes.c_float)()
-    address, n_columns = rows.__array_interface__["data"][0], rows.shape[1]
-    where = (
-        f'{{"data":[{address},true],"shape":[{len(rows)},{n_columns}],'
-        f'"typestr":"{rows.dtype.str}","version":3}}'
+    where = json.dumps(
+        {
+            "data": (rows.__array_interface__["data"][0], True),
+            "shape": rows.shape,
+            "typestr": rows.dtype.str,
+            "version": 3,
+        }
     )
     status = ask(
         handle,
