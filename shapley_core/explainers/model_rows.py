@@ -93,6 +93,19 @@ class LiveModel:
         return out
 
 
+def predict_trees(ensemble: TreeEnsemble, table: Table, n_threads: int) -> NDArray[np.float64]:
+    """Raw predictions of all rows, (n_rows, n_outputs), by the trees as they were read."""
+    out = np.empty((table.n_rows, ensemble.n_outputs))
+
+    def work(block: tuple[int, int]) -> None:
+        start, stop = block
+        columns = ensemble.columns(table.block(start, stop))
+        out[start:stop] = ensemble.base + ensemble.sum_leaves(columns)
+
+    run_blocks(work, row_blocks(table.n_rows, ensemble.block_rows), n_threads)
+    return out
+
+
 def _is_cut_alike(table: Table) -> bool:
     """Whether rows of the user's table read the same in a slice of it, which costs little."""
     source = table.source

@@ -29,7 +29,7 @@ from ..trees.readers import read_model
 from .additivity import check_additivity
 from .interactions import Plan, compute
 from .long_runs import row_source, run_trees
-from .model_rows import LiveModel, table_of
+from .model_rows import LiveModel, predict_trees, table_of
 
 Check = Literal["model", "trees"] | None
 # Rows of one task that adds up values.
@@ -414,7 +414,7 @@ class TreeExplainer:
 
         def work(block: tuple[int, int]) -> None:
             rows = slice(*block)
-            values[rows].sum(axis=1, out=sums[rows])
+            np.add.reduce(values[rows], axis=1, out=sums[rows])
             sums[rows] += self._expected
 
         run_blocks(work, row_blocks(len(values), SUMMED_ROWS), threads)
@@ -429,20 +429,8 @@ class TreeExplainer:
             return
         predicted = None if model is None else model.predict(self.ensemble, table, threads)
         if sums is None:
-            sums = self._of_trees(table, threads)
+            sums = predict_trees(self.ensemble, table, threads)
         elif predicted is None:
-            predicted = self._of_trees(table, threads)
+            predicted = predict_trees(self.ensemble, table, threads)
         assert predicted is not None
         check_additivity(self.ensemble, table, sums, predicted, model is not None)
-
-    def _of_trees(self, table: Table, threads: int) -> NDArray[np.float64]:
-        """Sum the leaves that the rows reach, and the base."""
-        sums = np.empty((table.n_rows, self.ensemble.n_outputs))
-
-        def work(block: tuple[int, int]) -> None:
-            start, stop = block
-            leaves = self.ensemble.sum_leaves(self.ensemble.columns(table.block(start, stop)))
-            sums[start:stop] = self.ensemble.base + leaves
-
-        run_blocks(work, row_blocks(table.n_rows, self.ensemble.block_rows), threads)
-        return sums

@@ -91,8 +91,8 @@ class TableStages:
 
     # Measured: up to so many rows of a call are faster pattern by pattern (row_tables.py).
     few_rows = 8
-    # Nanoseconds that reading a node and describing its paths takes, at least.
-    setup_cost = 1500.0
+    # Nanoseconds that reading a model and describing its paths takes, and each node of it.
+    setup_cost = 6e6, 1000.0
 
     def __init__(self, groups: Any) -> None:
         self.groups = groups
@@ -134,7 +134,8 @@ class TableStages:
                 if kept:
                     self._kept[trees] = ready
                 else:
-                    self._saved[trees] = 0.0
+                    # Spent: the next time rows alone must pay.
+                    self._saved[trees] = -self._setup_of(list(trees))
         return ready
 
     def _stage_of(self, tables: Lookup, kept: bool) -> Stage:
@@ -178,9 +179,13 @@ class TableStages:
         called_before = trees in self._saved
         self._saved[trees] = credit
         if called_before:
-            nodes = np.diff(self.groups.paths.ensemble.tree_offsets)[numbers]
-            credit += self.setup_cost * float(nodes.sum())
+            credit += self._setup_of(numbers)
         return float(self.groups.build_cost[numbers].sum()) < credit
+
+    def _setup_of(self, trees: list[int]) -> float:
+        """Rough nanoseconds that it took to read some trees."""
+        nodes = np.diff(self.groups.paths.ensemble.tree_offsets)[trees]
+        return self.setup_cost[0] + self.setup_cost[1] * float(nodes.sum())
 
 
 class SubtreeStages(TableStages):

@@ -130,7 +130,7 @@ class ColumnStages(TableStages):
 
     few_rows = 32
     # Beside what the model took, listing its interactions.
-    setup_cost = 3000.0
+    setup_cost = 9e6, 2500.0
 
     def __init__(self, groups: ColumnGroups, n_columns: int) -> None:
         super().__init__(groups)

@@ -82,3 +82,25 @@ def test_a_single_call_builds_what_its_rows_pay_for():
     explainer = TreeExplainer(ensemble)
     explainer(rows)
     assert explainer._engine.tables._kept
+
+
+@pytest.mark.parametrize("way", WAYS, ids=["values", "pairs"])
+def test_tables_that_cannot_be_kept_are_not_built_for_every_row(way, monkeypatch):
+    rng = np.random.default_rng(24)
+    ensemble = random_ensemble(rng, n_features=10, n_trees=50, depth=5)
+    rows = random_rows(rng, 10, 10)
+    wanted = TreeExplainer(ensemble)(rows, **way).values
+    monkeypatch.setattr(engines, "KEPT_BYTES", 0)
+    built = []
+    stage_of = engines.TableStages._stage_of
+
+    def record(self, *given):
+        built.append(self)
+        return stage_of(self, *given)
+
+    monkeypatch.setattr(engines.TableStages, "_stage_of", record)
+    explainer = TreeExplainer(ensemble)
+    for row in range(10):
+        values = explainer(rows[row : row + 1], n_threads=1, **way).values
+        assert (values == wanted[row]).all()
+    assert len(built) == 1
