@@ -39,11 +39,11 @@ SHAPIQ = {
     ("Permutation", "SII"): ("PermutationSamplingSII", 2),
     ("Owen", "SV"): ("OwenSamplingSV", 1),
 }
-PLAYERS = (20, 30, 64)
-BUDGET, PEER_BUDGET = 100_000, 4_000
+PLAYERS = (20, 64)
+BUDGET, PEER_BUDGET = 100_000, 2_000
 # Regressions on more coefficients take seconds.
 MOST_COEFFICIENTS = 500
-SECONDS = 1.5
+SECONDS = 0.5
 
 
 class Free:
