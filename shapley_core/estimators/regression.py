@@ -164,11 +164,14 @@ class Part:
         self.targets = targets
         self.coefficients = fit.coefficients(targets, total)
         self.values = readout.T @ self.coefficients
-        # Where each value is read from one coefficient, one product of matrices is enough.
-        self._one_each = bool(((readout != 0.0).sum(axis=0) <= 1).all())
-        self._inverse_readout = None if self._one_each else fit.inverse @ readout
-        self._source = np.abs(readout).argmax(axis=0)
-        self._scale = readout[self._source, np.arange(readout.shape[1])]
+        # Most values are read from one coefficient: what a row does to them stands in the product
+        # that gives its leverage. The others are columns beside.
+        mixed = np.flatnonzero((readout != 0.0).sum(axis=0) > 1)
+        self._seen = np.hstack([fit.inverse, fit.inverse @ readout[:, mixed]])
+        self._columns = np.abs(readout).argmax(axis=0)
+        self._scale = readout[self._columns, np.arange(readout.shape[1])]
+        self._columns[mixed] = len(fit.terms) + np.arange(len(mixed))
+        self._scale[mixed] = 1.0
 
     def block(self, start: int, stop: int) -> tuple[Matrix, Matrix]:
         """What each row's residual does to the values, and the residuals, of some rows.
@@ -177,13 +180,14 @@ class Part:
         """
         rows = self.fit.parities(start, stop)
         weights = self.fit.weights[start:stop, None]
-        seen = rows @ self.fit.inverse
-        leverage = weights[:, 0] * np.einsum("ij,ij->i", seen, rows)
+        seen = rows @ self._seen
+        leverage = weights[:, 0] * np.einsum("ij,ij->i", seen[:, : rows.shape[1]], rows)
         residuals = self.targets[start:stop] - rows @ self.coefficients
         residuals /= np.maximum(1.0 - leverage, 1e-9)[:, None]
-        if self._inverse_readout is None:
-            return weights * seen[:, self._source] * self._scale, residuals
-        return weights * (rows @ self._inverse_readout), residuals
+        influence: Matrix = np.take(seen, self._columns, axis=1)
+        influence *= weights
+        influence *= self._scale
+        return influence, residuals
 
 
 def linearised_error(parts: list[Part], design: PairedDesign, counts: NDArray[np.int64]) -> Matrix:
