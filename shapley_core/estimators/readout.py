@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..indices import IndexSpec, tables
-from ..indices.spec import BetaLaw, PointLaw
+from ..indices.spec import PointLaw
 from .covariance import Prior
 
 Matrix = NDArray[np.float64]

@@ -8,10 +8,11 @@ import pytest
 import shapley_core as sc
 from shapley_core import coalitions as sets
 from shapley_core import indices
-from shapley_core.estimators import GaussianProcess, covariance, gaussian
+from shapley_core.estimators import GaussianProcess, covariance, posterior, sample
 from shapley_core.estimators.base import Task
 from shapley_core.estimators.covariance import EVEN, ODD, Prior
 from shapley_core.estimators.readout import Readout
+from shapley_core.estimators.sample import Sample
 
 INDICES = [
     ("SV", 1),
@@ -154,8 +155,8 @@ def test_posterior_is_the_literal_one(index, order):
     design = estimator._design(task)
     worths = np.random.default_rng(2).normal(size=(len(design.words), 1))
     worths -= worths[0]
-    sample = gaussian.Sample.of(task, design, worths)
-    values, errors = gaussian.values_under(prior, task, sample)
+    seen_there = Sample.of(task, design, worths)
+    values, errors = posterior.values_under(prior, task, seen_there)
     # The game on the whole lattice: smooth part, main effects, terms, level, nugget.
     z = lattice(n)
     total = literal(prior) + np.exp(prior.log_main) * z @ z.T + covariance.LEVEL
@@ -178,7 +179,7 @@ def test_posterior_is_the_literal_one(index, order):
         seen = see @ total @ see.T
         cross = gamma[here] @ total @ see.T
         weights = np.linalg.solve(seen, cross.T).T
-        target = sample.parts[size % 2][:, 0]
+        target = seen_there.parts[size % 2][:, 0]
         variance = np.einsum("ij,jk,ik->i", gamma[here], total, gamma[here])
         variance -= (weights * cross).sum(axis=1)
         np.testing.assert_allclose(values[0, here], weights @ target, rtol=1e-7, atol=1e-9)
@@ -207,7 +208,7 @@ def test_exact_with_all_coalitions(index, order):
 def test_more_pairs_than_the_covariance_takes(monkeypatch):
     game = sc.ground_truth.load("global_importance/california_xgboost").game
     true = sc.exact(game).values
-    monkeypatch.setattr(gaussian, "_MOST_ROWS", 40)
+    monkeypatch.setattr(sample, "_MOST_ROWS", 40)
     found = sc.estimate(game, 200, estimator="GaussianProcess")
     assert np.abs(found.values - true).max() < 0.02 * np.abs(true).max()
     # With all coalitions, those that are only predicted count as they are.
