@@ -6,6 +6,7 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import InputError
 from ..indices import IndexSpec
 from . import covariance
 from .base import Design, Estimates, Estimator, Task
@@ -53,6 +54,12 @@ class GaussianProcess(Estimator):
     """
 
     least_noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.least_noise < 1.0:
+            raise InputError(
+                f"least_noise must be at least 0 and less than 1, not {self.least_noise}"
+            )
 
     def _supports(self, spec: IndexSpec, order: int) -> bool:
         return spec.family == "derivative"
