@@ -15,7 +15,14 @@ NAMES = sorted(path.stem for path in KERNELS.glob("*.pyx"))
 SCALARS = {"double": "float", "int": "int", "int32_t": "int", "int64_t": "int", "bint": "bool"}
 SCALARS |= {"uint32_t": "int", "uint64_t": "int", "uint8_t": "int", "Py_ssize_t": "int"}
 ITEMS = {"double": "float64", "float": "float32", "int32_t": "int32", "int64_t": "int64"}
-ITEMS |= {"uint8_t": "uint8", "uint32_t": "uint32", "uint64_t": "uint64", "bint": "bool_"}
+ITEMS |= {
+    "int8_t": "int8",
+    "uint16_t": "uint16",
+    "uint8_t": "uint8",
+    "uint32_t": "uint32",
+    "uint64_t": "uint64",
+    "bint": "bool_",
+}
 
 
 def as_stub(declared):

@@ -284,7 +284,7 @@ def recover(prior: Prior, sample: Sample, parity: int) -> Exact | None:
         if 2 * len(some) > len(z):
             return None
         fit = _fit(some, z, y)
-        if fit is not None and _telling(sample, parity, some):
+        if fit is not None and _proven(sample, parity, some):
             return fit
         if count >= len(terms):
             return None
@@ -312,15 +312,26 @@ def _fit(terms: list[Term], z: Matrix, y: Matrix) -> Exact | None:
     return Exact(terms, np.asarray(beta, dtype=np.float64), max(residual, 1e-15))
 
 
-def _telling(sample: Sample, parity: int, terms: list[Term]) -> bool:
+def _proven(sample: Sample, parity: int, terms: list[Term]) -> bool:
     """Whether so few terms that fit all rows cannot be chance.
 
-    Half as many terms as different rows, of real numbers; where worths repeat, the rows must also
-    say more, in bits, than it takes to name the terms.
+    What groups of players do that share no term adds up, so a row tells of each group what it
+    tells of its players alone. Each must show twice as many different rows as it has terms, or
+    all that it can; and all together, too. That will do for real numbers; where worths repeat, the
+    rows must also say more, in bits, than it takes to name the terms.
     """
     different = _different(sample, terms)
     if 2 * len(terms) > different:
         return False
+    groups: list[set[int]] = []
+    for term in terms:
+        apart = [group for group in groups if group.isdisjoint(term)]
+        groups = [*apart, set(term).union(*(group for group in groups if group not in apart))]
+    for group in groups:
+        own = [term for term in terms if group.issuperset(term)]
+        shown = _different(sample, own)
+        if 2 * len(own) > shown and shown.bit_length() < len(group):
+            return False
     if not sample.few_worths:
         return True
     n, worths = sample.inside.shape[1], np.unique(np.round(sample.target(parity), 9))

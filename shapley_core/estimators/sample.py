@@ -58,7 +58,8 @@ class Sample:
         middle = even.mean(axis=0)
         even -= middle
         scales = np.sqrt((even**2 + odd**2).mean(axis=0))
-        scales[scales == 0.0] = 1.0
+        # A game without worths has no scale: its values and errors are 0 whatever its process.
+        divisors = np.where(scales == 0.0, 1.0, scales)
         m = len(inside)
         uniform = np.empty(m)
         kernels.uniform(task.seed, _HYPER_STREAM, uniform)
@@ -66,7 +67,7 @@ class Sample:
         if m > _MOST_ROWS:
             train = np.concatenate([[0], np.sort(1 + np.argsort(uniform[1:])[: _MOST_ROWS - 1])])
             weight = held_weights(design, train)
-        parts = even / scales, odd / scales
+        parts = even / divisors, odd / divisors
         return cls(inside, parts, scales, middle, train, weight, uniform)
 
     @property

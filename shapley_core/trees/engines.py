@@ -3,7 +3,8 @@
 Trees of moderate depth go through tables of values by pattern (lookup.py) where there are rows
 enough to pay for building them, else through the kernels that compute just the entries needed, in
 the same order of summation: the values do not depend on which it was, bit for bit. Deeper trees
-always take the kernels that need no tables.
+have tables of another kind in the path-dependent game (subtree_sums.py), by the same rule, and none
+in the interventional one.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,17 +15,21 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .._kernels import few_rows, pattern_tables, patterns, quadrature
+from .._kernels import few_rows, pattern_tables, patterns
 from .background import Background, BackgroundRows, TreePatterns, cube_shares
-from .lookup import Fill, Groups, LookupTables
+from .lookup import Fill, Groups, LookupTables, Tables
 from .paths import CoverShares, Paths, Quadrature
+from .row_tables import RowTables
+from .subtree_sums import NO_TABLE, SubtreeSums
 
-# Tables of one stage, and of all stages that are kept between calls.
+# Tables of one stage, and of all stages that are kept between calls; their copies for few rows.
 STAGE_BYTES = 1 << 28
 KEPT_BYTES = 1 << 30
-# Sums of one block of rows in the look-up, and products in the quadrature: a level-2 cache's.
+TURNED_BYTES = 1 << 28
+# Sums of one block of rows in the look-up: a level-2 cache's.
 SUMS_BYTES = 1 << 20
-LANE_BYTES = 1 << 18
+# Measured: with more players on a path, the path-dependent game is faster by subtree sums.
+MOST_PLAYERS = 8
 # Rows of one task.
 MANY_ROWS = 4096
 FEW_ROWS = 512
@@ -46,11 +51,14 @@ class Stage:
         Rows of one task.
     add : callable of (columns, out)
         Adds the values of prepared rows to ``out`` (rows by features by outputs).
+    nbytes : int
+        What its tables take.
     """
 
     n_trees: int
     n_rows: int
     add: Callable[[NDArray[np.float64], NDArray[np.float64]], None]
+    nbytes: int = 0
 
 
 class Engine(Protocol):
@@ -65,7 +73,12 @@ class Engine(Protocol):
 class Lookup(Protocol):
     """Tables of some trees that explain rows."""
 
+    trees: NDArray[np.int64]
     table: NDArray[np.float64]
+
+    @property
+    def built(self) -> Tables | None:
+        """The tables column by column, if they can be laid out anew for few rows."""
 
     def explain(
         self, columns: NDArray[np.float64], n_rows_at_once: int, out: NDArray[np.float64]
@@ -76,15 +89,21 @@ class Lookup(Protocol):
 class TableStages:
     """Builds tables a stage at a time and keeps them between calls, up to a bound."""
 
-    def __init__(self, groups: Groups) -> None:
+    # Measured: up to so many rows of a call are faster pattern by pattern (row_tables.py).
+    few_rows = 8
+    # Nanoseconds that reading a node and describing its paths takes, at least.
+    setup_cost = 1500.0
+
+    def __init__(self, groups: Any) -> None:
         self.groups = groups
-        self._kept: dict[tuple[int, ...], Lookup] = {}
+        self._kept: dict[tuple[int, ...], Stage] = {}
+        self._turned = 0
         self._saved: dict[tuple[int, ...], float] = {}
         self._lock = Lock()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the tables out; they are built again."""
-        left_out = ("_kept", "_saved", "_lock")
+        left_out = ("_kept", "_turned", "_saved", "_lock")
         return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -102,37 +121,97 @@ class TableStages:
 
     def stage(self, trees: tuple[int, ...], fill: Fill, n_threads: int, keep: bool) -> Stage:
         """Look up, building the tables first if they are not there."""
-        tables = self._kept.get(trees)
-        if tables is None:
-            with self._lock:
-                tables = self._kept.get(trees)
-                if tables is None:
-                    tables = self._build(trees, fill, n_threads)
-                    held = sum(kept.table.nbytes for kept in self._kept.values())
-                    if keep and held + tables.table.nbytes <= KEPT_BYTES:
-                        self._kept[trees] = tables
+        ready = self._kept.get(trees)
+        if ready is not None:
+            return ready
+        with self._lock:
+            ready = self._kept.get(trees)
+            if ready is None:
+                tables = self._build(trees, fill, n_threads)
+                held = sum(stage.nbytes for stage in self._kept.values())
+                kept = keep and held + tables.table.nbytes <= KEPT_BYTES
+                ready = self._stage_of(tables, kept)
+                if kept:
+                    self._kept[trees] = ready
+                else:
+                    self._saved[trees] = 0.0
+        return ready
+
+    def _stage_of(self, tables: Lookup, kept: bool) -> Stage:
         paths = self.groups.paths
         row_bytes = 8 * max(1, paths.n_players * paths.ensemble.n_outputs)
         at_once = min(max(SUMS_BYTES // row_bytes, 8), MANY_ROWS)
-        built = tables
+        by_row: RowTables | None = None
+        to_turn = tables.built if kept else None
 
         def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:
-            built.explain(columns, at_once, out)
+            nonlocal by_row, to_turn
+            if len(out) > self.few_rows:
+                tables.explain(columns, at_once, out)
+                return
+            if to_turn is not None:
+                with self._lock:
+                    if to_turn is not None and self._turned + tables.table.nbytes <= TURNED_BYTES:
+                        by_row = RowTables(self.groups, tables.trees, to_turn)
+                        self._turned += tables.table.nbytes
+                    to_turn = None
+            if by_row is not None:
+                by_row.explain(columns, out)
+            else:
+                tables.explain(columns, at_once, out)
 
-        return Stage(len(trees), MANY_ROWS, add)
+        return Stage(len(tables.trees), MANY_ROWS, add, tables.table.nbytes)
 
     def pays(self, trees: tuple[int, ...], n_rows: int, row_cost: float) -> bool:
         """Tell whether to look up, where a row costs ``row_cost`` nanoseconds without tables.
 
-        Tables are built once the rows of all calls so far would have paid for them, unless one
-        tree alone would fill the memory of a stage (many outputs to a leaf).
+        Tables are built once the rows of all calls so far would have paid for them. A second call
+        tells that there will be more: then they may also cost as much as reading the model did.
+        There are none if one tree alone would fill the memory of a stage (many outputs to a leaf).
         """
         if trees in self._kept:
             return True
-        if 8 * int(self.groups.n_entries[list(trees)].max()) > STAGE_BYTES:
+        numbers = list(trees)
+        if 8 * int(self.groups.n_entries[numbers].max()) > STAGE_BYTES:
             return False
-        self._saved[trees] = self._saved.get(trees, 0.0) + n_rows * row_cost
-        return float(self.groups.build_cost[list(trees)].sum()) < self._saved[trees]
+        credit = self._saved.get(trees, 0.0) + n_rows * row_cost
+        called_before = trees in self._saved
+        self._saved[trees] = credit
+        if called_before:
+            nodes = np.diff(self.groups.paths.ensemble.tree_offsets)[numbers]
+            credit += self.setup_cost * float(nodes.sum())
+        return float(self.groups.build_cost[numbers].sum()) < credit
+
+
+class SubtreeStages(TableStages):
+    """Stages of deep trees in the path-dependent game; its groups are `SubtreeSums`."""
+
+    def _build(self, trees: tuple[int, ...], fill: Fill, n_threads: int) -> Lookup:
+        tables: Lookup = self.groups.tables(trees, n_threads)
+        return tables
+
+    def stages(self, trees: list[tuple[int, ...]], n_rows: int, n_threads: int) -> Iterator[Stage]:
+        """Yield the stages of some trees, each with tables or without."""
+        sums: SubtreeSums = self.groups
+        for some in trees:
+            numbers = np.array(some, np.int64)
+            saved = float((sums.few_cost - sums.look_up_cost)[numbers].sum())
+            if self.pays(some, n_rows, saved):
+                yield self.stage(some, _no_fill, n_threads, keep=True)
+                continue
+
+            def add(
+                columns: NDArray[np.float64],
+                out: NDArray[np.float64],
+                numbers: NDArray[np.int64] = numbers,
+            ) -> None:
+                sums.explain(numbers, NO_NUMBERS, NO_TABLE, columns, out)
+
+            yield Stage(len(some), FEW_ROWS, add)
+
+
+def _no_fill(*_: Any) -> None:
+    """Subtree sums fill their tables themselves."""
 
 
 class PathDependent:
@@ -145,14 +224,14 @@ class PathDependent:
         self.rules = Quadrature.of(paths)
         self.groups = Groups.of(paths)
         self.tables = TableStages(self.groups)
-        shallow = self.groups.has_tables
-        self.shallow = np.flatnonzero(shallow)
-        self.deep = np.flatnonzero(~shallow)
-        self.tree_depth = paths.most_of_tree(paths.ensemble.depth)
+        shallow = self.groups.has_tables & (paths.most_of_tree(paths.distinct) <= MOST_PLAYERS)
         self._weigh_passed(shallow)
         self.n_points = np.diff(self.rules.offsets)[self.rules.rule]
-        split = self.tables.split(self.shallow.tolist()) if len(self.shallow) else []
-        self._shallow_stages = [self._costs(trees) for trees in split]
+        some = np.flatnonzero(shallow).tolist()
+        self._shallow = [self._costs(trees) for trees in self.tables.split(some)] if some else []
+        rest = np.flatnonzero(~shallow)
+        self.sums = SubtreeStages(SubtreeSums(self.groups, self.shares, rest))
+        self._deep = self.sums.split(rest.tolist()) if len(rest) else []
 
     def _costs(self, trees: tuple[int, ...]) -> tuple[tuple[int, ...], float, float]:
         """Trees of a stage, with the nanoseconds of a call and of a row without tables."""
@@ -176,13 +255,12 @@ class PathDependent:
 
     def stages(self, n_rows: int, n_threads: int) -> Iterator[Stage]:
         """Yield the stages: shallow trees, then deep ones."""
-        for trees, call_cost, row_cost in self._shallow_stages:
+        for trees, call_cost, row_cost in self._shallow:
             if self.tables.pays(trees, n_rows, row_cost + call_cost / max(n_rows, 1)):
                 yield self.tables.stage(trees, self._fill, n_threads, keep=True)
             else:
                 yield self._few(np.array(trees, np.int64))
-        if len(self.deep):
-            yield self._quadrature()
+        yield from self.sums.stages(self._deep, n_rows, n_threads)
 
     def _fill(
         self,
@@ -238,30 +316,6 @@ class PathDependent:
 
         return Stage(len(trees), 64, add)
 
-    def _quadrature(self) -> Stage:
-        paths, rules = self.paths, self.rules
-        level_bytes = 16 * int(((self.tree_depth + 1) * (self.n_points + 1))[self.deep].max())
-        at_once = int(np.clip(LANE_BYTES // level_bytes, 8, 64))
-
-        def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:
-            quadrature.path_dependent(
-                paths.ensemble.kernel,
-                self.deep,
-                columns,
-                paths.kernel,
-                self.shares.ratio,
-                self.shares.share,
-                rules.rule,
-                rules.offsets,
-                rules.points,
-                rules.weights,
-                self.tree_depth,
-                at_once,
-                out,
-            )
-
-        return Stage(len(self.deep), FEW_ROWS, add)
-
 
 class Interventional:
     """The game in which a row that misses a feature takes it from the background."""
@@ -292,8 +346,9 @@ class Interventional:
 
             some = [found.tree for found in batch if shallow[found.tree]]
             for trees in self.tables.split(some) if some else []:
-                # Each leaf's groups are met by every row.
-                row_cost = sum(2.0 * len(of_tree[tree].count) for tree in trees)
+                # Each leaf's groups are met by every row; beside a background the tables take up
+                # to twice as long to build.
+                row_cost = sum(1.0 * len(of_tree[tree].count) for tree in trees)
                 if self.tables.pays(trees, n_rows, row_cost):
                     yield self.tables.stage(trees, fill, n_threads, keep)
                 else:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from .._kernels import paths as walk
 from ..errors import UnsupportedModelError
 from ..players import Players
-from .ensemble import LEAF, TreeEnsemble
+from .ensemble import TreeEnsemble
+from .tree import LEAF
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,11 +160,13 @@ class Quadrature:
     weights: NDArray[np.float64]
 
     @classmethod
-    def of(cls, paths: Paths) -> "Quadrature":
-        """Choose the rule of every tree."""
+    def of(cls, paths: Paths, even: bool = False) -> "Quadrature":
+        """Choose the rule of every tree; of an even number of points if asked for."""
         from scipy.special import roots_legendre
 
         needed = np.maximum(1, (paths.most_of_tree(paths.distinct) + 1) // 2)
+        if even:
+            needed += needed % 2
         sizes, rule = np.unique(needed, return_inverse=True)
         rules = [roots_legendre(int(n)) for n in sizes]
         return cls(

@@ -1,4 +1,4 @@
-"""The estimator that chooses, and all that are registered on stored games."""
+"""The estimator that chooses."""
 
 import pickle
 
@@ -8,7 +8,6 @@ import pytest
 import shapley_core as sc
 from shapley_core import indices
 from shapley_core.estimators import Auto
-from shapley_core.estimators.base import Task
 
 GAME = "local_explanation/breast_cancer_forest_marginal"
 
@@ -109,28 +108,3 @@ def test_better_than_plain_regression():
         ]
         ratios.append(errors[0] / errors[1])
     assert np.exp(np.mean(np.log(ratios))) < 0.5
-
-
-STORED = ["global_importance/california_xgboost", "local_explanation/california_xgboost_nearest"]
-
-
-@pytest.mark.parametrize("estimator", sc.estimators.names())
-def test_all_coalitions_give_the_stored_values(estimator):
-    made = sc.estimators.get(estimator)()
-    if not made.consistent:
-        pytest.skip("draws with replacement")
-    for name in STORED:
-        stored = sc.ground_truth.load(name)
-        n = stored.game.n_players
-        for index, order in (("SV", 1), ("SII", 2), ("k-SII", 2), ("BII", 2)):
-            if not made.supports(index, order):
-                continue
-            task = Task(n, indices.get(index), order, 1 << n, 5)
-            design = made._design(task)
-            if len(design.words) != 1 << n:
-                pytest.skip("its design holds no more than it needs")
-            worths = stored.game.values[design.words[:, 0].astype(np.int64)]
-            found = made._solve(task, design, (worths - worths[0])[:, None])
-            true = stored.true(index, order=order).values
-            scale = np.abs(true).max()
-            np.testing.assert_allclose(found.values[0], true, rtol=0, atol=1e-10 * scale)

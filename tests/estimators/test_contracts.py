@@ -5,7 +5,7 @@ import pytest
 
 from shapley_core import CallableGame, exact
 
-from .contracts import Cubic
+from .games import Cubic
 
 
 @pytest.mark.parametrize(

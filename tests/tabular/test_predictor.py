@@ -73,6 +73,30 @@ def test_nan_that_only_masked_rows_give():
         TabularExplainer(strict, BACKGROUND)(X)
 
 
+def test_a_model_that_answers_in_one_buffer():
+    buffer = np.empty(4096)
+
+    def reusing(rows):
+        buffer[: len(rows)] = total(rows)
+        return buffer[: len(rows)]
+
+    found = TabularExplainer(reusing, BACKGROUND, batch_size=2)(X)
+    np.testing.assert_allclose(found.values, EXPECTED, rtol=0, atol=1e-12)
+    generator = np.random.default_rng(0)
+
+    def random(rows):
+        buffer[: len(rows)] = generator.normal(size=len(rows))
+        return buffer[: len(rows)]
+
+    with pytest.raises(InputError, match="for the same row"):
+        TabularExplainer(random, BACKGROUND)
+
+
+def test_predictions_whose_mean_overflows():
+    with pytest.raises(InputError, match="overflows"):
+        TabularExplainer(lambda rows: np.full(len(rows), 1e308), BACKGROUND)(X)
+
+
 def test_another_number_of_outputs_later():
     def odd(rows):
         return np.ones((len(rows), 2 if len(rows) in (10,) else 3))
