@@ -10,18 +10,11 @@ from . import registry
 from .base import Design, Estimates, Estimator, Task
 from .covariance import Prior
 from .fourier import FourierRegression, recover_sizes
-from .gaussian import (
-    GaussianProcess,
-    Posterior,
-    Sample,
-    allowance,
-    blocks,
-    estimates,
-    parities_of,
-    values_under,
-)
-from .heldout import FOLDS, HeldOut
+from .gaussian import GaussianProcess
+from .heldout import HeldOut, can_hold_out
 from .pairs import PairedDesign
+from .posterior import Posterior, allowance, blocks, estimates, parities_of, values_under
+from .sample import Sample
 
 Matrix = NDArray[np.float64]
 
@@ -35,8 +28,6 @@ _LEAST_NOISE = 0.05
 _CLEAR = 0.01
 # Pairs for each parameter below which the check learns the parameters anew.
 _FEW_PAIRS = 6
-# Pairs of worths; of more nothing is held out.
-_MOST_CHECKED = 5000
 # Who is asked, in this order, where an index is no mixture of weighted Banzhaf values.
 _PREFERRED = ("JointSampling", "KernelRegression", "KernelSHAPIQ")
 
@@ -108,15 +99,15 @@ def _mixed(task: Task, sample: Sample) -> Estimates:
 def _of_game(task: Task, sample: Sample) -> tuple[Matrix, Matrix, str]:
     processes: list[GaussianProcess] = [FourierRegression()]
     priors = [processes[0].prior(task, sample)]
-    few_worths, m = sample.few_worths, len(sample.inside)
-    anew = few_worths or m <= _FEW_PAIRS * (task.n_players + 5)
+    few_worths = sample.few_worths
+    anew = few_worths or len(sample.inside) <= _FEW_PAIRS * (task.n_players + 5)
     if few_worths or not _explained(task, sample, priors[0]):
         processes.append(GaussianProcess(least_noise=_LEAST_NOISE))
         priors.append(processes[1].prior(task, sample))
     found = [values_under(prior, task, sample) for prior in priors]
     values, errors = found[0]
     shares = {1.0}
-    if (anew or len(priors) > 1) and 2 * FOLDS <= m <= _MOST_CHECKED:
+    if (anew or len(priors) > 1) and can_hold_out(sample):
         if anew:
             check = HeldOut.of(task, sample, processes, parities_of(task))
         else:
@@ -125,7 +116,7 @@ def _of_game(task: Task, sample: Sample) -> tuple[Matrix, Matrix, str]:
         shares = set()
         for readout, here in blocks(task):
             weights = check.weights(readout.parities())
-            raised = max(1.0, check.calibration(readout.parities(), weights) / allowed)
+            raised = max(1.0, float(check.calibration(readout.parities(), weights)[0]) / allowed)
             values[:, here] = np.tensordot(weights, [one[0][:, here] for one in found], 1)
             mixed = np.tensordot(weights, [one[1][:, here] for one in found], 1)
             errors[:, here] = mixed * np.sqrt(raised)

@@ -135,11 +135,26 @@ def smooth(prior: Prior, z: Matrix, other: Matrix) -> tuple[Matrix, Matrix]:
 
 def structured(prior: Prior, parity: int, part: Matrix, z: Matrix, other: Matrix) -> Matrix:
     """The covariance of one part without the nugget, ``part`` being that of k."""
-    total = part + (exp(prior.log_main) * (z @ other.T) if parity == ODD else LEVEL)
-    total += by_size(prior)[parity][np.ix_(sizes_of(z), sizes_of(other))]
     terms = prior.terms[parity]
-    if terms:
-        total += exp(prior.log_term) * (characters(terms, z) @ characters(terms, other).T)
+    table = by_size(prior)[parity][np.ix_(sizes_of(z), sizes_of(other))]
+    return _whole(
+        prior, parity, part, z @ other.T, table, characters(terms, z), characters(terms, other)
+    )
+
+
+def _whole(
+    prior: Prior,
+    parity: int,
+    part: Matrix,
+    products: Matrix,
+    of_sizes: Matrix,
+    chi: Matrix,
+    other_chi: Matrix,
+) -> Matrix:
+    total: Matrix = part + of_sizes
+    total += exp(prior.log_main) * products if parity == ODD else LEVEL
+    if prior.terms[parity]:
+        total += exp(prior.log_term) * (chi @ other_chi.T)
     return total
 
 
@@ -292,12 +307,14 @@ def _loss(
         opposite *= apart + rest
     loss, gradient = _hyperprior(prior)
     near, far, near_by, far_by = _near_and_far(prior)
+    products, sizes = z @ z.T, sizes_of(z)
     member = np.zeros((m, n + 1))
-    member[np.arange(m), sizes_of(z)] = 1.0
+    member[np.arange(m), sizes] = 1.0
     for parity in (EVEN, ODD):
         sign = -1.0 if parity == ODD else 1.0
         part = same + sign * opposite
-        covariance = structured(prior, parity, part, z, z)
+        chi, table = features[parity], (near + sign * far)[np.ix_(sizes, sizes)]
+        covariance = _whole(prior, parity, part, products, table, chi, chi)
         covariance[np.diag_indices(m)] += nugget
         lower = factor(covariance)
         inverse = inverted(lower)
@@ -315,7 +332,6 @@ def _loss(
             gradient[n + 1] += main * float(((slack @ z) * z).sum())
         gradient[n + 2] += nugget * float(np.trace(slack))
         if prior.terms[parity]:
-            chi = features[parity]
             gradient[n + 3] += per_term * float(((slack @ chi) * chi).sum())
         if by_slope is not None and by_slope_opposite is not None:
             # Times the sum, or the difference, of the two coalitions' Σ_i z_i / 2.

@@ -12,9 +12,11 @@ from ..transforms import transform
 from . import covariance
 from .base import Task
 from .covariance import ODD, Prior, Terms, characters
-from .gaussian import GaussianProcess, Sample, _structured, blocks, parities_of, values_under
+from .gaussian import GaussianProcess
+from .posterior import blocks, parities_of, structured_of
 from .readout import Readout
 from .registry import register
+from .sample import Sample
 
 Matrix = NDArray[np.float64]
 Term = tuple[int, ...]
@@ -79,7 +81,7 @@ class FourierRegression(GaussianProcess):
 
     def _game(self, task: Task, sample: Sample) -> tuple[Matrix, Matrix]:
         prior = self.prior(task, sample)
-        values, errors = values_under(prior, task, sample)
+        values, errors = self._raised(task, sample, prior)
         recover_sizes(task, sample, prior, values, errors)
         return values, errors
 
@@ -101,7 +103,7 @@ def recover_sizes(task: Task, sample: Sample, prior: Prior, values: Matrix, erro
 def select(prior: Prior, sample: Sample, parity: int) -> Terms:
     """Terms of one parity that the likelihood wants in, best first."""
     z, y = sample.z, sample.target(parity)[:, 0]
-    total = _structured(prior, parity, z, z)
+    total = structured_of(prior, parity, z, z)
     total[np.diag_indices(len(z))] += exp(prior.log_nugget)
     inverse = covariance.inverted(covariance.factor(total))
     joining = np.sort(np.argsort(-prior.log_b, kind="stable")[:_LATTICE])
@@ -351,7 +353,7 @@ def _ranked(prior: Prior, sample: Sample, parity: int) -> list[Term]:
     from scipy.linalg import cho_solve
 
     z, y = sample.z, sample.target(parity)[:, 0]
-    total = _structured(prior, parity, z, z)
+    total = structured_of(prior, parity, z, z)
     total[np.diag_indices(len(z))] += exp(prior.log_nugget)
     alpha = cho_solve((covariance.factor(total), True), y, check_finite=False)
     n = prior.n_players

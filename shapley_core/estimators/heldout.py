@@ -8,6 +8,7 @@ wrongly, by a few of their players, and then the likelihood has no bound.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +16,30 @@ from numpy.typing import NDArray
 from . import covariance
 from .base import Task
 from .covariance import Prior
-from .gaussian import GaussianProcess, Posterior, Sample, predictions
+from .posterior import Posterior, predictions
+from .sample import Sample
 
 Matrix = NDArray[np.float64]
 
-FOLDS = 4
+_FOLDS = 4
+# Pairs of worths; of more nothing is held out.
+_MOST_CHECKED = 5000
 # Pairs that are left out one fold after the other; of more, fewer folds are looked at.
 _ENOUGH = 200
 # The first process keeps its whole weight unless another mixture errs less than this part.
 _CLEARLY = 0.97
+
+
+class Process(Protocol):
+    """What learns the parameters of a normal process from worths."""
+
+    def prior(self, task: Task, sample: Sample) -> Prior:
+        """The parameters, and terms, that the worths choose."""
+
+
+def can_hold_out(sample: Sample) -> bool:
+    """Whether there are worths enough, and not too many."""
+    return 2 * _FOLDS <= len(sample.inside) <= _MOST_CHECKED
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,10 +48,12 @@ class HeldOut:
 
     Attributes
     ----------
-    truth : dict of parity to float64 array of shape (m,)
-        One part of the game at the pairs that were left out.
-    mean, variance : dict of parity to float64 array of shape (n_processes, m)
+    truth : dict of parity to float64 array of shape (m, n_games)
+        One part of the games at the pairs that were left out.
+    mean : dict of parity to float64 array of shape (n_processes, m, n_games)
         What each process says of them.
+    variance : dict of parity to float64 array of shape (n_processes, m)
+        And how sure it is.
     """
 
     truth: dict[int, Matrix]
@@ -47,18 +65,18 @@ class HeldOut:
         cls,
         task: Task,
         sample: Sample,
-        processes: Sequence[GaussianProcess],
+        processes: Sequence[Process],
         parities: Sequence[int],
     ) -> "HeldOut":
-        """Of one game."""
+        """Predictions of each fold from the others, everything learnt anew."""
         truth: dict[int, list[Matrix]] = {parity: [] for parity in parities}
         mean: dict[int, list[Matrix]] = {parity: [] for parity in parities}
         variance: dict[int, list[Matrix]] = {parity: [] for parity in parities}
-        for part, held in sample.folds(FOLDS)[: max(1, FOLDS * _ENOUGH // len(sample.inside))]:
+        for part, held in sample.folds(_FOLDS)[: max(1, _FOLDS * _ENOUGH // len(sample.inside))]:
             there = covariance.signs(sample.inside[held])
             priors = [process.prior(task, part) for process in processes]
             for parity in parities:
-                truth[parity].append(sample.parts[parity][held, 0])
+                truth[parity].append(sample.parts[parity][held])
                 said = [
                     predictions(prior, Posterior.of(prior, part, parity), part, there)
                     for prior in priors
@@ -75,21 +93,22 @@ class HeldOut:
     def one_by_one(
         cls, sample: Sample, priors: Sequence[Prior], parities: Sequence[int]
     ) -> "HeldOut":
-        """Of one game, each pair from all others, with parameters that were learnt from all."""
+        """Predictions of each pair from all others, with parameters that were learnt from all."""
         truth, mean, variance = {}, {}, {}
         for parity in parities:
             parts = [Posterior.of(prior, sample, parity) for prior in priors]
-            truth[parity] = sample.target(parity)[:, 0]
-            mean[parity] = truth[parity] - np.array([part.left_out[:, 0] for part in parts])
+            truth[parity] = sample.target(parity)
+            mean[parity] = truth[parity] - np.array([part.left_out for part in parts])
             variance[parity] = np.array([part.left_out_variance for part in parts])
         return cls(truth, mean, variance)
 
     def weights(self, parities: Sequence[int]) -> Matrix:
-        """Weights of one or two processes that predict the given parts best, with sum 1."""
+        """Weights of one or two processes that predict the first game best, with sum 1."""
         if len(self.mean[parities[0]]) == 1:
             return np.ones(1)
-        truth = np.concatenate([self.truth[parity] for parity in parities])
-        first, second = np.concatenate([self.mean[parity] for parity in parities], axis=1)
+        truth = np.concatenate([self.truth[parity][:, 0] for parity in parities])
+        means = np.concatenate([self.mean[parity][:, :, 0] for parity in parities], axis=1)
+        first, second = means
         apart = first - second
         spread = float(apart @ apart)
         if spread == 0.0:
@@ -100,11 +119,12 @@ class HeldOut:
             share = 1.0
         return np.array([share, 1.0 - share])
 
-    def calibration(self, parities: Sequence[int], weights: Matrix) -> float:
-        """Mean square of the mixture's errors, each over the variance that it has of itself."""
+    def calibration(self, parities: Sequence[int], weights: Matrix) -> Matrix:
+        """Mean square of a mixture's errors over its own variance, shape (n_games,)."""
         ratios = []
         for parity in parities:
-            off = self.truth[parity] - weights @ self.mean[parity]
+            off = self.truth[parity] - np.tensordot(weights, self.mean[parity], 1)
             said = weights @ np.sqrt(self.variance[parity])
-            ratios.append(off**2 / said**2)
-        return float(np.mean(np.concatenate(ratios)))
+            ratios.append(off**2 / said[:, None] ** 2)
+        found: Matrix = np.concatenate(ratios).mean(axis=0)
+        return found

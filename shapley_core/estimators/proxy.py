@@ -13,9 +13,9 @@ from ..indices import IndexSpec, tables
 from ..trees import TreeEnsemble, read_model
 from ..trees.tree import LEAF
 from .base import Design, Estimates, Estimator, Task
-from .gaussian import held_weights
 from .pairs import PairedDesign, paired_design
 from .registry import register
+from .sample import held_weights
 
 Matrix = NDArray[np.float64]
 

@@ -59,11 +59,8 @@ class Readout:
             return _signed_nodes(self.spec, self.n_players, self.size, self.order)
         if isinstance(law, PointLaw):
             return np.array([float(law.at)]), np.ones(1)
-        from scipy.special import roots_jacobi
-
         count = min((self.n_players - self.size) // 2 + 1, _MOST_NODES)
-        points, weights = roots_jacobi(count, float(law.b) - 1, float(law.a) - 1)
-        return (1 + points) / 2, weights / weights.sum()
+        return _jacobi(count, float(law.a), float(law.b))
 
     def of_smooth(self, prior: Prior, z: Matrix, parity: int, weights: Matrix) -> Matrix:
         """Values of Σ_r weights_r k_parity(., z_r), shape (n_interactions, n_games)."""
@@ -200,6 +197,15 @@ class Readout:
                 product *= ratio[:, column]
             out[start : start + step] = product.sum(axis=0)
         return out
+
+
+@lru_cache(maxsize=512)
+def _jacobi(count: int, a: float, b: float) -> tuple[Matrix, Matrix]:
+    """Points and weights of the law Beta(a, b)."""
+    from scipy.special import roots_jacobi
+
+    points, weights = roots_jacobi(count, b - 1, a - 1)
+    return (1 + points) / 2, weights / weights.sum()
 
 
 @lru_cache(maxsize=512)

@@ -101,7 +101,7 @@ def _resolved(estimator: Any, spec: Any, order: int) -> Any:
         kernel = KernelRegression()
         if kernel.supports(spec, order):
             return kernel
-    return resolve(estimator, spec, order)
+    return resolve(estimator)
 
 
 def _put(found: ManyValues, values: NDArray[np.float64], error: NDArray[np.float64] | None) -> None:

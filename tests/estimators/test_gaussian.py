@@ -8,10 +8,12 @@ import pytest
 import shapley_core as sc
 from shapley_core import coalitions as sets
 from shapley_core import indices
-from shapley_core.estimators import GaussianProcess, covariance, gaussian
+from shapley_core.errors import InputError
+from shapley_core.estimators import GaussianProcess, covariance, posterior, sample
 from shapley_core.estimators.base import Task
 from shapley_core.estimators.covariance import EVEN, ODD, Prior
 from shapley_core.estimators.readout import Readout
+from shapley_core.estimators.sample import Sample
 
 INDICES = [
     ("SV", 1),
@@ -21,6 +23,11 @@ INDICES = [
     ("BII", 2),
     ("CHII", 2),
     ("STII", 2),
+    ("k-SII", 2),
+    ("k-SII", 3),
+    ("FSII", 2),
+    ("FSII", 3),
+    ("kADD-SHAP", 2),
     ("WBV(1/3)", 1),
     ("BetaShapley(2,3)", 1),
 ]
@@ -154,8 +161,8 @@ def test_posterior_is_the_literal_one(index, order):
     design = estimator._design(task)
     worths = np.random.default_rng(2).normal(size=(len(design.words), 1))
     worths -= worths[0]
-    sample = gaussian.Sample.of(task, design, worths)
-    values, errors = gaussian.values_under(prior, task, sample)
+    seen_there = Sample.of(task, design, worths)
+    values, errors = posterior.values_under(prior, task, seen_there)
     # The game on the whole lattice: smooth part, main effects, terms, level, nugget.
     z = lattice(n)
     total = literal(prior) + np.exp(prior.log_main) * z @ z.T + covariance.LEVEL
@@ -178,7 +185,7 @@ def test_posterior_is_the_literal_one(index, order):
         seen = see @ total @ see.T
         cross = gamma[here] @ total @ see.T
         weights = np.linalg.solve(seen, cross.T).T
-        target = sample.parts[size % 2][:, 0]
+        target = seen_there.parts[size % 2][:, 0]
         variance = np.einsum("ij,jk,ik->i", gamma[here], total, gamma[here])
         variance -= (weights * cross).sum(axis=1)
         np.testing.assert_allclose(values[0, here], weights @ target, rtol=1e-7, atol=1e-9)
@@ -204,10 +211,59 @@ def test_exact_with_all_coalitions(index, order):
         np.testing.assert_allclose(found.values[0], expected, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize(("index", "order"), [("FBII", 2), ("FBII", 3), ("Fourier", 2)])
+def test_constants_are_exact_with_all_coalitions(index, order):
+    worths = np.random.default_rng(8).normal(size=64)
+    task = Task(6, indices.get(index), order, 64, 0)
+    estimator = GaussianProcess()
+    design = estimator._design(task)
+    seen = (worths[design.words[:, 0].astype(int)] - worths[0])[:, None]
+    found = estimator._solve(task, design, seen)
+    expected = sc.exact(sc.TableGame(worths), index, order)
+    np.testing.assert_allclose(found.values[0], expected.values, rtol=0, atol=1e-10)
+    assert found.constant[0] + worths[0] == pytest.approx(expected.baseline, abs=1e-10)
+
+
+def test_a_constant_is_estimated():
+    game = sc.ground_truth.load("uncertainty/diabetes_spread").game
+    true = sc.exact(game, "FBII", 2)
+    found = sc.estimate(game, 300, "FBII", 2, estimator="GaussianProcess")
+    assert abs(found.baseline - true.baseline) < 0.02 * np.abs(true.values).max()
+
+
+def test_the_parts_that_an_index_depends_on():
+    n = 6
+    for index, order, expected in [
+        ("SII", 2, [(1,), (0,)]),
+        ("k-SII", 2, [(0, 1), (0,)]),
+        ("FSII", 2, [(0, 1), (0,)]),
+        ("FBII", 2, [(0, 1), (0,)]),
+        ("STII", 2, [(0, 1), (0, 1)]),
+    ]:
+        found = [readout.parities() for readout, _ in readouts(n, index, order)]
+        assert found == expected, index
+
+
+@pytest.mark.parametrize(("index", "order"), [("SV", 1), ("k-SII", 2), ("FSII", 2)])
+def test_more_players_than_nodes(index, order):
+    """Σ of the values of up to k players is the worth of all, whatever the prior."""
+    n = 90
+    weights = np.random.default_rng(0).random(n)
+    game = sc.CallableGame(lambda c: np.sqrt(1 + c @ weights), n)
+    found = sc.estimate(game, 2 * n, index, order, estimator="GaussianProcess")
+    assert found.values.sum() == pytest.approx(np.sqrt(1 + weights.sum()) - 1, rel=1e-6)
+
+
+def test_least_noise_is_a_share():
+    for wrong in (-0.1, 1.0, float("nan")):
+        with pytest.raises(InputError, match="least_noise must be at least 0 and less than 1"):
+            GaussianProcess(least_noise=wrong)
+
+
 def test_more_pairs_than_the_covariance_takes(monkeypatch):
     game = sc.ground_truth.load("global_importance/california_xgboost").game
     true = sc.exact(game).values
-    monkeypatch.setattr(gaussian, "_MOST_ROWS", 40)
+    monkeypatch.setattr(sample, "_MOST_ROWS", 40)
     found = sc.estimate(game, 200, estimator="GaussianProcess")
     assert np.abs(found.values - true).max() < 0.02 * np.abs(true).max()
     # With all coalitions, those that are only predicted count as they are.
