@@ -18,6 +18,7 @@ cdef extern from "cube.h" nogil:
 # Players of a leaf whose sets are met in whole numbers, or tabulated.
 cdef enum:
     MOST_PLAYERS = 12
+    FEW_SETS = 64  # are looked at one by one
 
 
 cdef inline int64_t next_set(
@@ -27,6 +28,10 @@ cdef inline int64_t next_set(
     cdef uint64_t common, bound
     cdef int64_t step, last
     cdef int top
+    if n <= FEW_SETS:
+        while i < n and words[i] & failed:
+            i += 1
+        return i
     while i < n:
         common = words[i] & failed
         if not common:
