@@ -272,9 +272,9 @@ cdef inline void meet_leaf(
 cdef inline bint tabulating_pays(int64_t n_rows, int64_t n_sets, int64_t d) noexcept nogil:
     """Whether a leaf's values of all patterns take less time than those of some by themselves."""
     cdef double passing = n_sets
-    cdef int64_t j
+    cdef int64_t _feature
     # Of the background's sets one in so many passes an explained one, if features are like coins.
-    for j in range(d):
+    for _feature in range(d):
         passing *= 0.75
     return n_rows * (40.0 + 6.0 * d + 15.0 * passing) > (
         <double>(<int64_t>1 << d) * (d + 1) * (2.0 + 0.15 * d)

@@ -93,9 +93,7 @@ class SubtreeSums:
     @cached_property
     def kernel(self) -> kernel.SubtreeSums:
         """The subtrees as the kernels take them."""
-        return kernel.SubtreeSums(
-            self.paths.ensemble.kernel, self.paths.kernel, *self._arrays
-        )
+        return kernel.SubtreeSums(self.paths.ensemble.kernel, self.paths.kernel, *self._arrays)
 
     def _costs(
         self,
@@ -132,7 +130,7 @@ class SubtreeSums:
         columns: NDArray[np.float64],
         out: NDArray[np.float64],
     ) -> None:
-        """Add the values of prepared rows to ``out``, with tables or, where there is none, without."""
+        """Add the values of prepared rows to ``out``, with tables if there are any."""
         rules = self.rules
         n_levels = int(self.depth[trees].max(initial=0)) + 1
         most = int(np.diff(rules.offsets)[rules.rule[trees]].max(initial=1))

@@ -21,12 +21,12 @@ def all_by_sums(monkeypatch, pays=None, most_bits=6):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**32), st.integers(1, 5), st.integers(1, 3), st.sampled_from([0, 1, 3, 6, 12]))
+@given(
+    st.integers(0, 2**32), st.integers(1, 5), st.integers(1, 3), st.sampled_from([0, 1, 3, 6, 12])
+)
 def test_values_are_the_literal_ones(seed, n_features, n_outputs, most_bits):
     rng = np.random.default_rng(seed)
-    ensemble = random_ensemble(
-        rng, n_features, depth=6, n_outputs=n_outputs, vector=bool(seed % 2)
-    )
+    ensemble = random_ensemble(rng, n_features, depth=6, n_outputs=n_outputs, vector=bool(seed % 2))
     rows = random_rows(rng, 3, n_features)
     values = []
     for pays in (False, True):
