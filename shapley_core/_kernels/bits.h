@@ -11,9 +11,15 @@ static inline int lowest_bit(uint64_t word) {
     _BitScanForward64(&index, word);
     return (int)index;
 }
+static inline int highest_bit(uint64_t word) {
+    unsigned long index;
+    _BitScanReverse64(&index, word);
+    return (int)index;
+}
 static inline int count_bits(uint64_t word) { return (int)__popcnt64(word); }
 #else
 static inline int lowest_bit(uint64_t word) { return __builtin_ctzll(word); }
+static inline int highest_bit(uint64_t word) { return 63 - __builtin_clzll(word); }
 static inline int count_bits(uint64_t word) { return __builtin_popcountll(word); }
 #endif
 

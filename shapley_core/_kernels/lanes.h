@@ -7,7 +7,7 @@
 #include "vectors.h"
 
 /* out = in * (absent + passed * t): the factor of a feature that rows passed (1) or failed (0). */
-static void multiply_factor(
+WIDE static void multiply_factor(
     const double *RESTRICT in, const double *RESTRICT passed, double absent, double t,
     double *RESTRICT out, int64_t n
 ) {
@@ -15,7 +15,7 @@ static void multiply_factor(
 }
 
 /* sum += product * (gain where passed, loss where failed). */
-static void add_share(
+WIDE static void add_share(
     const double *RESTRICT product, const double *RESTRICT passed, double gain, double loss,
     double *RESTRICT sum, int64_t n
 ) {
@@ -24,7 +24,7 @@ static void add_share(
     }
 }
 
-static void add_times(const double *RESTRICT in, double scale, double *RESTRICT sum, int64_t n) {
+WIDE static void add_times(const double *RESTRICT in, double scale, double *RESTRICT sum, int64_t n) {
     for (int64_t i = 0; i < n; i++) sum[i] += scale * in[i];
 }
 

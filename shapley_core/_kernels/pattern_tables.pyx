@@ -11,7 +11,7 @@ from libc.stdint cimport int32_t, int64_t, uint16_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
-from .bits cimport count_bits
+from .background_leaves cimport fill_by_background
 from .forest cimport LEAF, Forest, Nodes
 from .group_patterns cimport FEW, find_patterns, runs_at_leaf
 from .paths cimport Paths, place_of
@@ -34,8 +34,6 @@ cdef extern from "scatter.h" nogil:
 
 
 cdef extern from "cube.h" nogil:
-    void sum_subsets(int64_t*, int64_t, int64_t)
-    void fill_column(const double*, const double*, const double*, int64_t, int64_t, double*)
     void fill_products(const double*, int64_t, double, double, double*)
     void fill_shares(
         const double*, int64_t, const double*, const double*, int64_t, int64_t, double*
@@ -75,68 +73,6 @@ cdef void fill_by_quadrature(
             t = points[q]
             gain[q] = (1.0 - share[j]) / (share[j] * (1.0 - t) + t)
         fill_shares(product, n_points, gain, loss, <int64_t>1 << j, size, table + (j << d))
-
-
-cdef void fill_by_background(
-    const uint64_t* words,
-    const int64_t* count,
-    int64_t n_groups,
-    int64_t d,
-    const double* gain,
-    const double* loss,
-    int64_t side,
-    int64_t* ranked,
-    double* product,
-    double* table,
-) noexcept nogil:
-    """Write an interventional leaf's table [slot][pattern of passed features], for value 1.
-
-    A pattern P meets the background sets B within it. With c[b] the weight of those of b features,
-    whole numbers and so exact in whatever order they are added, each failed feature gets
-    sum_b c[b] loss[b], each passed one j the same sum of gain over the sets that hold j: all of P's
-    without those of P - j.
-    """
-    cdef int64_t size = <int64_t>1 << d
-    cdef int64_t ranks = d + 1
-    cdef int64_t pairs = 0
-    cdef int64_t g, p, n_in, n_out, spare, extra, b, j
-    cdef double weight
-    cdef double* own = product
-    cdef double* below = product + size
-    cdef double* lost = product + 2 * size
-    cdef const int64_t* c
-    for g in range(n_groups):
-        pairs += size >> count_bits(words[g])
-    memset(ranked, 0, size * ranks * sizeof(int64_t))
-    if 8 * pairs < d * ranks * size:
-        for g in range(n_groups):
-            n_in = count_bits(words[g])
-            spare = (size - 1) & ~<int64_t>words[g]
-            extra = spare
-            while True:  # all patterns that hold the set
-                ranked[(<int64_t>words[g] | extra) * ranks + n_in] += count[g]
-                if extra == 0:
-                    break
-                extra = (extra - 1) & spare
-    else:
-        for g in range(n_groups):
-            ranked[<int64_t>words[g] * ranks + count_bits(words[g])] += count[g]
-        sum_subsets(ranked, d, ranks)
-    for p in range(size):
-        n_in = count_bits(<uint64_t>p)
-        n_out = d - n_in
-        c = ranked + p * ranks
-        own[p] = 0.0
-        below[p] = 0.0
-        lost[p] = 0.0
-        for b in range(n_in + 1):
-            weight = <double>c[b]
-            own[p] += weight * gain[b * side + n_out]
-            lost[p] += weight * loss[b * side + n_out]
-            if n_out:
-                below[p] += weight * gain[b * side + n_out - 1]
-    for j in range(d):
-        fill_column(own, below, lost, <int64_t>1 << j, size, table + j * size)
 
 
 cdef void add_leaf(

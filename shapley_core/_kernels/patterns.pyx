@@ -9,13 +9,20 @@ Sets are words of 64 features; bit ``slot & 63`` of word ``slot >> 6``.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint64_t
-from libc.stdlib cimport calloc, free, realloc
+from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
+from .background_leaves cimport MOST_PLAYERS, fill_by_background, meet_few, meet_sorted
 from .bits cimport count_bits, lowest_bit
 from .forest cimport LEAF, Forest, Nodes
 from .group_patterns cimport decide
 from .paths cimport Paths, place_of
+
+
+# Of the largest table of a leaf, and of what it is made of (see background_leaves.pxd).
+cdef enum:
+    TABLE_DOUBLES = (MOST_PLAYERS + 3) << MOST_PLAYERS
+    RANKED_NUMBERS = (MOST_PLAYERS + 1) << MOST_PLAYERS
 
 
 cdef struct Groups:
@@ -239,50 +246,50 @@ cdef void meet(
             word &= word - 1
 
 
-cdef void meet_few(
-    uint64_t failed,
+cdef inline void meet_leaf(
+    const uint64_t* failed,
     const uint64_t* words,
     const int64_t* count,
     int64_t n_groups,
-    int64_t d,
+    int64_t n_words,
+    int64_t players,
     const double* gain,
     const double* loss,
     int64_t side,
     double* out,
 ) noexcept nogil:
-    """Do the same where the path has at most 16 features, bit for bit as the tables do it.
+    """Write one explained set's values, in the way that the leaf's number of players asks for."""
+    if players <= MOST_PLAYERS:
+        meet_few(failed[0], words, count, n_groups, players, gain, loss, side, out)
+        return
+    memset(out, 0, players * sizeof(double))
+    if n_words == 1:
+        meet_sorted(failed[0], words, count, n_groups, gain, loss, side, out)
+    else:
+        meet(failed, words, count, n_groups, n_words, gain, loss, side, out)
 
-    That is by ``sizes[b]``, the weight of the sets of b features that pass, and ``without[j]``, the
-    same of those that do not hold the feature j: whole numbers, whose order of adding is free.
-    """
-    cdef int64_t sizes[17]
-    cdef int64_t holding[16][17]
-    cdef int64_t j, b, n_failed = count_bits(failed)
-    cdef int64_t n_in = d - n_failed
-    cdef uint64_t word
-    cdef double own = 0.0, lost = 0.0, below
-    memset(sizes, 0, sizeof(sizes))
-    memset(holding, 0, d * sizeof(holding[0]))
-    for j in range(n_groups):
-        if failed & words[j]:
-            continue
-        b = count_bits(words[j])
-        sizes[b] += count[j]
-        word = words[j]
-        while word:
-            holding[lowest_bit(word)][b] += count[j]
-            word &= word - 1
-    for b in range(n_in + 1):
-        own += <double>sizes[b] * gain[b * side + n_failed]
-        lost += <double>sizes[b] * loss[b * side + n_failed]
-    for j in range(d):
-        if failed >> j & 1:
-            out[j] = lost
-            continue
-        below = 0.0
-        for b in range(n_in):
-            below += <double>(sizes[b] - holding[j][b]) * gain[b * side + n_failed]
-        out[j] = own - below
+
+cdef inline bint tabulating_pays(int64_t n_rows, int64_t n_sets, int64_t d) noexcept nogil:
+    """Whether a leaf's values of all patterns take less time than those of some by themselves."""
+    cdef double passing = n_sets
+    cdef int64_t _feature
+    # Of the background's sets one in so many passes an explained one, if features are like coins.
+    for _feature in range(d):
+        passing *= 0.75
+    return n_rows * (40.0 + 6.0 * d + 15.0 * passing) > (
+        <double>(<int64_t>1 << d) * (d + 1) * (2.0 + 0.15 * d)
+    )
+
+
+cdef void take_entries(
+    const uint64_t* failed, int64_t n, int64_t d, const double* table, double* out
+) noexcept nogil:
+    """Read the values of explained sets from a leaf's table [slot][pattern of passed features]."""
+    cdef int64_t full = (<int64_t>1 << d) - 1
+    cdef int64_t i, j
+    for i in range(n):
+        for j in range(d):
+            out[i * d + j] = table[(j << d) + (full ^ <int64_t>failed[i])]
 
 
 def interventional(
@@ -331,6 +338,10 @@ def interventional(
     cdef const double* given
     cdef const double* value
     cdef int64_t room = 0
+    cdef int64_t sets
+    cdef double* scratch = NULL
+    cdef double* table
+    cdef int64_t* ranked = NULL
     cdef int status = 0
     cdef const int32_t* group
     if not out.shape[0] or not out.shape[1]:
@@ -385,19 +396,26 @@ def interventional(
                         break
                     shares = grown
                     room = g.count[level]
-                memset(shares, 0, g.count[level] * players * sizeof(double))
-                for j in range(g.count[level]):
-                    if max_bits:
-                        meet_few(
-                            g.words[level][j], &words[start[leaf], 0], &count[start[leaf]],
-                            start[leaf + 1] - start[leaf], players, &gain[0, 0], &loss[0, 0],
-                            side, shares + j * players,
-                        )
-                    else:
-                        meet(
+                sets = start[leaf + 1] - start[leaf]
+                if players <= MOST_PLAYERS and tabulating_pays(g.count[level], sets, players):
+                    if scratch == NULL:
+                        scratch = <double*>malloc(TABLE_DOUBLES * sizeof(double))
+                        ranked = <int64_t*>malloc(RANKED_NUMBERS * sizeof(int64_t))
+                    if scratch == NULL or ranked == NULL:
+                        status = -1
+                        break
+                    table = scratch + (<int64_t>3 << MOST_PLAYERS)
+                    fill_by_background(
+                        &words[start[leaf], 0], &count[start[leaf]], sets, players, &gain[0, 0],
+                        &loss[0, 0], side, ranked, scratch, table,
+                    )
+                    take_entries(g.words[level], g.count[level], players, table, shares)
+                else:
+                    for j in range(g.count[level]):
+                        meet_leaf(
                             g.words[level] + j * g.n_words, &words[start[leaf], 0],
-                            &count[start[leaf]], start[leaf + 1] - start[leaf], g.n_words,
-                            &gain[0, 0], &loss[0, 0], side, shares + j * players,
+                            &count[start[leaf]], sets, g.n_words, players, &gain[0, 0],
+                            &loss[0, 0], side, shares + j * players,
                         )
                 leaf += 1
                 for j in range(players):
@@ -428,5 +446,7 @@ def interventional(
         free(group_feature)
         free(sums)
         free(shares)
+        free(scratch)
+        free(ranked)
     if status:
         raise MemoryError("no memory for the patterns of one tree")

@@ -319,9 +319,32 @@ class Background:
                 total,
             )
             if used <= room:
-                words, total = words[:used].copy(), total[:used].copy()
-                return TreePatterns(tree, start, words, total, self.whole)
+                return self._in_order(tree, start, words[:used], total[:used])
             room = used
+
+    def _in_order(
+        self,
+        tree: int,
+        start: NDArray[np.int64],
+        words: NDArray[np.uint64],
+        total: NDArray[np.int64],
+    ) -> TreePatterns:
+        """Sort each leaf's sets, and join equal ones: no order of the background can be seen."""
+        leaf = np.repeat(np.arange(len(start) - 1), np.diff(start))
+        bits = max(1, int(self._leaf_distinct(tree).max()))
+        if bits + len(start).bit_length() < 64:
+            # One key sorts faster than two.
+            order = np.argsort((leaf.astype(np.uint64) << np.uint64(bits)) | words[:, 0])
+        else:
+            order = np.lexsort((*words.T, leaf))
+        leaf, words, total = leaf[order], words[order], total[order]
+        new = np.ones(len(leaf), bool)
+        new[1:] = (leaf[1:] != leaf[:-1]) | (words[1:] != words[:-1]).any(axis=1)
+        first = np.flatnonzero(new)
+        if len(first):
+            total = np.add.reduceat(total, first)
+        start = np.searchsorted(leaf[first], np.arange(len(start)))
+        return TreePatterns(tree, start, words[first], total, self.whole)
 
     def _leaf_distinct(self, tree: int) -> NDArray[np.int64]:
         """Number of distinct features on the way to each leaf of a tree."""
