@@ -4,6 +4,7 @@ All in: draws, duplicates, values and standard errors. The game gives numbers th
 already. ``python -m bench.costs`` prints the table by itself.
 """
 
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -61,7 +62,7 @@ class Free:
         return self.worths[first : first + len(coalitions)]
 
 
-def tables(quick: bool, peers: list[str]) -> list[dict[str, Any]]:
+def tables(quick: bool, peers: list[str], say: Callable[[str], Any]) -> list[dict[str, Any]]:
     """One table for each number of players."""
     found = []
     for n in PLAYERS[:1] if quick else PLAYERS:
@@ -69,6 +70,7 @@ def tables(quick: bool, peers: list[str]) -> list[dict[str, Any]]:
         for name, index, order in CASES[:1] if quick else CASES:
             regression = name.startswith("Kernel") and order == 2
             if not regression or n * (n + 1) // 2 <= MOST_COEFFICIENTS:
+                say(f"estimators: cost of {name} {index}, {n} players")
                 rows += _case(name, index, order, n, peers, 0.1 if quick else SECONDS)
         found.append({"title": f"Cost of a coalition, {n} players", "rows": rows})
     return found
@@ -89,8 +91,9 @@ def _case(
         made.estimate(games[own], budget, index=index, order=order)
 
     works: dict[str, Callable[[], None]] = {own: ours}
-    if "shapiq" in peers and (name, index) in SHAPIQ:
-        peer, size = SHAPIQ[name, index]
+    peer, size = SHAPIQ.get((name, index), ("", 0))
+    # With more players shapiq's SVARMIQ takes a minute a call.
+    if "shapiq" in peers and peer and (peer != "SVARMIQ" or n <= PLAYERS[0]):
         games[f"shapiq {peer}"] = game = Free(n)
         works[f"shapiq {peer}"] = _shapiq(peer, size, index, n, game)
     if "shap" in peers and (name, index) == ("KernelRegression", "SV"):
@@ -142,7 +145,8 @@ def main() -> None:
     from .peers import PEERS, installed
     from .record import _table
 
-    for table in tables(False, [name for name in PEERS if installed(name) is not None]):
+    peers = [name for name in PEERS if installed(name) is not None]
+    for table in tables(False, peers, lambda text: print(text, file=sys.stderr, flush=True)):
         print(f"## {table['title']}\n\n{_table(table['rows'])}\n", flush=True)
 
 

@@ -60,8 +60,7 @@ def run(quick: bool, peers: list[str], say: Any) -> dict[str, Any]:
                         continue
                     about = {"game": name, "players": n, "budget": budget, "index": index}
                     cells.append(about | {"contender": contender} | row)
-    say("estimators: cost of a coalition")
-    tables = curves.tables(cells, PEERS) + costs.tables(quick, peers)
+    tables = curves.tables(cells, PEERS) + costs.tables(quick, peers, say)
     return {
         "text": TEXT,
         "overview": curves.overview(cells, PEERS),
