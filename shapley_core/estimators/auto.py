@@ -112,10 +112,14 @@ def _of_game(task: Task, sample: Sample) -> tuple[Matrix, Matrix, str]:
             check = HeldOut.of(task, sample, processes, parities_of(task))
         else:
             check = HeldOut.one_by_one(sample, priors, parities_of(task))
-        allowed = allowance(task, sample)
+        # What a process says of pairs after learning from three quarters of few is worse than what
+        # it knows: good for the errors, but only where worths repeat for the choice.
+        choice = check if few_worths else HeldOut.one_by_one(sample, priors, parities_of(task))
+        # The allowance is for what the check sees itself; steps are further from normal.
+        allowed = 1.0 if few_worths else allowance(task, sample)
         shares = set()
         for readout, here in blocks(task):
-            weights = check.weights(readout.parities())
+            weights = choice.weights(readout.parities())
             raised = max(1.0, float(check.calibration(readout.parities(), weights)[0]) / allowed)
             values[:, here] = np.tensordot(weights, [one[0][:, here] for one in found], 1)
             mixed = np.tensordot(weights, [one[1][:, here] for one in found], 1)

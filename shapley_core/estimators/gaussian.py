@@ -13,7 +13,7 @@ from .base import Design, Estimates, Estimator, Task
 from .covariance import Prior
 from .heldout import HeldOut, can_hold_out
 from .pairs import PairedDesign, paired_design
-from .posterior import allowance, blocks, estimates, parities_of, values_under
+from .posterior import blocks, estimates, parities_of, values_under
 from .registry import register
 from .sample import Sample
 
@@ -50,7 +50,7 @@ class GaussianProcess(Estimator):
     from the others, are further off than the process says, and by an allowance for the parameters
     (n + 5 from m pairs: √(1 + 3 (n + 5) / m)). Games of few different worths, as votes, can be
     explained without rest, and wrongly, by a few of their players; there the errors are raised
-    until they are those of worths that were held out (``heldout.py``).
+    by as much as those of worths that were held out (``heldout.py``).
     """
 
     least_noise: float = 0.0
@@ -87,7 +87,7 @@ class GaussianProcess(Estimator):
             check = HeldOut.of(task, sample, (self,), parities_of(task))
             alone = np.ones(1)
             for readout, here in blocks(task):
-                seen = check.calibration(readout.parities(), alone) / allowance(task, sample)
+                seen = check.calibration(readout.parities(), alone)
                 errors[:, here] *= np.sqrt(np.maximum(1.0, seen))[:, None]
         return values, errors
 

@@ -54,12 +54,14 @@ class Sample:
     def of(cls, task: Task, design: PairedDesign, worths: Matrix) -> "Sample":
         """From worths less v(∅)."""
         inside = sets.unpack(design.words[0::2], task.n_players)
-        even, odd = (worths[0::2] + worths[1::2]) / 2, (worths[0::2] - worths[1::2]) / 2
-        middle = even.mean(axis=0)
-        even -= middle
-        scales = np.sqrt((even**2 + odd**2).mean(axis=0))
+        # A row a game while sums are taken, so that a game among others is what it is alone.
+        first, second = np.ascontiguousarray(worths.T[:, 0::2]), worths.T[:, 1::2]
+        even, odd = (first + second) / 2, (first - second) / 2
+        middle = even.mean(axis=1)
+        even -= middle[:, None]
+        scales = np.sqrt((even**2 + odd**2).mean(axis=1))
         # A game without worths has no scale: its values and errors are 0 whatever its process.
-        divisors = np.where(scales == 0.0, 1.0, scales)
+        divisors = np.where(scales == 0.0, 1.0, scales)[:, None]
         m = len(inside)
         uniform = np.empty(m)
         kernels.uniform(task.seed, _HYPER_STREAM, uniform)
@@ -67,7 +69,7 @@ class Sample:
         if m > _MOST_ROWS:
             train = np.concatenate([[0], np.sort(1 + np.argsort(uniform[1:])[: _MOST_ROWS - 1])])
             weight = held_weights(design, train)
-        parts = even / divisors, odd / divisors
+        parts = (even / divisors).T, (odd / divisors).T
         return cls(inside, parts, scales, middle, train, weight, uniform)
 
     @property

@@ -9,7 +9,7 @@ from .contracts import EstimatorContract, PosteriorContract
 
 class TestGaussianProcess(PosteriorContract):
     cases = (("SV", 1), ("SII", 2))
-    unsupported = ("k-SII", 2)
+    unsupported = ("JointSV", 2)
     shares = True
 
     @staticmethod
@@ -19,7 +19,7 @@ class TestGaussianProcess(PosteriorContract):
 
 class TestFourierRegression(PosteriorContract):
     cases = (("SV", 1), ("SII", 2))
-    unsupported = ("k-SII", 2)
+    unsupported = ("JointSV", 2)
 
     @staticmethod
     def make():
