@@ -16,7 +16,7 @@ import numpy as np
 from shapley_core import CallableGame, estimate, estimators, ground_truth
 from shapley_core.exact import exact
 
-from . import curves, synthetic
+from . import costs, curves, synthetic
 
 # Evaluations for each player; half of all coalitions where the largest of these are too many.
 MULTIPLES = (5, 10, 25, 50, 100)
@@ -60,7 +60,8 @@ def run(quick: bool, peers: list[str], say: Any) -> dict[str, Any]:
                         continue
                     about = {"game": name, "players": n, "budget": budget, "index": index}
                     cells.append(about | {"contender": contender} | row)
-    tables = curves.tables(cells, PEERS)
+    say("estimators: cost of a coalition")
+    tables = curves.tables(cells, PEERS) + costs.tables(quick, peers)
     return {
         "text": TEXT,
         "overview": curves.overview(cells, PEERS),

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from itertools import permutations
-from math import factorial
+from math import factorial, prod
 from operator import index as as_int
 from typing import Any
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from . import indices
 from .coalitions import InteractionSet
-from .errors import InputError, MemoryLimitError
+from .errors import InputError
 from .explanation_file import read_explanation, write_explanation
+from .memory import check_memory
 from .result import InteractionValues
 from .tables import feature_values, is_pandas, take_rows
 
-MOST_DENSE = 1 << 31  # numbers in a dense array, 16 GiB
 GENERALISED = ("SGV", "BGV", "CHGV")
 
 
@@ -292,7 +292,7 @@ class Explanation:
             If the values are not of that order, or are generalised values of coalitions (SGV,
             BGV, CHGV), of which the players' values are no sum.
         MemoryLimitError
-            If the array would have more than 2^31 entries.
+            If the array would not fit.
         """
         order = self.order if order is None else as_int(order)
         if not 1 <= order <= self.order:
@@ -303,12 +303,11 @@ class Explanation:
                 "features. Use values beside interactions"
             )
         shape = (self.n_rows,) + (self.n_features,) * order + self.values.shape[2:]
-        entries = int(np.prod(np.array(shape, dtype=object)))
-        if entries > MOST_DENSE:
-            raise MemoryLimitError(
-                f"a dense array of {shape} numbers takes {8 * entries >> 30} GiB; take fewer rows "
-                "(e[:1000].to_array()) or use values beside interactions"
-            )
+        check_memory(
+            8 * prod(shape),
+            f"a dense array of {shape} numbers",
+            "Take fewer rows (e[:1000].to_array()) or use values beside interactions",
+        )
         out = np.zeros(shape)
         interactions = self.interactions
         at = [column for column, one in enumerate(interactions) if len(one) == order]

@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 from typing import Any
 
 from .errors import InputError, MemoryLimitError
@@ -15,18 +16,55 @@ def physical_memory() -> int | None:
         return None
 
 
+def available_memory() -> int | None:
+    """Bytes that can still be had, of the machine and of the container it may be.
+
+    None where the system does not say.
+    """
+    found = [physical_memory()]
+    for line in _lines("/proc/meminfo"):
+        if line.startswith("MemAvailable:"):
+            found.append(1024 * int(line.split()[1]))
+    for limit, used in _CONTAINER:
+        # A limit may be the word "max"; file pages are given back when asked for.
+        allowed = [int(line) for line in _lines(limit) if line.strip().isdigit()]
+        held = [int(line.split()[1]) for line in _lines(used) if line.split()[0] in _HELD]
+        found += [max(0, one - max(held, default=0)) for one in allowed]
+    return min((one for one in found if one is not None), default=None)
+
+
+# Control groups of Linux, versions 2 and 1: the limit, and what is in use.
+_CONTAINER = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.stat"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.stat"),
+)
+_HELD = ("anon", "total_rss")
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []
+
+
 def check_memory(count: int, what: str, advice: str) -> None:
-    """Refuse what takes more memory than the machine has.
+    """Refuse what takes more memory than the machine has left.
 
     Raises
     ------
     MemoryLimitError
         Saying how much ``what`` takes, how much there is, and the ``advice``.
     """
-    limit = physical_memory()
+    physical = physical_memory()
+    # What is next to nothing is not worth asking the system for.
+    if physical is None or count <= physical >> 10:
+        return
+    limit = available_memory()
     if limit is not None and count > limit:
         raise MemoryLimitError(
-            f"{what} takes {human_bytes(count)}; this machine has {human_bytes(limit)}. {advice}"
+            f"{what} takes {human_bytes(count)}; this machine has {human_bytes(physical)}, of "
+            f"which {human_bytes(limit)} can be had. {advice}"
         )
 
 

@@ -14,7 +14,8 @@ from . import coalitions as sets
 from . import indices
 from .arrays import real_numbers
 from .coalitions import Interaction, InteractionSet
-from .errors import InputError, MemoryLimitError
+from .errors import InputError
+from .memory import check_memory
 from .result_file import read_values, write_values
 
 
@@ -228,15 +229,22 @@ class InteractionValues:
         ----------
         order : int, optional
             Number of axes; by default the order of the index.
+
+        Raises
+        ------
+        InputError
+            If the values are not of that order.
+        MemoryLimitError
+            If the array would not fit.
         """
         order = self._order if order is None else sets.check_integer(order, "order")
         if not 1 <= order <= max(1, self._order):
             raise InputError(f"these values are of order {self._order}: no array of order {order}")
-        if self._n_players**order > 1 << 31:
-            raise MemoryLimitError(
-                f"a dense array of {self._n_players}**{order} numbers takes "
-                f"{8 * self._n_players**order >> 30} GiB; use values beside interactions"
-            )
+        check_memory(
+            8 * self._n_players**order,
+            f"a dense array of {self._n_players}**{order} numbers",
+            "Use values beside interactions",
+        )
         out = np.zeros((self._n_players,) * order)
         members = self._set.block(order)
         share = self._values[self._set.slice_of(order)] / factorial(order)

@@ -131,6 +131,8 @@ def as_table(
             f"{what} is no frame, but the model knows the categories of features {listed(which)} "
             "by their labels; pass a pandas, polars or pyarrow table"
         )
+    if type(X) is np.ndarray:
+        return _dense_table(X, n_features, names, what)
     if is_sparse(X):
         return _sparse_table(X, n_features, names, sparse_absent == "missing", what)
     labels = {} if categories is None else categories

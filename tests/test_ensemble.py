@@ -5,7 +5,7 @@ import pytest
 
 from shapley_core.errors import InputError, ModelFileError
 from shapley_core.trees import Tree, TreeEnsemble
-from shapley_core.trees import ensemble as en
+from shapley_core.trees import tree as nodes
 
 
 def stump(**changes):
@@ -58,9 +58,9 @@ def test_infinite_thresholds(infinite):
 
 def test_missing_rules():
     x = np.array([np.nan, 0.0, -0.0, 1e-35, -1e-35, 1.1e-35, 5e-324, -999.0])
-    default_left = stump(threshold=[-1.0, 0, 0], flags=[en.DEFAULT_LEFT, 0, 0])
+    default_left = stump(threshold=[-1.0, 0, 0], flags=[nodes.DEFAULT_LEFT, 0, 0])
     assert side(ensemble(default_left), x).tolist() == [0, 1, 1, 1, 1, 1, 1, 0]
-    zero = stump(threshold=[-1.0, 0, 0], flags=[en.DEFAULT_LEFT | en.ZERO_IS_MISSING, 0, 0])
+    zero = stump(threshold=[-1.0, 0, 0], flags=[nodes.DEFAULT_LEFT | nodes.ZERO_IS_MISSING, 0, 0])
     assert side(ensemble(zero), x).tolist() == [0, 0, 0, 0, 0, 1, 0, 0]
     marked = ensemble(stump(threshold=[-1.0, 0, 0]), missing=-999.0)
     assert side(marked, x).tolist() == [1, 1, 1, 1, 1, 1, 1, 1]
@@ -70,13 +70,14 @@ def test_category_sets():
     codes = [0, 3, 63, 64, 200]
     x = np.array([0, 3.7, 63, 64, 200, 1, 65, 201, 1e9, 1e300, np.inf, -1, -0.5, -np.inf, np.nan])
     member = np.isin(np.floor(x), codes)
-    left = stump(flags=[en.CATEGORICAL | en.SET_GOES_LEFT, 0, 0], category_sets={0: codes})
+    left = stump(flags=[nodes.CATEGORICAL | nodes.SET_GOES_LEFT, 0, 0], category_sets={0: codes})
     assert side(ensemble(left), x).tolist() == (1 - member).tolist()
-    right = stump(flags=[en.CATEGORICAL | en.DEFAULT_LEFT, 0, 0], category_sets={0: codes})
+    right = stump(flags=[nodes.CATEGORICAL | nodes.DEFAULT_LEFT, 0, 0], category_sets={0: codes})
     expected = member.astype(float)
     assert side(ensemble(right), x).tolist() == expected.tolist()
     truncates = stump(
-        flags=[en.CATEGORICAL | en.SET_GOES_LEFT | en.TRUNCATES, 0, 0], category_sets={0: codes}
+        flags=[nodes.CATEGORICAL | nodes.SET_GOES_LEFT | nodes.TRUNCATES, 0, 0],
+        category_sets={0: codes},
     )
     expected = 1 - member
     expected[x == -0.5] = 0
@@ -134,7 +135,7 @@ def test_layouts_threads_and_pickle_agree():
         ({"cover": [1, -1, 2]}, "cover"),
         ({"cover": [1]}, "of cover"),
         ({"output": 1}, "output 1"),
-        ({"flags": [en.CATEGORICAL, 0, 0]}, "no category set"),
+        ({"flags": [nodes.CATEGORICAL, 0, 0]}, "no category set"),
         ({"category_sets": {0: [-1]}}, "category set"),
         ({"feature": []}, "no nodes"),
     ],

@@ -50,7 +50,7 @@ MAY_IMPORT = {
     "top": {"errors", "coalitions", "result"},
     "runs": LOW | TREES | {"explanation_file", "files", "frames", ""},
     "trees": LOW | {"coalitions", "players"},
-    "trees.readers": {"errors", "trees.ensemble"},
+    "trees.readers": {"errors", "trees.ensemble", "trees.tree"},
     "imputers": LOW | {"frames", "tables"},
     "explainers": GAME
     | TREES
@@ -139,7 +139,7 @@ def test_who_imports_whom(path):
         ("indices/spec.py", "from ..game import Game", ["indices.spec imports game"]),
         ("reference/literal.py", "def f():\n from ..indices.tables import x", ["indices.tables"]),
         ("trees/readers/xgboost.py", "from .. import paths", ["imports trees.paths"]),
-        ("trees/readers/xgboost.py", "from ..ensemble import Tree\nfrom . import ubjson", []),
+        ("trees/readers/xgboost.py", "from ..tree import Tree\nfrom . import ubjson", []),
         ("result.py", "from . import __version__", ["imports the package"]),
         ("tables.py", "import shapley_core.cli", ["tables imports cli"]),
         ("explainers/tree.py", "from shapley_core.cli import main", ["imports cli"]),

@@ -15,7 +15,14 @@ NAMES = sorted(path.stem for path in KERNELS.glob("*.pyx"))
 SCALARS = {"double": "float", "int": "int", "int32_t": "int", "int64_t": "int", "bint": "bool"}
 SCALARS |= {"uint32_t": "int", "uint64_t": "int", "uint8_t": "int", "Py_ssize_t": "int"}
 ITEMS = {"double": "float64", "float": "float32", "int32_t": "int32", "int64_t": "int64"}
-ITEMS |= {"uint8_t": "uint8", "uint32_t": "uint32", "uint64_t": "uint64", "bint": "bool_"}
+ITEMS |= {
+    "int8_t": "int8",
+    "uint16_t": "uint16",
+    "uint8_t": "uint8",
+    "uint32_t": "uint32",
+    "uint64_t": "uint64",
+    "bint": "bool_",
+}
 
 
 def as_stub(declared):
@@ -61,6 +68,11 @@ def stub(name):
     return found
 
 
+def is_method(name, thing):
+    """Whether it is no attribute and nothing that Python or Cython adds."""
+    return not name.startswith("_") and callable(thing)
+
+
 def compiled(name):
     """The same, from the signatures that Cython embeds; a constructor's from its source."""
     module = importlib.import_module(f"shapley_core._kernels.{name}")
@@ -72,8 +84,11 @@ def compiled(name):
             source = (KERNELS / f"{name}.pyx").read_text().partition(f"cdef class {key}")[2]
             start = source.find("def __cinit__(")
             found[key] = arguments_of(source[start:]) if start >= 0 else []
+            methods = {at: one for at, one in vars(thing).items() if is_method(at, one)}
         else:
-            found[key] = arguments_of(thing.__doc__.splitlines()[0])
+            methods = {key: thing}
+        for at, one in methods.items():
+            found[at] = arguments_of(one.__doc__.splitlines()[0])
     return found
 
 

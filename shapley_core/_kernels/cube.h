@@ -32,4 +32,45 @@ static void fill_column(
     }
 }
 
+/* Patterns side by side in fill_shares; a table has at least so many entries a column. */
+#define BESIDE 8
+
+/* out[pattern] becomes weight times the factor of each player, passed or failed, slot by slot. */
+WIDE static inline void fill_products(
+    const double *RESTRICT share, int64_t d, double t, double weight, double *RESTRICT out
+) {
+    out[0] = weight;
+    for (int64_t j = 0; j < d; j++) {
+        const int64_t half = (int64_t)1 << j;
+        const double failed = share[j] * (1.0 - t), passed = failed + t;
+        for (int64_t p = 0; p < half; p++) out[half + p] = out[p] * passed;
+        for (int64_t p = 0; p < half; p++) out[p] *= failed;
+    }
+}
+
+/* One player's column: at each of the points, products times the share of a passed or failed one.
+ *
+ * `product` has a row of `size` for each point, size a multiple of BESIDE.
+ */
+WIDE static inline void fill_shares(
+    const double *RESTRICT product, int64_t n_points, const double *RESTRICT gain,
+    const double *RESTRICT loss, int64_t half, int64_t size, double *RESTRICT out
+) {
+    for (int64_t base = 0; base < size; base += BESIDE) {
+        double sum[BESIDE] = {0.0};
+        for (int64_t q = 0; q < n_points; q++) {
+            const double *row = product + q * size + base;
+            if (half >= BESIDE) {
+                const double share = base & half ? gain[q] : loss[q];
+                for (int i = 0; i < BESIDE; i++) sum[i] += row[i] * share;
+            } else {
+                double share[BESIDE];
+                for (int i = 0; i < BESIDE; i++) share[i] = i & half ? gain[q] : loss[q];
+                for (int i = 0; i < BESIDE; i++) sum[i] += row[i] * share[i];
+            }
+        }
+        for (int i = 0; i < BESIDE; i++) out[base + i] = sum[i];
+    }
+}
+
 #endif

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
-# Bits of Nodes.flags; the Python names are in trees/ensemble.py (a test holds them equal).
+# Bits of Nodes.flags; the Python names are in trees/tree.py (a test holds them equal).
 cdef enum:
     DEFAULT_LEFT = 1
     ZERO_IS_MISSING = 2

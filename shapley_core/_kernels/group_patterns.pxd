@@ -134,34 +134,41 @@ cdef inline void find_patterns(
         i += subtree[node]
 
 
-cdef inline void passed_at_leaf(
+cdef inline void runs_at_leaf(
     const Nodes* nodes,
     Paths paths,
     int64_t leaf,
     int64_t root,
     const int64_t* bit,
     int64_t n_bits,
-    uint16_t* passed,
+    uint16_t* start,
+    uint16_t* keep,
 ) noexcept nogil:
-    """For each pattern of a group, find which features of a leaf's path it passes, by slot.
+    """For the patterns of a group, find which features of a leaf's path they pass, by slot.
 
-    ``bit[node]`` is the pattern bit of an inner node of the group.
+    Run u are the patterns with the outcomes u of the group's tests, whatever is passed on the path
+    to the group: of the leaf's own features they pass those in ``start[u]``, of the path's those of
+    the pattern that are in ``keep[u]``. ``bit[node]`` is the pattern bit of an inner node.
     """
-    cdef int64_t size = <int64_t>1 << n_bits
-    cdef uint16_t path_mask = <uint16_t>((<int64_t>1 << paths.distinct[root]) - 1)
+    cdef int64_t k = paths.distinct[root]
+    cdef int64_t n_runs = <int64_t>1 << (n_bits - k)
+    cdef uint16_t path_mask = <uint16_t>((<int64_t>1 << k) - 1)
     cdef uint16_t fresh = <uint16_t>(((<int64_t>1 << paths.distinct[leaf]) - 1) & ~path_mask)
     cdef uint16_t slot_bit
     cdef int64_t node = leaf
-    cdef int64_t pattern, up, shift
+    cdef int64_t u, up, shift
     cdef bint is_left
-    for pattern in range(size):
-        passed[pattern] = (<uint16_t>pattern & path_mask) | fresh
+    for u in range(n_runs):
+        start[u] = path_mask | fresh
     while node != root:
         up = paths.parent[node]
-        shift = bit[up]
+        shift = bit[up] - k
         is_left = nodes.left[up] == node
         slot_bit = <uint16_t>1 << paths.slot[node]
-        for pattern in range(size):
-            if (pattern >> shift & 1) != is_left:
-                passed[pattern] &= ~slot_bit
+        for u in range(n_runs):
+            if (u >> shift & 1) != is_left:
+                start[u] &= ~slot_bit
         node = up
+    for u in range(n_runs):
+        keep[u] = start[u] & path_mask
+        start[u] &= fresh

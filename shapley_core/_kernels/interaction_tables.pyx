@@ -9,7 +9,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
 from .forest cimport LEAF, Forest, Nodes
-from .group_patterns cimport passed_at_leaf
+from .group_patterns cimport runs_at_leaf
 from .leaf_games cimport (
     OCTET, Layers, Scratch, allocate, background_leaf, n_entries, product_leaf, release
 )
@@ -17,7 +17,9 @@ from .paths cimport Paths
 
 
 cdef extern from "scatter.h" nogil:
-    void add_patterns(const double*, const uint16_t*, double, double*, int64_t)
+    void add_runs(
+        const double*, const uint16_t*, const uint16_t*, int64_t, int64_t, double, double*
+    )
 
 # Patterns of a leaf at once.
 cdef enum:
@@ -74,6 +76,7 @@ def build(
     cdef int64_t first = nodes.tree_offsets[tree]
     cdef int64_t last = nodes.tree_offsets[tree + 1]
     cdef int64_t i, j, k, e, c, node, root, up, d, size, inner, stride, entries
+    cdef int64_t n_runs
     cdef int64_t width = nodes.width
     cdef int64_t leaf = 0, number = 0, used = 0, n_local, most = 0
     cdef uint64_t failed
@@ -83,7 +86,7 @@ def build(
     cdef const int32_t* column
     cdef int32_t* place = NULL
     cdef int64_t* bit = NULL
-    cdef uint16_t* pattern = NULL
+    cdef uint16_t* runs = NULL
     cdef double* passed = NULL
     cdef double* entry = NULL
     cdef double* target
@@ -94,11 +97,11 @@ def build(
     stride = max(<int64_t>OCTET, <int64_t>1 << most)
     place = <int32_t*>calloc(n_columns, sizeof(int32_t))
     bit = <int64_t*>malloc((last - first) * sizeof(int64_t))
-    pattern = <uint16_t*>malloc((<int64_t>1 << max_bits) * sizeof(uint16_t))
+    runs = <uint16_t*>malloc((<int64_t>2 << max_bits) * sizeof(uint16_t))
     passed = <double*>malloc((most + 1) * LANES * sizeof(double))
     entry = <double*>malloc(max(<int64_t>1, n_entries(layers, most)) * stride * sizeof(double))
     if (allocate(layers, most, LANES if by_cover else 0, &scratch) < 0 or place == NULL
-            or bit == NULL or pattern == NULL or passed == NULL or entry == NULL):
+            or bit == NULL or runs == NULL or passed == NULL or entry == NULL):
         status = -1
     with nogil:
         i = first
@@ -140,7 +143,11 @@ def build(
                             layers, &failed, &words[start[leaf], 0], &total[start[leaf]],
                             start[leaf + 1] - start[leaf], 1, d, &scratch, entry + c, stride,
                         )
-                passed_at_leaf(nodes, paths, node, root, bit - first, bits[root], pattern)
+                k = paths.distinct[root]
+                n_runs = size >> k
+                runs_at_leaf(
+                    nodes, paths, node, root, bit - first, bits[root], runs, runs + n_runs
+                )
                 column = &leaf_columns[0] + leaf_offsets[leaf]
                 leaf += 1
                 entries = n_entries(layers, d)
@@ -152,13 +159,13 @@ def build(
                         n_local += 1
                         place[column[e]] = <int32_t>n_local
                     target = &table[0] + used + (place[column[e]] - 1) * width * size
-                    for k in range(width):
-                        add_patterns(
-                            entry + e * stride, pattern, nodes.values[node * width + k],
-                            target + k * size, size,
+                    for c in range(width):
+                        add_runs(
+                            entry + e * stride, runs, runs + n_runs, n_runs, k,
+                            nodes.values[node * width + c], target + c * size,
                         )
-            for k in range(n_local):
-                place[group_column[k]] = 0
+            for c in range(n_local):
+                place[group_column[c]] = 0
             used += n_local * width * size
             group_column += n_local
             number += 1
@@ -167,7 +174,7 @@ def build(
         group_columns[number] = group_column - &columns[0]
         free(place)
         free(bit)
-        free(pattern)
+        free(runs)
         free(passed)
         free(entry)
         release(&scratch)

@@ -1,47 +1,153 @@
-/* Leaf loops of masking: in C for `restrict`, without which each row pays for a check whether its
- * arrays overlap.
+/* Leaf loops of masking: in C for restrict, without which each row pays for a check whether its
+ * arrays overlap, and for the wider instructions where a machine has them.
  */
+#ifndef SHAPLEY_CORE_MASKING_H
+#define SHAPLEY_CORE_MASKING_H
+
 #include <stdint.h>
 #include <string.h>
 
-#if defined(_MSC_VER)
-#define restrict __restrict
-#endif
+#include "vectors.h"
 
-/* out = mask ? present : absent, byte by byte; mask bytes are 0 or 255. A word of 8 bytes at a
- * time: rows of tables are short, and numbers of 8 bytes the rule. */
-static inline void blend(
-    const uint8_t *restrict mask, const uint8_t *restrict present, const uint8_t *restrict absent,
-    int64_t n_bytes, uint8_t *restrict out)
+/* Bytes of a pattern that is laid over many short rows at once: a loop over fewer pays for its
+ * beginning and end. */
+#define PATTERN_BYTES 256
+
+/* How many times a pattern of a row is repeated, for n_rows rows. */
+static int64_t repeats(int64_t n_bytes, int64_t n_rows)
 {
-    int64_t at = 0;
-    for (; at + 8 <= n_bytes; at += 8) {
-        uint64_t m, x, z;
+    int64_t times = n_bytes < PATTERN_BYTES ? 4 * ((PATTERN_BYTES / 4 + n_bytes - 1) / n_bytes) : 1;
+    int64_t most = n_rows / 4;
+    return times <= most ? times : most > 1 ? most : 1;
+}
+
+#define SPREAD(TYPE)                                                  \
+    for (i = 0; i < n_entries; i++) {                                 \
+        TYPE ones = (TYPE)(0 - (TYPE)(present[i] ^ flip));            \
+        memcpy(out + i * (int64_t)sizeof(TYPE), &ones, sizeof(TYPE)); \
+    }
+
+/* Ones in all bytes of the entries that are present (1), or with flip those that are absent (0);
+ * and the same again until there are n_entries * itemsize * times bytes. */
+static void spread(
+    const uint8_t *RESTRICT present, int64_t n_entries, int64_t itemsize, uint8_t flip,
+    int64_t times, uint8_t *RESTRICT out)
+{
+    int64_t i, n_bytes = n_entries * itemsize;
+    if (itemsize == 8) {
+        SPREAD(uint64_t)
+    } else if (itemsize == 4) {
+        SPREAD(uint32_t)
+    } else if (itemsize == 2) {
+        SPREAD(uint16_t)
+    } else if (itemsize == 1) {
+        SPREAD(uint8_t)
+    } else {
+        for (i = 0; i < n_entries; i++)
+            memset(out + i * itemsize, (present[i] ^ flip) ? 255 : 0, (size_t)itemsize);
+    }
+    for (i = 1; i < times; i++)
+        memcpy(out + i * n_bytes, out, (size_t)n_bytes);
+}
+
+/* out = row & mask, and the same again until there are n_bytes * times. */
+static void pattern(
+    const uint8_t *RESTRICT row, const uint8_t *RESTRICT mask, int64_t n_bytes, int64_t times,
+    uint8_t *RESTRICT out)
+{
+    int64_t at, t;
+    for (at = 0; at + 8 <= n_bytes; at += 8) {
+        uint64_t x, m;
+        memcpy(&x, row + at, 8);
         memcpy(&m, mask + at, 8);
-        memcpy(&x, present + at, 8);
-        memcpy(&z, absent + at, 8);
-        x = z ^ ((x ^ z) & m);
+        x &= m;
         memcpy(out + at, &x, 8);
     }
     for (; at < n_bytes; at++)
-        out[at] = (uint8_t)(absent[at] ^ ((present[at] ^ absent[at]) & mask[at]));
+        out[at] = (uint8_t)(row[at] & mask[at]);
+    for (t = 1; t < times; t++)
+        memcpy(out + t * n_bytes, out, (size_t)n_bytes);
 }
 
-/* sums[k] += weight[d] * outputs[d, k], in the order of d: the same bits however the donors are
- * cut into calls. */
-static inline void add_weighted(
-    const double *restrict outputs, const double *restrict weight, int64_t n_donors,
-    int64_t n_outputs, double *restrict sums)
+/* out = (table & ~mask) | added, a word of 8 bytes at a time. */
+static inline void overlay(
+    const uint8_t *RESTRICT table, const uint8_t *RESTRICT mask, const uint8_t *RESTRICT added,
+    int64_t n_bytes, uint8_t *RESTRICT out)
+{
+    int64_t at, n_words = n_bytes / 8;
+    for (at = 0; at < n_words; at++) {
+        uint64_t z, m, x;
+        memcpy(&z, table + 8 * at, 8);
+        memcpy(&m, mask + 8 * at, 8);
+        memcpy(&x, added + 8 * at, 8);
+        z = (z & ~m) | x;
+        memcpy(out + 8 * at, &z, 8);
+    }
+    for (at = 8 * n_words; at < n_bytes; at++)
+        out[at] = (uint8_t)((table[at] & ~mask[at]) | added[at]);
+}
+
+/* The same for a table of n_bytes in all, with a pattern of fewer. */
+WIDE static void overlay_all(
+    const uint8_t *table, const uint8_t *mask, const uint8_t *added, int64_t n_bytes,
+    int64_t n_pattern, uint8_t *out)
+{
+    int64_t at = 0;
+    for (; at + n_pattern <= n_bytes; at += n_pattern)
+        overlay(table + at, mask, added, n_pattern, out + at);
+    overlay(table + at, mask, added, n_bytes - at, out + at);
+}
+
+/* The same for chosen rows of a table. */
+WIDE static void overlay_chosen(
+    const uint8_t *table, const int64_t *chosen, int64_t n_chosen, const uint8_t *mask,
+    const uint8_t *added, int64_t n_bytes, uint8_t *out)
+{
+    int64_t i;
+    for (i = 0; i < n_chosen; i++)
+        overlay(table + chosen[i] * n_bytes, mask, added, n_bytes, out + i * n_bytes);
+}
+
+/* sums[g, k] += weight[d] * outputs[g, d, k], in the order of d: the same bits however the donors
+ * are cut into calls. Four games at once, as each has to wait for its own sum. */
+static void add_weighted(
+    const double *RESTRICT outputs, const double *RESTRICT weight, int64_t n_donors,
+    int64_t n_outputs, double *RESTRICT sums)
 {
     int64_t d, k;
-    if (n_outputs == 1) {
-        double sum = sums[0];
-        for (d = 0; d < n_donors; d++)
-            sum += weight[d] * outputs[d];
-        sums[0] = sum;
-        return;
-    }
     for (d = 0; d < n_donors; d++)
         for (k = 0; k < n_outputs; k++)
             sums[k] += weight[d] * outputs[d * n_outputs + k];
 }
+
+static void add_weighted_four(
+    const double *RESTRICT outputs, const double *RESTRICT weight, int64_t n_donors,
+    double *RESTRICT sums)
+{
+    const double *second = outputs + n_donors;
+    const double *third = second + n_donors, *fourth = third + n_donors;
+    double a = sums[0], b = sums[1], c = sums[2], e = sums[3];
+    int64_t d;
+    for (d = 0; d < n_donors; d++) {
+        a += weight[d] * outputs[d];
+        b += weight[d] * second[d];
+        c += weight[d] * third[d];
+        e += weight[d] * fourth[d];
+    }
+    sums[0] = a;
+    sums[1] = b;
+    sums[2] = c;
+    sums[3] = e;
+}
+
+/* What is finite is 0 times itself; a NaN stays in the sum. */
+static int all_finite(const double *numbers, int64_t n)
+{
+    double zero = 0.0;
+    int64_t i;
+    for (i = 0; i < n; i++)
+        zero += 0.0 * numbers[i];
+    return zero == 0.0;
+}
+
+#endif

@@ -5,6 +5,7 @@ def mix(
     masks: NDArray[np.uint8],
     rows: NDArray[np.uint8],
     donors: NDArray[np.uint8],
+    itemsize: int,
     out: NDArray[np.uint8],
 ) -> None: ...
 def mix_chosen(
@@ -12,10 +13,11 @@ def mix_chosen(
     rows: NDArray[np.uint8],
     donors: NDArray[np.uint8],
     chosen: NDArray[np.int64],
+    itemsize: int,
     out: NDArray[np.uint8],
 ) -> None: ...
 def add_means(
     outputs: NDArray[np.float64],
     weights: NDArray[np.float64],
     out: NDArray[np.float64],
-) -> None: ...
+) -> bool: ...

@@ -5,62 +5,112 @@ Masked rows are ordered by coalition, then explained row, then donor.
 """
 
 from libc.stdint cimport int64_t, uint8_t
+from libc.stdlib cimport free, malloc
 
 cdef extern from "masking.h" nogil:
-    void blend(
-        const uint8_t* mask, const uint8_t* present, const uint8_t* absent, int64_t n_bytes,
+    int64_t repeats(int64_t n_bytes, int64_t n_rows)
+    void spread(
+        const uint8_t* present, int64_t n_entries, int64_t itemsize, uint8_t flip, int64_t times,
         uint8_t* out
+    )
+    void pattern(
+        const uint8_t* row, const uint8_t* mask, int64_t n_bytes, int64_t times, uint8_t* out
+    )
+    void overlay_all(
+        const uint8_t* table, const uint8_t* mask, const uint8_t* added, int64_t n_bytes,
+        int64_t n_pattern, uint8_t* out
+    )
+    void overlay_chosen(
+        const uint8_t* table, const int64_t* chosen, int64_t n_chosen, const uint8_t* mask,
+        const uint8_t* added, int64_t n_bytes, uint8_t* out
     )
     void add_weighted(
         const double* outputs, const double* weight, int64_t n_donors, int64_t n_outputs,
         double* sums
     )
+    void add_weighted_four(
+        const double* outputs, const double* weight, int64_t n_donors, double* sums
+    )
+    bint all_finite(const double* numbers, int64_t n)
 
 
 def mix(
     const uint8_t[:, ::1] masks, const uint8_t[:, ::1] rows, const uint8_t[:, ::1] donors,
-    uint8_t[:, ::1] out,
+    int64_t itemsize, uint8_t[:, ::1] out,
 ):
-    """Every coalition with every row and every donor; masks (n_coalitions, n_bytes) of 0 or 255."""
-    cdef int64_t n_bytes = masks.shape[1]
-    cdef int64_t at = 0
-    cdef int64_t c, r, d
+    """Every coalition with every row and every donor; masks (n_coalitions, n_entries) of 0 or 1."""
+    cdef int64_t n_entries = masks.shape[1]
+    cdef int64_t n_bytes = n_entries * itemsize
+    # Over one donor rows are laid, over many donors each row: whatever makes the longer loop.
+    cdef bint one = donors.shape[0] == 1
+    cdef const uint8_t* table = &rows[0, 0] if one else &donors[0, 0]
+    cdef const uint8_t* other = &donors[0, 0] if one else &rows[0, 0]
+    cdef int64_t n_table = rows.shape[0] if one else donors.shape[0]
+    cdef int64_t n_other = 1 if one else rows.shape[0]
+    cdef int64_t times = repeats(n_bytes, n_table)
+    cdef uint8_t* mask = <uint8_t*>malloc(2 * times * n_bytes)
+    if mask == NULL:
+        raise MemoryError
+    cdef uint8_t* added = mask + times * n_bytes
+    cdef uint8_t* target = &out[0, 0]
+    cdef int64_t c, i
     with nogil:
         for c in range(masks.shape[0]):
-            for r in range(rows.shape[0]):
-                for d in range(donors.shape[0]):
-                    blend(&masks[c, 0], &rows[r, 0], &donors[d, 0], n_bytes, &out[at, 0])
-                    at += 1
+            spread(&masks[c, 0], n_entries, itemsize, one, times, mask)
+            for i in range(n_other):
+                pattern(other + i * n_bytes, mask, n_bytes, times, added)
+                overlay_all(table, mask, added, n_table * n_bytes, times * n_bytes, target)
+                target += n_table * n_bytes
+    free(mask)
 
 
 def mix_chosen(
     const uint8_t[:, ::1] masks, const uint8_t[:, ::1] rows, const uint8_t[:, ::1] donors,
-    const int64_t[:, :, ::1] chosen, uint8_t[:, ::1] out,
+    const int64_t[:, :, ::1] chosen, int64_t itemsize, uint8_t[:, ::1] out,
 ):
     """The same with donors of their own, ``chosen[c, r]``, for each coalition and row."""
-    cdef int64_t n_bytes = masks.shape[1]
-    cdef int64_t at = 0
-    cdef int64_t c, r, d
+    cdef int64_t n_entries = masks.shape[1]
+    cdef int64_t n_bytes = n_entries * itemsize
+    cdef int64_t n_donors = chosen.shape[2]
+    cdef uint8_t* mask = <uint8_t*>malloc(2 * n_bytes)
+    if mask == NULL:
+        raise MemoryError
+    cdef uint8_t* added = mask + n_bytes
+    cdef uint8_t* target = &out[0, 0]
+    cdef int64_t c, r
     with nogil:
         for c in range(chosen.shape[0]):
+            spread(&masks[c, 0], n_entries, itemsize, 0, 1, mask)
             for r in range(chosen.shape[1]):
-                for d in range(chosen.shape[2]):
-                    blend(
-                        &masks[c, 0], &rows[r, 0], &donors[chosen[c, r, d], 0], n_bytes,
-                        &out[at, 0]
-                    )
-                    at += 1
+                pattern(&rows[r, 0], mask, n_bytes, 1, added)
+                overlay_chosen(
+                    &donors[0, 0], &chosen[c, r, 0], n_donors, mask, added, n_bytes, target
+                )
+                target += n_donors * n_bytes
+    free(mask)
 
 
 def add_means(
     const double[:, :, ::1] outputs, const double[:, ::1] weights, double[:, ::1] out,
 ):
-    """out[g, k] += Σ_d weights[g, d] outputs[g, d, k]; one row of weights holds for all g."""
-    cdef int64_t g
+    """out[g, k] += Σ_d weights[g, d] outputs[g, d, k]; one row of weights holds for all g.
+
+    Returns whether all of ``out`` is finite: NaN and infinity among the outputs show there.
+    """
+    cdef int64_t n_games = outputs.shape[0]
+    cdef int64_t n_donors = outputs.shape[1]
+    cdef int64_t n_outputs = outputs.shape[2]
     cdef int64_t step = 1 if weights.shape[0] > 1 else 0
+    cdef int64_t g = 0
+    cdef bint finite
     with nogil:
-        for g in range(outputs.shape[0]):
+        while step == 0 and n_outputs == 1 and g + 4 <= n_games:
+            add_weighted_four(&outputs[g, 0, 0], &weights[0, 0], n_donors, &out[g, 0])
+            g += 4
+        while g < n_games:
             add_weighted(
-                &outputs[g, 0, 0], &weights[g * step, 0], outputs.shape[1], outputs.shape[2],
-                &out[g, 0]
+                &outputs[g, 0, 0], &weights[g * step, 0], n_donors, n_outputs, &out[g, 0]
             )
+            g += 1
+        finite = all_finite(&out[0, 0], n_games * n_outputs)
+    return finite

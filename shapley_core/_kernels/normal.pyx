@@ -8,12 +8,22 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from .bits cimport lowest_bit
-
 cdef extern from "normal.h" nogil:
     void add_agreement(
         const uint64_t* column, const uint64_t* columns, int64_t n_words, int64_t n_rows,
         int64_t stop, double weight, double* out
+    )
+    void multiply_signs(
+        const double* signs, const int32_t* terms, int64_t width, int64_t n_terms, double* out
+    )
+
+cdef extern from "unpack.h" nogil:
+    void spread_bits(
+        const uint64_t* words, int64_t n, double absent, double present, double* out
+    )
+    void transpose_word(
+        const uint64_t* rows, int64_t stride, int64_t n_rows, int64_t n_columns,
+        uint64_t* columns, int64_t apart
     )
 
 # Rows counted at once, in words of 64: the columns of 64 terms then fit the first cache.
@@ -43,7 +53,6 @@ def parity_products(
             while done < counts[stratum]:
                 here = min(64 * BLOCK, counts[stratum] - done)
                 width = (here + 63) >> 6
-                memset(players, 0, sizeof(uint64_t) * n_players * width)
                 transpose(&words[row * step, 0], n_words, step * n_words, here, width, players)
                 combine(players, terms, width, columns)
                 for i in range(n_terms):
@@ -61,16 +70,15 @@ cdef void transpose(
     uint64_t* columns,
 ) noexcept nogil:
     """Set bit r of column i where row r holds player i."""
-    cdef int64_t r, w
-    cdef uint64_t word
-    for r in range(n_rows):
+    cdef int64_t first = 0
+    cdef int64_t w
+    while first < n_rows:
         for w in range(n_words):
-            word = words[r * stride + w]
-            while word:
-                columns[(64 * w + lowest_bit(word)) * width + (r >> 6)] |= (
-                    <uint64_t>1 << (r & 63)
-                )
-                word &= word - 1
+            transpose_word(
+                words + first * stride + w, stride, min(64, n_rows - first), 64,
+                columns + 64 * w * width + (first >> 6), width
+            )
+        first += 64
 
 
 cdef void combine(
@@ -92,16 +100,25 @@ def parities(
     double[:, ::1] out,
 ):
     """out[r, U] = χ_U of coalition start + r, as 1.0 or -1.0."""
+    cdef int64_t n_terms = terms.shape[0]
+    cdef int64_t width = terms.shape[1]
+    cdef int64_t n_players = 0
     cdef int64_t r, i, j
-    cdef uint64_t odd
     cdef const uint64_t* row
+    cdef double* signs
+    if n_terms == 0 or out.shape[0] == 0:
+        return
+    for i in range(n_terms):
+        for j in range(width):
+            n_players = max(n_players, terms[i, j] + 1)
+    # The place before the first is that of the padding.
+    signs = <double*>malloc(sizeof(double) * (n_players + 1))
+    if signs == NULL:
+        raise MemoryError("no room for a row of signs")
     with nogil:
+        signs[0] = 1.0
         for r in range(out.shape[0]):
             row = &words[step * (start + r), 0]
-            for i in range(terms.shape[0]):
-                odd = 0
-                for j in range(terms.shape[1]):
-                    if terms[i, j] < 0:
-                        break
-                    odd ^= row[terms[i, j] >> 6] >> (terms[i, j] & 63)
-                out[r, i] = 1.0 - 2.0 * <double>(odd & 1)
+            spread_bits(row, n_players, 1.0, -1.0, signs + 1)
+            multiply_signs(signs + 1, &terms[0, 0], width, n_terms, &out[r, 0])
+    free(signs)

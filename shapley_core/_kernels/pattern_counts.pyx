@@ -10,7 +10,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from .forest cimport LEAF, Forest, Nodes
-from .group_patterns cimport find_patterns, passed_at_leaf
+from .group_patterns cimport find_patterns, runs_at_leaf
 from .paths cimport Paths
 
 
@@ -122,7 +122,9 @@ def failed_sets(
     cdef int64_t i, j, root, node, inner, size, full, failed, used = 0, leaf = 0
     cdef int64_t* bit = <int64_t*>malloc((last - first) * sizeof(int64_t))
     cdef int64_t* dense = <int64_t*>malloc((<int64_t>1 << max_bits) * sizeof(int64_t))
-    cdef uint16_t* passed = <uint16_t*>malloc((<int64_t>1 << max_bits) * sizeof(uint16_t))
+    cdef uint16_t* passed = <uint16_t*>malloc((<int64_t>3 << max_bits) * sizeof(uint16_t))
+    cdef uint16_t* runs = passed + (<int64_t>1 << max_bits)
+    cdef int64_t k, pattern
     cdef const int64_t* group = &counts[0]
     if bit == NULL or dense == NULL or passed == NULL:
         free(bit)
@@ -137,7 +139,8 @@ def failed_sets(
                 i += 1
                 continue
             size = <int64_t>1 << bits[root]
-            inner = paths.distinct[root]
+            k = paths.distinct[root]
+            inner = k
             for j in range(i, i + subtree[root]):
                 node = paths.order[j]
                 if nodes.feature[node] != LEAF:
@@ -145,7 +148,13 @@ def failed_sets(
                     inner += 1
                     continue
                 # Inner nodes come before the leaves below them.
-                passed_at_leaf(nodes, paths, node, root, bit - first, bits[root], passed)
+                runs_at_leaf(
+                    nodes, paths, node, root, bit - first, bits[root], runs, runs + (size >> k)
+                )
+                for pattern in range(size):
+                    passed[pattern] = runs[pattern >> k] | (
+                        <uint16_t>pattern & runs[(size >> k) + (pattern >> k)]
+                    )
                 full = (<int64_t>1 << paths.distinct[node]) - 1
                 memset(dense, 0, (full + 1) * sizeof(int64_t))
                 add_counts(group, passed, size, dense)

@@ -8,12 +8,12 @@ assemble a pattern for each group and to add one number for each of its features
 """
 
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint64_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
 from .background_leaves cimport fill_by_background
 from .forest cimport LEAF, Forest, Nodes
-from .group_patterns cimport FEW, find_patterns, passed_at_leaf
+from .group_patterns cimport FEW, find_patterns, runs_at_leaf
 from .paths cimport Paths, place_of
 
 
@@ -28,7 +28,17 @@ cdef extern from "lookup.h" nogil:
 
 
 cdef extern from "scatter.h" nogil:
-    void add_patterns(const double*, const uint16_t*, double, double*, int64_t)
+    void add_runs(
+        const double*, const uint16_t*, const uint16_t*, int64_t, int64_t, double, double*
+    )
+
+
+cdef extern from "cube.h" nogil:
+    void fill_products(const double*, int64_t, double, double, double*)
+    void fill_shares(
+        const double*, int64_t, const double*, const double*, int64_t, int64_t, double*
+    )
+    int64_t BESIDE
 
 
 # Patterns found before they are looked up: those of one tree for so many rows as are in the cache.
@@ -42,32 +52,27 @@ cdef void fill_by_quadrature(
     int64_t n_points,
     const double* points,
     const double* weights,
-    double* product,
+    double* scratch,
     double* table,
 ) noexcept nogil:
     """Write a path-dependent leaf's table [slot][pattern of passed features], for value 1.
 
     ``share`` holds the cover share z of each slot; the formula is that of subtree_sums.pyx.
     """
-    cdef int64_t size = <int64_t>1 << d
-    cdef int64_t q, j, p, half
-    cdef double t, passed, failed
-    memset(table, 0, size * d * sizeof(double))
+    cdef int64_t size = max(<int64_t>1 << d, BESIDE)
+    cdef int64_t q, j
+    cdef double t
+    cdef double* gain = scratch
+    cdef double* loss = gain + n_points
+    cdef double* product = loss + n_points
     for q in range(n_points):
-        t = points[q]
-        product[0] = weights[q]
-        for j in range(d):
-            half = <int64_t>1 << j
-            failed = share[j] * (1.0 - t)
-            for p in range(half):
-                product[half + p] = product[p] * (failed + t)
-                product[p] *= failed
-        for j in range(d):
-            half = <int64_t>1 << j
-            passed = (1.0 - share[j]) / (share[j] * (1.0 - t) + t)
-            failed = -1.0 / (1.0 - t)
-            for p in range(size):
-                table[j * size + p] += product[p] * (passed if p & half else failed)
+        fill_products(share, d, points[q], weights[q], product + q * size)
+        loss[q] = -1.0 / (1.0 - points[q])
+    for j in range(d):
+        for q in range(n_points):
+            t = points[q]
+            gain[q] = (1.0 - share[j]) / (share[j] * (1.0 - t) + t)
+        fill_shares(product, n_points, gain, loss, <int64_t>1 << j, size, table + (j << d))
 
 
 cdef void add_leaf(
@@ -80,17 +85,18 @@ cdef void add_leaf(
     int64_t n_bits,
     const int64_t* columns,
     int64_t n_columns,
-    uint16_t* passed,
+    uint16_t* runs,
     double* out,
 ) noexcept nogil:
     """Add a leaf's table to its group's: from patterns of the group to patterns of the leaf."""
     cdef int64_t k = paths.distinct[root]
     cdef int64_t d = paths.distinct[leaf]
     cdef int64_t size = <int64_t>1 << n_bits
+    cdef int64_t n_runs = size >> k
     cdef int64_t column[64]
     cdef int64_t node = leaf
     cdef int64_t j, c
-    passed_at_leaf(nodes, paths, leaf, root, bit, n_bits, passed)
+    runs_at_leaf(nodes, paths, leaf, root, bit, n_bits, runs, runs + n_runs)
     for j in range(k):
         column[j] = j
     while node != root:
@@ -99,9 +105,10 @@ cdef void add_leaf(
         node = paths.parent[node]
     for c in range(nodes.width):
         for j in range(d):
-            add_patterns(
-                leaf_table + (j << d), passed, nodes.values[leaf * nodes.width + c],
-                out + (column[j] * nodes.width + c) * size, size,
+            add_runs(
+                leaf_table + (j << d), runs, runs + n_runs, n_runs, k,
+                nodes.values[leaf * nodes.width + c],
+                out + (column[j] * nodes.width + c) * size,
             )
 
 
@@ -144,7 +151,7 @@ def build(
     cdef int64_t last = nodes.tree_offsets[tree + 1]
     cdef int64_t i, j, k, node, leaf, root, n_bits, up, feature, inner
     cdef int64_t leaf_number = 0, group = 0, used = 0, n_columns = 0, first_column, d
-    cdef int64_t most = 1
+    cdef int64_t n_scratch, most = 1
     cdef double* scratch = NULL
     cdef int64_t* ranked = NULL
     cdef double* leaf_table
@@ -153,22 +160,25 @@ def build(
     cdef int64_t* features
     cdef int64_t size
     cdef int64_t* bit = NULL
-    cdef uint16_t* passed = NULL
+    cdef uint16_t* runs = NULL
     cdef double shares[64]
     cdef bint by_cover = points.shape[0] > 0
     for i in range(first, last):
         most = max(most, distinct[order[i]])
-    scratch = <double*>malloc(((most + 3) << most) * sizeof(double))
+    # Products at each point, or the three columns of a background; then a leaf's table, whose last
+    # column may be longer than it needs.
+    n_scratch = 2 * points.shape[0] + max(<int64_t>3, points.shape[0]) * max(BESIDE, 1 << most)
+    scratch = <double*>calloc(n_scratch + (most << most) + BESIDE, sizeof(double))
     bit = <int64_t*>malloc((last - first) * sizeof(int64_t))
-    passed = <uint16_t*>malloc((<int64_t>1 << max_bits) * sizeof(uint16_t))
+    runs = <uint16_t*>malloc((<int64_t>2 << max_bits) * sizeof(uint16_t))
     ranked = <int64_t*>malloc(1 if by_cover else ((most + 1) << most) * sizeof(int64_t))
-    if scratch == NULL or bit == NULL or passed == NULL or ranked == NULL:
+    if scratch == NULL or bit == NULL or runs == NULL or ranked == NULL:
         free(scratch)
         free(bit)
-        free(passed)
+        free(runs)
         free(ranked)
         raise MemoryError("no memory for the tables of one tree")
-    leaf_table = scratch + (<int64_t>3 << most)
+    leaf_table = scratch + n_scratch
     # Trees of a single leaf have neither columns nor entries.
     group_table = &table[0] if table.shape[0] else NULL
     group_features = &columns[0] if columns.shape[0] else NULL
@@ -233,7 +243,7 @@ def build(
                 leaf_number += 1
                 add_leaf(
                     nodes, paths, leaf, root, leaf_table, bit - first, n_bits,
-                    group_features + first_column, n_columns - first_column, passed,
+                    group_features + first_column, n_columns - first_column, runs,
                     group_table,
                 )
             used += size
@@ -244,7 +254,7 @@ def build(
         group_columns[group] = n_columns
         free(scratch)
         free(bit)
-        free(passed)
+        free(runs)
         free(ranked)
 
 

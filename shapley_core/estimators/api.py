@@ -61,7 +61,7 @@ def estimate(
     InputError
         If a worth is not finite, or another argument is out of its range.
     """
-    return resolve(estimator, index, order).estimate(
+    return resolve(estimator).estimate(
         game,
         budget,
         index=index,
@@ -108,7 +108,7 @@ def estimate_batch(
     BudgetError, UnknownIndexError, InputError
         As ``estimate``.
     """
-    return resolve(estimator, index, order).estimate_batch(
+    return resolve(estimator).estimate_batch(
         worth,
         n_players,
         budget,

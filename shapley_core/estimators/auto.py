@@ -8,8 +8,13 @@ from numpy.typing import NDArray
 from ..indices import IndexSpec
 from . import registry
 from .base import Design, Estimates, Estimator, Task
-from .fourier import FourierRegression
+from .covariance import Prior
+from .fourier import FourierRegression, recover_sizes
 from .gaussian import GaussianProcess
+from .heldout import HeldOut, can_hold_out
+from .pairs import PairedDesign
+from .posterior import Posterior, allowance, blocks, estimates, parities_of, values_under
+from .sample import Sample
 
 Matrix = NDArray[np.float64]
 
@@ -17,6 +22,12 @@ Matrix = NDArray[np.float64]
 _MANY_GAMES = 4
 # Beyond so many players the covariance of a normal process costs more than it brings.
 _MOST_PLAYERS = 300
+# Least share of noise that the careful process sees in the worths.
+_LEAST_NOISE = 0.05
+# A mean square of leave-one-out predictions' errors that needs no check, relative to the worths'.
+_CLEAR = 0.01
+# Pairs for each parameter below which the check learns the parameters anew.
+_FEW_PAIRS = 6
 # Who is asked, in this order, where an index is no mixture of weighted Banzhaf values.
 _PREFERRED = ("JointSampling", "KernelRegression", "KernelSHAPIQ")
 
@@ -26,10 +37,13 @@ _PREFERRED = ("JointSampling", "KernelRegression", "KernelSHAPIQ")
 class Auto(Estimator):
     """Chooses an estimator; ``result.estimator`` says which.
 
-    For one game under an index that is a mixture of weighted Banzhaf values (SV, BV, SII, BII,
-    ...) it is ``FourierRegression``, which weighs by the likelihood of the worths how smooth the
-    game is, which players matter, and which single terms there are; for many games
-    at once, ``GaussianProcess``, which learns from all of them together. For other indices, or
+    For one game under an index that is linear in discrete derivatives (SV, BV, SII, k-SII, FSII,
+    ...) these are ``FourierRegression``, which weighs by the likelihood of the worths how smooth
+    the game is, which players matter, and which single terms there are; and a cautious
+    ``GaussianProcess``, which holds a part of the worths to be noise. Where the first does not
+    explain the worths far better than the second, both predict pairs of worths that were held out,
+    and the values are of the mixture that predicts best (``heldout.py``). For many games
+    at once it is ``GaussianProcess``, which learns from all of them together. For other indices, or
     too many players, it is the first estimator that gives the index within the budget.
     """
 
@@ -45,10 +59,10 @@ class Auto(Estimator):
 
     def _choices(self, n_players: int, spec: IndexSpec, order: int) -> list[Estimator]:
         """Who may be asked, the best first."""
-        able = self._able(spec, order)
-        process = (FourierRegression, GaussianProcess)
         if n_players <= _MOST_PLAYERS and FourierRegression().supports(spec, order):
             return [FourierRegression()]
+        able = self._able(spec, order)
+        process = (FourierRegression, GaussianProcess)
         return [one for one in able if not isinstance(one, process)] or able
 
     def _choice(self, task: Task) -> Estimator:
@@ -65,7 +79,65 @@ class Auto(Estimator):
 
     def _solve(self, task: Task, design: Design, worths: Matrix) -> Estimates:
         chosen = self._choice(task)
-        if isinstance(chosen, FourierRegression) and worths.shape[1] > _MANY_GAMES:
+        if isinstance(chosen, FourierRegression):
+            if worths.shape[1] <= _MANY_GAMES:
+                assert isinstance(design, PairedDesign)
+                return _mixed(task, Sample.of(task, design, worths))
             chosen = GaussianProcess()
         found = chosen._solve(task, design, worths)
         return replace(found, estimator=found.estimator or type(chosen).__name__)
+
+
+def _mixed(task: Task, sample: Sample) -> Estimates:
+    """Each game by the mixture of processes that predicts it best."""
+    found = [_of_game(task, one) for one in sample.games()]
+    values, errors = (np.concatenate([one[at] for one in found]) for at in (0, 1))
+    names = dict.fromkeys(name for _, _, name in found)
+    return estimates(task, sample, values, errors, "; ".join(names))
+
+
+def _of_game(task: Task, sample: Sample) -> tuple[Matrix, Matrix, str]:
+    processes: list[GaussianProcess] = [FourierRegression()]
+    priors = [processes[0].prior(task, sample)]
+    few_worths = sample.few_worths
+    anew = few_worths or len(sample.inside) <= _FEW_PAIRS * (task.n_players + 5)
+    if few_worths or not _explained(task, sample, priors[0]):
+        processes.append(GaussianProcess(least_noise=_LEAST_NOISE))
+        priors.append(processes[1].prior(task, sample))
+    found = [values_under(prior, task, sample) for prior in priors]
+    values, errors = found[0]
+    shares = {1.0}
+    if (anew or len(priors) > 1) and can_hold_out(sample):
+        if anew:
+            check = HeldOut.of(task, sample, processes, parities_of(task))
+        else:
+            check = HeldOut.one_by_one(sample, priors, parities_of(task))
+        allowed = allowance(task, sample)
+        shares = set()
+        for readout, here in blocks(task):
+            weights = check.weights(readout.parities())
+            raised = max(1.0, float(check.calibration(readout.parities(), weights)[0]) / allowed)
+            values[:, here] = np.tensordot(weights, [one[0][:, here] for one in found], 1)
+            mixed = np.tensordot(weights, [one[1][:, here] for one in found], 1)
+            errors[:, here] = mixed * np.sqrt(raised)
+            shares.add(float(weights[0]))
+    recover_sizes(task, sample, priors[0], values, errors)
+    return values, errors, _named(shares)
+
+
+def _named(shares: set[float]) -> str:
+    """Who gave the values, by the bold process's shares in the sizes."""
+    bold, careful = "FourierRegression", f"GaussianProcess(least_noise={_LEAST_NOISE})"
+    if shares in ({1.0}, {0.0}):
+        return bold if shares == {1.0} else careful
+    some = " to ".join(dict.fromkeys(f"{share:.0%}" for share in (min(shares), max(shares))))
+    return f"{some} {bold}, rest {careful}"
+
+
+def _explained(task: Task, sample: Sample, prior: Prior) -> bool:
+    """Whether each pair follows from the others, all but exactly."""
+    for parity in parities_of(task):
+        off = Posterior.of(prior, sample, parity).left_out
+        if np.mean(off**2) > _CLEAR * np.mean(sample.parts[parity] ** 2):
+            return False
+    return True

@@ -7,13 +7,14 @@ A game is a normal process on the coalitions, z ∈ {-1, +1}^n. Its smooth part 
 a product over the players. By its Fourier expansion the coefficient of a set U has a variance in
 proportion to Π_{i ∈ U} tanh b_i (at c = 0): interactions fade with their size, faster among
 players that matter less; c lets worths vary more among the larger coalitions or the smaller. To
-that come a variance τ of each player's own effect, a variance of each term that was selected, and
-a part without structure, of variance η at each coalition. The likelihood of the worths chooses all
-of them.
+that come a part that the number of players alone decides (covariance B exp(-(u - u')² / 2 l²),
+u = Σ_i z_i / n), a variance τ of each player's own effect, a variance of each term that was
+selected, and a part without structure, of variance η at each coalition. The likelihood of the
+worths chooses all of them.
 
 A game splits into its odd part (v(T) - v(N∖T)) / 2 and its even part (v(T) + v(N∖T)) / 2. Both
 are known at a pair of complements, and they are held to be independent, so each takes a matrix
-with a row a pair. They share b, A, c and η.
+with a row a pair. They share b, A, c, B, l and η.
 """
 
 from collections.abc import Sequence
@@ -29,6 +30,12 @@ Terms = tuple[tuple[int, ...], ...]
 
 ODD, EVEN = 1, 0
 
+# The least log η.
+LEAST_NUGGET = -22.0
+# The power of τ in the hyperprior.
+_AWAY_FROM_0 = 0.5
+# Parameters beside b.
+_OTHERS = 7
 # Added to the diagonal, relative to it, so that the factorisation exists.
 JITTER = 1e-11
 # Variance of the mean of the worths, relative to their mean square about it.
@@ -53,6 +60,8 @@ class Prior:
         Logarithms of A, τ, η (of either part), and the variance of the selected terms.
     slope : float
         c.
+    log_alike, log_reach : float
+        Logarithms of B and l.
     terms : pair of tuples of tuples of players
         The selected terms of the even and of the odd part.
     """
@@ -63,31 +72,37 @@ class Prior:
     log_nugget: float
     log_term: float
     slope: float
+    log_alike: float
+    log_reach: float
     terms: tuple[Terms, Terms] = ((), ())
 
     @classmethod
     def start(cls, n_players: int) -> "Prior":
         """Where the search begins."""
         n = n_players
-        return cls(np.full(n, log(0.5 / n)), 0.0, -log(n), log(1e-4), log(1e-2), 0.5 / n)
+        rest = 0.0, -log(n), log(1e-4), log(1e-2), 0.5 / n, log(0.1), log(0.7)
+        return cls(np.full(n, log(0.5 / n)), *rest)
 
     def vector(self) -> Matrix:
         """The parameters as one vector, for the search."""
-        rest = np.array([self.log_scale, self.log_main, self.log_nugget, self.log_term, self.slope])
+        rest = [self.log_scale, self.log_main, self.log_nugget, self.log_term, self.slope]
+        rest += [self.log_alike, self.log_reach]
         found: Matrix = np.concatenate([np.asarray(self.log_b), rest])
         return found
 
     def at(self, vector: Matrix) -> "Prior":
         """The same terms with other parameters."""
-        rest = [float(x) for x in vector[-5:]]
+        rest = [float(x) for x in vector[-_OTHERS:]]
         return replace(
             self,
-            log_b=vector[:-5],
+            log_b=vector[:-_OTHERS],
             log_scale=rest[0],
             log_main=rest[1],
             log_nugget=rest[2],
             log_term=rest[3],
             slope=rest[4],
+            log_alike=rest[5],
+            log_reach=rest[6],
         )
 
     @property
@@ -105,7 +120,7 @@ def characters(terms: Sequence[tuple[int, ...]], z: Matrix) -> Matrix:
     """Π_{i ∈ U} z_i for each term U, shape (m, n_terms)."""
     out = np.empty((len(z), len(terms)))
     for at, term in enumerate(terms):
-        out[:, at] = z[:, list(term)].prod(axis=1)
+        out[:, at] = z[:, list(term)].prod(axis=1) if len(term) != 1 else z[:, term[0]]
     return out
 
 
@@ -120,11 +135,60 @@ def smooth(prior: Prior, z: Matrix, other: Matrix) -> tuple[Matrix, Matrix]:
 
 def structured(prior: Prior, parity: int, part: Matrix, z: Matrix, other: Matrix) -> Matrix:
     """The covariance of one part without the nugget, ``part`` being that of k."""
-    total = part + (exp(prior.log_main) * (z @ other.T) if parity == ODD else LEVEL)
     terms = prior.terms[parity]
-    if terms:
-        total += exp(prior.log_term) * (characters(terms, z) @ characters(terms, other).T)
+    table = by_size(prior)[parity][np.ix_(sizes_of(z), sizes_of(other))]
+    return _whole(
+        prior, parity, part, z @ other.T, table, characters(terms, z), characters(terms, other)
+    )
+
+
+def _whole(
+    prior: Prior,
+    parity: int,
+    part: Matrix,
+    products: Matrix,
+    of_sizes: Matrix,
+    chi: Matrix,
+    other_chi: Matrix,
+) -> Matrix:
+    total: Matrix = part + of_sizes
+    total += exp(prior.log_main) * products if parity == ODD else LEVEL
+    if prior.terms[parity]:
+        total += exp(prior.log_term) * (chi @ other_chi.T)
     return total
+
+
+def variances(prior: Prior, parity: int, z: Matrix) -> Matrix:
+    """The diagonal of ``structured``, shape (m,)."""
+    sizes = sizes_of(z)
+    slope = prior.slope * z.sum(axis=1)
+    opposite = exp(-2 * float(np.exp(prior.log_b).sum()))
+    sign = -1.0 if parity == ODD else 1.0
+    part = exp(prior.log_scale) / 2 * (np.cosh(slope) + sign * opposite)
+    total = part + by_size(prior)[parity].diagonal()[sizes]
+    total += exp(prior.log_main) * prior.n_players if parity == ODD else LEVEL
+    found: Matrix = total + exp(prior.log_term) * len(prior.terms[parity])
+    return found
+
+
+def sizes_of(z: Matrix) -> NDArray[np.int64]:
+    """Sizes of coalitions that are given as signs."""
+    found: NDArray[np.int64] = (z > 0).sum(axis=1)
+    return found
+
+
+def by_size(prior: Prior) -> tuple[Matrix, Matrix]:
+    """The even and the odd part of what the sizes decide, between sizes, shapes (n+1, n+1)."""
+    near, far, _, _ = _near_and_far(prior)
+    return near + far, near - far
+
+
+def _near_and_far(prior: Prior) -> tuple[Matrix, Matrix, Matrix, Matrix]:
+    """Half the covariance of sizes t and t', of t and n - t', and their squared distances / l²."""
+    u = np.linspace(-1.0, 1.0, prior.n_players + 1) * exp(-prior.log_reach)
+    near, far = np.subtract.outer(u, u) ** 2, np.add.outer(u, u) ** 2
+    half = exp(prior.log_alike) / 2
+    return half * np.exp(-near / 2), half * np.exp(-far / 2), near, far
 
 
 def _exponentials(prior: Prior, z: Matrix, other: Matrix) -> tuple[Matrix, Matrix]:
@@ -139,7 +203,13 @@ def _amplitudes(prior: Prior, z: Matrix) -> Matrix:
     return found
 
 
-def learn(prior: Prior, z: Matrix, parts: tuple[Matrix, Matrix], rows: NDArray[np.int64]) -> Prior:
+def learn(
+    prior: Prior,
+    z: Matrix,
+    parts: tuple[Matrix, Matrix],
+    rows: NDArray[np.int64],
+    least_nugget: float = LEAST_NUGGET,
+) -> Prior:
     """The most likely parameters, from the given rows, beginning with those of ``prior``.
 
     Parameters
@@ -152,16 +222,20 @@ def learn(prior: Prior, z: Matrix, parts: tuple[Matrix, Matrix], rows: NDArray[n
         The even and the odd part of each game there, with a mean square of about 1.
     rows : int64 array
         The pairs to look at.
+    least_nugget : float
+        The least log η.
     """
     from scipy.optimize import minimize
 
     n = prior.n_players
     bounds = [(-12.0, 1.5)] * n
-    bounds += [(-25.0, 12.0), (-14.0, 8.0), (-22.0, 3.0), (-20.0, 8.0), (0.0, 15.0 / n)]
+    bounds += [(-25.0, 12.0), (-14.0, 8.0), (least_nugget, 3.0), (-20.0, 8.0), (0.0, 15.0 / n)]
+    bounds += [(-20.0, 8.0), (log(0.1), log(3.0))]
     few = rows[:_FEW_ROWS]
     searches = [(few, _FIRST_STEPS)]
     if len(rows) > len(few):
-        searches.append((rows, _STEPS))
+        # Terms were added to what is learnt already: the first rows would say nothing new.
+        searches = [(rows, _STEPS)] if any(prior.terms) else [*searches, (rows, _STEPS)]
     for some, steps in searches:
         at_rows, there = z[some], (parts[0][some], parts[1][some])
         features = (characters(prior.terms[0], at_rows), characters(prior.terms[1], at_rows))
@@ -208,8 +282,10 @@ def inverted(lower: Matrix) -> Matrix:
     """The inverse of L Lᵀ."""
     from scipy.linalg import lapack
 
-    half = np.tril(lapack.dpotri(lower, lower=1)[0])
-    whole: Matrix = half + np.tril(half, -1).T
+    half = lapack.dpotri(lower, lower=1)[0]
+    # Above the diagonal there is what was there: nothing.
+    whole: Matrix = half + half.T
+    whole[np.diag_indices(len(whole))] /= 2
     return whole
 
 
@@ -221,19 +297,24 @@ def _loss(
     b, main, nugget = np.exp(prior.log_b), exp(prior.log_main), exp(prior.log_nugget)
     per_term = exp(prior.log_term)
     same, opposite = _exponentials(prior, z, z)
-    up = _amplitudes(prior, z)
-    sizes = z.sum(axis=1) / 2
-    both, apart = np.outer(up, up), np.outer(up, 1 / up)
-    with_same, with_opposite = (both + 1 / both) / 2, (apart + 1 / apart) / 2
-    by_slope = same * (both - 1 / both) / 2 * np.add.outer(sizes, sizes)
-    by_slope_opposite = opposite * (apart - 1 / apart) / 2 * np.subtract.outer(sizes, sizes)
-    same *= with_same
-    opposite *= with_opposite
+    by_slope = by_slope_opposite = None
+    if prior.slope > 0.0:
+        up = _amplitudes(prior, z)
+        both, apart = np.outer(up, up) / 2, np.outer(up, 1 / up) / 2
+        less, rest = np.outer(1 / up, 1 / up) / 2, np.outer(1 / up, up) / 2
+        by_slope, by_slope_opposite = same * (both - less), opposite * (apart - rest)
+        same *= both + less
+        opposite *= apart + rest
     loss, gradient = _hyperprior(prior)
+    near, far, near_by, far_by = _near_and_far(prior)
+    products, sizes = z @ z.T, sizes_of(z)
+    member = np.zeros((m, n + 1))
+    member[np.arange(m), sizes] = 1.0
     for parity in (EVEN, ODD):
         sign = -1.0 if parity == ODD else 1.0
         part = same + sign * opposite
-        covariance = structured(prior, parity, part, z, z)
+        chi, table = features[parity], (near + sign * far)[np.ix_(sizes, sizes)]
+        covariance = _whole(prior, parity, part, products, table, chi, chi)
         covariance[np.diag_indices(m)] += nugget
         lower = factor(covariance)
         inverse = inverted(lower)
@@ -244,26 +325,38 @@ def _loss(
         # Of the covariance's change D the loss changes by the trace of slack D.
         slack = (inverse - alpha @ alpha.T / n_games) / 2
         inner = slack * (same - sign * opposite)
-        total = float((slack * part).sum())
+        total = float(np.vdot(slack, part))
         gradient[:n] += b * (np.einsum("ij,ij->j", z, inner @ z) - total)
         gradient[n] += total
         if parity == ODD:
             gradient[n + 1] += main * float(((slack @ z) * z).sum())
         gradient[n + 2] += nugget * float(np.trace(slack))
         if prior.terms[parity]:
-            chi = features[parity]
             gradient[n + 3] += per_term * float(((slack @ chi) * chi).sum())
-        gradient[n + 4] += float((slack * (by_slope + sign * by_slope_opposite)).sum())
+        if by_slope is not None and by_slope_opposite is not None:
+            # Times the sum, or the difference, of the two coalitions' Σ_i z_i / 2.
+            by_slope_here = np.einsum("ij,ij->i", slack, by_slope)
+            by_slope_here += sign * np.einsum("ij,ij->i", slack, by_slope_opposite)
+            gradient[n + 4] += float(by_slope_here @ z.sum(axis=1))
+        slack = member.T @ slack @ member
+        gradient[n + 5] += float((slack * (near + sign * far)).sum())
+        gradient[n + 6] += float((slack * (near * near_by + sign * far * far_by)).sum())
     return loss, gradient
 
 
 def _hyperprior(prior: Prior) -> tuple[float, Matrix]:
-    """Wide normal laws: log b about their mean, that about log(1 / 2n), and c about 0."""
+    """Wide normal laws: log b about their mean, that about log(1 / 2n), and c about 0.
+
+    And τ, to a power: the most likely τ of few worths is often 0, which would be sure that players
+    are alike (Chung et al. 2013, A nondegenerate penalized likelihood estimator).
+    """
     n = prior.n_players
     mean = float(prior.log_b.mean())
     away, off = prior.log_b - mean, mean - log(0.5 / n)
     width = (5.0 / n) ** 2
-    gradient = np.zeros(n + 5)
+    gradient = np.zeros(n + _OTHERS)
     gradient[:n] = away / 4 + off / (4 * n)
+    gradient[n + 1] = -_AWAY_FROM_0
     gradient[n + 4] = prior.slope / width
-    return float(away @ away / 8 + off**2 / 8 + prior.slope**2 / (2 * width)), gradient
+    loss = float(away @ away / 8 + off**2 / 8 + prior.slope**2 / (2 * width))
+    return loss - _AWAY_FROM_0 * prior.log_main, gradient

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from itertools import combinations
-from math import comb, exp, log
+from math import comb, exp, log, log2
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,11 @@ from ..transforms import transform
 from . import covariance
 from .base import Task
 from .covariance import ODD, Prior, Terms, characters
-from .gaussian import GaussianProcess, Sample, _structured, values_under
+from .gaussian import GaussianProcess
+from .posterior import blocks, parities_of, structured_of
 from .readout import Readout
 from .registry import register
+from .sample import Sample
 
 Matrix = NDArray[np.float64]
 Term = tuple[int, ...]
@@ -25,11 +27,13 @@ _LATTICE = 16
 _TRIPLES = 128
 # Terms that are compared exactly in a step, and at most taken, of the rows.
 _CANDIDATES, _SHARE = 64, 0.4
-_ROUNDS = 6
+_ROUNDS = 3
 # Players that may join a term: these, and those of the terms that are in, up to so many.
 _MOST_JOINING = 40
 # By how much the likelihood must rise beyond the choice among the terms of a size.
 _PENALTY = 3.0
+# Bits beyond those that name the terms.
+_SURELY = 10.0
 # A fit to this, relative, with half as many terms as different rows, is the game itself.
 _EXACT = 1e-10
 
@@ -64,44 +68,42 @@ class FourierRegression(GaussianProcess):
         found = [self._game(task, one) for one in sample.games()]
         return np.concatenate([v for v, _ in found]), np.concatenate([e for _, e in found])
 
-    def _game(self, task: Task, sample: Sample) -> tuple[Matrix, Matrix]:
-        parities = {
-            parity
-            for size in range(1, task.order + 1)
-            for parity in _readout(task, size).parities()
-        }
-        prior = sample.learn(Prior.start(task.n_players))
+    def prior(self, task: Task, sample: Sample) -> Prior:
+        """The parameters and the terms that the worths choose; of one game."""
+        prior = super().prior(task, sample)
         for _ in range(_ROUNDS):
-            chosen = {parity: select(prior, sample, parity) for parity in sorted(parities)}
+            chosen = {parity: select(prior, sample, parity) for parity in parities_of(task)}
             if not any(chosen.values()):
                 break
             terms = tuple(prior.terms[p] + chosen.get(p, ()) for p in (0, 1))
-            prior = sample.learn(replace(prior, terms=(terms[0], terms[1])))
-        values, errors = values_under(prior, task, sample)
-        exact = {parity: recover(prior, sample, parity) for parity in parities}
-        for size in range(1, task.order + 1):
-            readout = _readout(task, size)
-            fits = [exact[parity] for parity in readout.parities()]
-            if any(fit is None for fit in fits):
-                continue
-            here = task.interactions.slice_of(size)
-            values[:, here], errors[:, here] = 0.0, 0.0
-            for fit in fits:
-                assert fit is not None
-                values[0, here] += fit.values(readout)
-                errors[0, here] += fit.residual
+            prior = self._learnt(replace(prior, terms=(terms[0], terms[1])), sample)
+        return prior
+
+    def _game(self, task: Task, sample: Sample) -> tuple[Matrix, Matrix]:
+        prior = self.prior(task, sample)
+        values, errors = self._raised(task, sample, prior)
+        recover_sizes(task, sample, prior, values, errors)
         return values, errors
 
 
-def _readout(task: Task, size: int) -> Readout:
-    members = task.interactions.block(size).astype(np.int64)
-    return Readout(task.spec, task.order, task.n_players, members)
+def recover_sizes(task: Task, sample: Sample, prior: Prior, values: Matrix, errors: Matrix) -> None:
+    """Put in the values of those sizes whose parts of the game few terms fit exactly."""
+    exact = {parity: recover(prior, sample, parity) for parity in parities_of(task)}
+    for readout, here in blocks(task):
+        fits = [exact[parity] for parity in readout.parities()]
+        if any(fit is None for fit in fits):
+            continue
+        values[:, here], errors[:, here] = 0.0, 0.0
+        for fit in fits:
+            assert fit is not None
+            values[0, here] += fit.values(readout)
+            errors[0, here] += fit.residual
 
 
 def select(prior: Prior, sample: Sample, parity: int) -> Terms:
     """Terms of one parity that the likelihood wants in, best first."""
     z, y = sample.z, sample.target(parity)[:, 0]
-    total = _structured(prior, parity, z, z)
+    total = structured_of(prior, parity, z, z)
     total[np.diag_indices(len(z))] += exp(prior.log_nugget)
     inverse = covariance.inverted(covariance.factor(total))
     joining = np.sort(np.argsort(-prior.log_b, kind="stable")[:_LATTICE])
@@ -282,7 +284,7 @@ def recover(prior: Prior, sample: Sample, parity: int) -> Exact | None:
         if 2 * len(some) > len(z):
             return None
         fit = _fit(some, z, y)
-        if fit is not None and 2 * len(some) <= _different(sample, some):
+        if fit is not None and _proven(sample, parity, some):
             return fit
         if count >= len(terms):
             return None
@@ -310,6 +312,33 @@ def _fit(terms: list[Term], z: Matrix, y: Matrix) -> Exact | None:
     return Exact(terms, np.asarray(beta, dtype=np.float64), max(residual, 1e-15))
 
 
+def _proven(sample: Sample, parity: int, terms: list[Term]) -> bool:
+    """Whether so few terms that fit all rows cannot be chance.
+
+    What groups of players do that share no term adds up, so a row tells of each group what it
+    tells of its players alone. Each must show twice as many different rows as it has terms, or
+    all that it can; and all together, too. That will do for real numbers; where worths repeat, the
+    rows must also say more, in bits, than it takes to name the terms.
+    """
+    different = _different(sample, terms)
+    if 2 * len(terms) > different:
+        return False
+    groups: list[set[int]] = []
+    for term in terms:
+        apart = [group for group in groups if group.isdisjoint(term)]
+        groups = [*apart, set(term).union(*(group for group in groups if group not in apart))]
+    for group in groups:
+        own = [term for term in terms if group.issuperset(term)]
+        shown = _different(sample, own)
+        if 2 * len(own) > shown and shown.bit_length() < len(group):
+            return False
+    if not sample.few_worths:
+        return True
+    n, worths = sample.inside.shape[1], np.unique(np.round(sample.target(parity), 9))
+    naming = sum(log2(comb(n, len(term))) for term in terms)
+    return (different - len(terms)) * log2(max(2, len(worths))) >= naming + _SURELY
+
+
 def _different(sample: Sample, terms: list[Term]) -> int:
     """How many of the rows these terms tell apart; a coalition and its complement are one."""
     players = sorted(set().union(*terms))
@@ -324,7 +353,7 @@ def _ranked(prior: Prior, sample: Sample, parity: int) -> list[Term]:
     from scipy.linalg import cho_solve
 
     z, y = sample.z, sample.target(parity)[:, 0]
-    total = _structured(prior, parity, z, z)
+    total = structured_of(prior, parity, z, z)
     total[np.diag_indices(len(z))] += exp(prior.log_nugget)
     alpha = cho_solve((covariance.factor(total), True), y, check_finite=False)
     n = prior.n_players

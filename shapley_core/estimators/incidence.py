@@ -1,6 +1,6 @@
 """How a sample of coalitions meets interactions: chances, and sums over what they hold."""
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import combinations
 from math import comb
 
@@ -8,8 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import coalitions as sets
+from .._kernels import incidence as kernels
+from ..threads import available_threads, row_blocks, run_blocks
 
 Matrix = NDArray[np.float64]
+
+# Columns that one thread sums.
+_COLUMNS = 16
 
 
 @lru_cache(maxsize=64)
@@ -26,13 +31,16 @@ def meeting_chances(n_players: int, size: int) -> Matrix:
     return out
 
 
-def superset_sums(inside: Matrix, by_level: list[Matrix]) -> list[Matrix]:
-    """For each R of l players, Σ_j by_level[l][j] over the rows j that hold all of R.
+def superset_sums(
+    words: NDArray[np.uint64], step: int, n_players: int, by_level: list[Matrix]
+) -> list[Matrix]:
+    """For each R of l players, Σ_j by_level[l][j] over the coalitions j that hold all of R.
 
     Parameters
     ----------
-    inside : array of shape (m, n_players)
-        1 where a player is in, else 0.
+    words : uint64 array of shape (step * m, n_words)
+        Coalition j is row ``step * j``.
+    step, n_players : int
     by_level : list of arrays of shape (m, k_l)
         Columns to sum, for l = 0, 1, ...
 
@@ -41,42 +49,38 @@ def superset_sums(inside: Matrix, by_level: list[Matrix]) -> list[Matrix]:
     list of arrays of shape (C(n, l), k_l)
         Sets in lexicographic order.
     """
-    n = inside.shape[1]
     out = [by_level[0].sum(axis=0)[None]]
-    if len(by_level) > 1:
-        out.append(inside.T @ by_level[1])
-    for columns in by_level[2:]:
-        parts = [
-            _pair_sums(inside[rows][:, first:], columns[rows])
-            for rows, first in _prefixes(inside, len(out) - 2)
-        ]
-        out.append(np.concatenate(parts) if parts else np.zeros((comb(n, len(out)), 0)))
-    return out
+    for size, level in enumerate(by_level[1:], 1):
+        columns = np.ascontiguousarray(level.T)
+        sums = np.zeros((len(columns), comb(n_players, size)))
 
+        def add(block: tuple[int, int], size: int, columns: Matrix, sums: Matrix) -> None:
+            here = slice(*block)
+            kernels.held_sums(words, step, n_players, size, columns[here], sums[here])
 
-def _prefixes(inside: Matrix, length: int) -> list[tuple[NDArray[np.intp], int]]:
-    """For each set of ``length`` players the rows that hold it, and the first player behind it."""
-    found = []
-    for players in combinations(range(inside.shape[1]), length):
-        rows = np.flatnonzero(inside[:, list(players)].all(axis=1))
-        found.append((rows, players[-1] + 1 if players else 0))
-    return found
-
-
-def _pair_sums(inside: Matrix, columns: Matrix) -> Matrix:
-    """Sums of each column over the rows that hold each pair of the players."""
-    above = np.triu_indices(inside.shape[1], 1)
-    out = np.empty((len(above[0]), columns.shape[1]))
-    for at, column in enumerate(columns.T):
-        out[:, at] = ((inside * column[:, None]).T @ inside)[above]
+        work = partial(add, size=size, columns=columns, sums=sums)
+        run_blocks(work, row_blocks(len(columns), _COLUMNS), available_threads())
+        out.append(sums.T)
     return out
 
 
 def sums_over_subsets(n_players: int, size: int, by_level: list[Matrix]) -> Matrix:
     """Σ_{R ⊆ S} by_level[|R|][R] for each S of one size, shape (C(n, size), k)."""
-    members = sets.interactions_of_size(n_players, size)
-    out = np.zeros((len(members), by_level[0].shape[1]))
-    for level in range(size + 1):
-        for chosen in combinations(range(size), level):
-            out += by_level[level][sets.ranks(members[:, list(chosen)], n_players)]
+    out = np.tile(by_level[0], (comb(n_players, size), 1))
+    for places, at in subset_ranks(n_players, size):
+        if 0 < len(places) < size:
+            out += by_level[len(places)][at]
+    if size:
+        out += by_level[size]
     return out
+
+
+@lru_cache(maxsize=4)
+def subset_ranks(n_players: int, size: int) -> list[tuple[tuple[int, ...], NDArray[np.int64]]]:
+    """For each choice of places in S the rank of the players there, for all S of one size."""
+    members = sets.interactions_of_size(n_players, size)
+    return [
+        (places, sets.ranks(members[:, list(places)], n_players))
+        for level in range(size + 1)
+        for places in combinations(range(size), level)
+    ]

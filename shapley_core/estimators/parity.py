@@ -14,12 +14,13 @@ from .. import coalitions as sets
 from .._kernels import normal as kernels
 from ..indices import IndexSpec
 from ..indices.tables import exact_moments
+from ..threads import row_blocks
 
 Matrix = NDArray[np.float64]
 Terms = NDArray[np.int32]
 
-# Numbers in one block of parities.
-_BLOCK = 1 << 21
+# Numbers in one block of parities: they stay in the second cache.
+_BLOCK = 1 << 16
 # Directions of the normal matrix that are as good as zero.
 _CUT = 1e-9
 
@@ -108,19 +109,19 @@ class ParityFit:
         kernels.parities(self.words, self.step, start, self.terms, out)
         return out
 
-    def outside_residuals(self, coefficients: Matrix, targets: Matrix) -> Matrix:
-        """Residuals of each row from the fit without it, shape (n_rows, n_games).
+    def residuals(self, coefficients: Matrix, targets: Matrix) -> tuple[Matrix, Matrix]:
+        """Residuals of each row, and from the fit without it, shape (n_rows, n_games) each.
 
         Rows without a weight are in no fit anyway.
         """
-        out = np.empty_like(targets)
-        for start in range(0, self.n_rows, self.block_rows):
-            stop = min(start + self.block_rows, self.n_rows)
+        left, outside = np.empty_like(targets), np.empty_like(targets)
+        for start, stop in row_blocks(self.n_rows, self.block_rows):
             rows = self.parities(start, stop)
             own = np.einsum("ij,ij->i", rows @ self.inverse, rows)
             rest = np.maximum(1.0 - self.weights[start:stop] * own, 1e-9)
-            out[start:stop] = (targets[start:stop] - rows @ coefficients) / rest[:, None]
-        return out
+            left[start:stop] = targets[start:stop] - rows @ coefficients
+            outside[start:stop] = left[start:stop] / rest[:, None]
+        return left, outside
 
     def coefficients(self, targets: Matrix, total: Matrix | None = None) -> Matrix:
         """Coefficients, shape (n_terms, n_games), of targets of shape (n_rows, n_games).
@@ -128,8 +129,7 @@ class ParityFit:
         ``total``, of shape (n_games,), is their sum where it is known.
         """
         right = np.zeros((len(self.terms), targets.shape[1]))
-        for start in range(0, self.n_rows, self.block_rows):
-            stop = min(start + self.block_rows, self.n_rows)
+        for start, stop in row_blocks(self.n_rows, self.block_rows):
             right += self.parities(start, stop).T @ (
                 self.weights[start:stop, None] * targets[start:stop]
             )

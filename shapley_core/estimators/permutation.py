@@ -1,6 +1,6 @@
 """Averages along random orders of the players."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
 from math import comb
@@ -16,7 +16,15 @@ from ..errors import InputError
 from ..indices import IndexSpec, PointLaw
 from .base import Design, Estimates, Estimator, Task
 from .registry import register
-from .replicates import Matrix, Rows, Words, ends, mean_and_error, replicates_within
+from .replicates import (
+    Matrix,
+    Rows,
+    Words,
+    ends,
+    mean_and_error,
+    replicates_within,
+    weighted_mean_and_error,
+)
 from .stopping import StoppingRule
 
 Orders = NDArray[np.int32]
@@ -25,8 +33,11 @@ Second = Literal["none", "reverse", "complement"]
 _SCHEMES = ("balanced", "antithetic", "plain")
 # With fewer rings than these their spread says too little, and pairs of orders are taken.
 _LEAST_RINGS = 2
+# The fewest pairs of orders that are taken beside rings: one alone shows no spread.
+_LEAST_PAIRS = 2
 # Numbers of streams, away from those of other designs of the same seed.
 _STREAM = 1 << 40
+_PAIR_STREAM = 1 << 42
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +54,15 @@ class Orderings(Design):
         Whether these are all runs of neighbours around a ring, or walks from the empty coalition.
     second : "none", "reverse" or "complement"
         What the second walk of a replicate is.
+    beside : Orderings, optional
+        Pairs of orders, of the same words, for what rings leave of the budget.
     """
 
     orders: Orders
     rows: Rows
     rings: bool
     second: Second
+    beside: "Orderings | None" = None
 
 
 @register
@@ -69,7 +83,8 @@ class Permutation(Estimator):
         interactions beyond pairs. *balanced*, for order 1: the players stand in a ring, and all n
         starting points and both directions are averaged, from n (n - 1) evaluations, half of what
         as many orders would take; each player meets each size equally often, so semivalues need
-        no importance weights. Below 2 rings, and for higher orders, it is antithetic.
+        no importance weights. What is left of the budget goes to pairs of orders, if it pays two.
+        Below 2 rings, and for higher orders, it is antithetic.
 
     Notes
     -----
@@ -115,37 +130,62 @@ class Permutation(Estimator):
         rounds = super()._rounds(task, rule)
         if not self._takes_rings(task):
             return rounds
-        # No round of pairs before the rings: their coalitions would be of no further use.
-        least = 2 + _LEAST_RINGS * task.n_players * (task.n_players - 1)
-        return [budget for budget in rounds if budget >= least]
+        # No round before the last has pairs of orders: a later one of more rings need not have
+        # room for them.
+        ring = task.n_players * (task.n_players - 1)
+        whole = [2 + ring * ((budget - 2) // ring) for budget in rounds[:-1]]
+        return [*(b for b in whole if b >= 2 + _LEAST_RINGS * ring), rounds[-1]]
 
     def _design(self, task: Task) -> Design:
-        n, rings = task.n_players, self._takes_rings(task)
-        second: Second = "none"
-        if not rings and self.scheme != "plain":
-            second = _second_walk(task)
+        n = task.n_players
+        if not self._takes_rings(task):
+            second: Second = "none" if self.scheme == "plain" else _second_walk(task)
+            return self._orderings(task, ends(n), False, second)
+        found = self._orderings(task, ends(n), True, "none")
+        cost = self._cost(n, task.order)
+        # A budget of whole rings is for rings alone, also where some of their coalitions coincide.
+        tail = (task.budget - 2) % (n * (n - 1)) > 0
+        if not tail or task.budget - len(found.words) < _LEAST_PAIRS * cost:
+            return found
+        pairs = self._orderings(task, found.words, False, _second_walk(task))
+        return replace(found, words=pairs.words, beside=pairs)
+
+    def _orderings(self, task: Task, start: Words, rings: bool, second: Second) -> Orderings:
+        """Rings or walks for what the budget leaves beside ``start``."""
+        n = task.n_players
         orders = np.zeros((0, n), dtype=np.int32)
 
         def draw(count: int) -> Words:
             nonlocal orders
             orders = np.empty((count, n), dtype=np.int32)
-            kernels.shuffled(task.seed, _STREAM, orders)
+            kernels.shuffled(task.seed, _STREAM if len(start) == 2 else _PAIR_STREAM, orders)
             if rings:
                 return _runs(orders, n)[:, 1:-1].reshape(count, n * (n - 1), -1)
             return _replicate_words(orders, task.order, second)
 
         cost = n * (n - 1) if rings else self._cost(n, task.order)
-        words, rows = replicates_within(draw, ends(n), cost, task.budget)
+        words, rows = replicates_within(draw, start, cost, task.budget)
         return Orderings(words, orders[: len(rows)], rows, rings, second)
 
     def _solve(self, task: Task, design: Design, worths: Matrix) -> Estimates:
         assert isinstance(design, Orderings)
         if design.rings:
-            values, errors = mean_and_error(_around(task, design, worths))
-        else:
-            parts = [_along(task, design, worths, size) for size in range(1, task.order + 1)]
-            values = np.concatenate([mean for mean, _ in parts])
-            errors = np.concatenate([error for _, error in parts])
+            samples = [_around(task, design, worths)]
+            costs = [design.rows.size]
+            if design.beside is not None:
+                samples.append(_along(task, design.beside, worths, 1))
+                costs.append(design.beside.rows.size)
+            values, errors = weighted_mean_and_error(samples, costs)
+            return Estimates(values.T.copy(), errors.T.copy())
+        parts = []
+        for size in range(1, task.order + 1):
+            law = task.spec.law_of(size, task.order)
+            if isinstance(law, PointLaw) and law.at == 0:
+                parts.append(_at_the_empty_set(task, design, worths, size))
+            else:
+                parts.append(mean_and_error(_along(task, design, worths, size)))
+        values = np.concatenate([mean for mean, _ in parts])
+        errors = np.concatenate([error for _, error in parts])
         return Estimates(values.T.copy(), errors.T.copy())
 
 
@@ -262,12 +302,9 @@ def _walk_words(orders: Orders, order: int) -> Words:
     return np.concatenate([*parts, prefixes[:, -1:]], axis=1)
 
 
-def _along(task: Task, design: Orderings, worths: Matrix, size: int) -> tuple[Matrix, Matrix]:
-    """Mean and error of the values of one size, shape (C(n, size), n_games)."""
+def _along(task: Task, design: Orderings, worths: Matrix, size: int) -> Matrix:
+    """Each replicate's values of one size, shape (count, C(n, size), n_games)."""
     n = task.n_players
-    law = task.spec.law_of(size, task.order)
-    if isinstance(law, PointLaw) and law.at == 0:
-        return _at_the_empty_set(task, design, worths, size)
     wanted = indices.size_weights(task.spec, n, size, task.order)
     alone, both = _laws(n, size)
     likely = both if design.second == "complement" else alone
@@ -285,7 +322,7 @@ def _along(task: Task, design: Orderings, worths: Matrix, size: int) -> tuple[Ma
             turned = -sign if mirrored and size % 2 else sign
             gains[walk][np.arange(count)[:, None], at] += turned * worths[rows[:, walk, column]]
     if np.ptp(weights) <= 1e-12 * abs(weights[0]):
-        return mean_and_error(weights[0] * gains.mean(axis=0))
+        return np.asarray(weights[0] * gains.mean(axis=0))
     by_walk = np.empty((n_walks, count, len(places), 1))
     for walk in range(n_walks):
         mirrored = walk == 1 and design.second == "complement"
@@ -296,7 +333,7 @@ def _along(task: Task, design: Orderings, worths: Matrix, size: int) -> tuple[Ma
     # should be: weights vary, and a common part would vary with them.
     mean = gains.mean(axis=0)
     others = (mean.sum(axis=0) - mean) / (count - 1)
-    return mean_and_error(wanted.sum() * others + (by_walk * (gains - others)).mean(axis=0))
+    return np.asarray(wanted.sum() * others + (by_walk * (gains - others)).mean(axis=0))
 
 
 def _ranks(orders: Orders, places: NDArray[np.int32], n_players: int) -> Rows:

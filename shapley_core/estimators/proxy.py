@@ -11,11 +11,11 @@ from .._kernels import sampling as kernels
 from ..errors import InputError
 from ..indices import IndexSpec, tables
 from ..trees import TreeEnsemble, read_model
-from ..trees.ensemble import LEAF
+from ..trees.tree import LEAF
 from .base import Design, Estimates, Estimator, Task
-from .gaussian import held_weights
 from .pairs import PairedDesign, paired_design
 from .registry import register
+from .sample import held_weights
 
 Matrix = NDArray[np.float64]
 
@@ -228,14 +228,11 @@ def _of_left(
             here = slice(start + first, start + first + len(some))
             values[here] = weight @ pairs
             seen, factor = pairs[held], weight[held]
-            for at in np.flatnonzero(counts > 1):
-                of = seen[strata == at]
+            for at in np.flatnonzero(counts):
                 many = factor[strata == at][0]
-                # A variance of few pairs is an estimate too: an allowance for that.
-                spread = of.var(axis=0, ddof=1) * (counts[at] + 1)
-                variance[here] += many * (many - 1) * spread if many > 1 else 0.0
-            for at in np.flatnonzero(counts == 1):
-                many = factor[strata == at][0]
-                alone = seen[strata == at][0] ** 2
-                variance[here] += many * (many - 1) * alone if many > 1 else 0.0
+                # Weighted first: with many players the weights' squares are no floats. A variance
+                # of few pairs is an estimate too: an allowance for that.
+                of, few = many * seen[strata == at], counts[at]
+                spread = of.var(axis=0, ddof=1) * (few + 1) if few > 1 else of[0] ** 2
+                variance[here] += max(0.0, 1.0 - 1.0 / many) * spread
     return values, variance

@@ -2,24 +2,31 @@
 
 A cardinal-probabilistic index is I(S) = E[∂^S f(x, ..., x)] of the multilinear extension f, with x
 from the mixing law of the index. A covariance that is a product over the players has a product
-for its extension, so I of it is a sum over the nodes of a quadrature.
+for its extension, so I of it is a sum over the nodes of a quadrature. An index that has no law is a
+linear functional of the polynomial g_S(x) = ∂^S f(x, ..., x) all the same (k-SII of single players
+at k = 2 is ∫ g - (g(1) - g(0)) / 2, after Euler and Maclaurin): it is given by its values on x^m,
+the moments of the index, and a quadrature with weights of either sign serves.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import lru_cache
 from math import comb, exp
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..indices import IndexSpec, tables
-from ..indices.spec import BetaLaw, PointLaw
+from ..indices.spec import PointLaw
 from .covariance import Prior
 
 Matrix = NDArray[np.float64]
 
 # An integrand is a product of n linear factors; with so many nodes it is integrated to rounding.
 _MOST_NODES = 32
+# A functional without a law is exact on polynomials of a degree below the number of its nodes.
+_MOST_SIGNED_NODES = 64
 # Cells of a work array.
 _CELLS = 1 << 22
 
@@ -40,21 +47,20 @@ class Readout:
 
     def parities(self) -> tuple[int, ...]:
         """The parts of a game that the values depend on: 1 odd, 0 even."""
-        law = self.spec.law_of(self.size, self.order)
-        symmetric = law.a == law.b if isinstance(law, BetaLaw) else _half(law)
-        return (self.size % 2,) if symmetric else (0, 1)
+        found = _on_legendre(self.spec, self.n_players, self.size, self.order)
+        if not any(found[1::2]):
+            return (self.size % 2,)
+        return (0, 1) if any(found[0::2]) else (1 - self.size % 2,)
 
     def nodes(self) -> tuple[Matrix, Matrix]:
         """Points and weights of the quadrature."""
         law = self.spec.law_of(self.size, self.order)
+        if law is None:
+            return _signed_nodes(self.spec, self.n_players, self.size, self.order)
         if isinstance(law, PointLaw):
             return np.array([float(law.at)]), np.ones(1)
-        assert isinstance(law, BetaLaw)
-        from scipy.special import roots_jacobi
-
         count = min((self.n_players - self.size) // 2 + 1, _MOST_NODES)
-        points, weights = roots_jacobi(count, float(law.b) - 1, float(law.a) - 1)
-        return (1 + points) / 2, weights / weights.sum()
+        return _jacobi(count, float(law.a), float(law.b))
 
     def of_smooth(self, prior: Prior, z: Matrix, parity: int, weights: Matrix) -> Matrix:
         """Values of Σ_r weights_r k_parity(., z_r), shape (n_interactions, n_games)."""
@@ -69,8 +75,8 @@ class Readout:
         members = self.members[some]
         out = np.zeros((len(z), len(members)))
         for mass, ratio in self._sides(prior, z, parity):
-            product = ratio[:, members[:, 0]] * mass[:, None]
-            for column in members.T[1:]:
+            product = np.repeat(mass[:, None], len(members), axis=1)
+            for column in members.T:
                 product *= ratio[:, column]
             out += product
         return out
@@ -84,19 +90,24 @@ class Readout:
         slope = inner + outer - 2 * across
         out = np.zeros(len(self.members))
         for x, at_x in zip(points, weights, strict=True):
-            for y, at_y in zip(points, weights, strict=True):
-                level = x * y * inner + (1 - x) * (1 - y) * outer
-                level = level + (x + y - 2 * x * y) * across
-                ratio = slope / level
-                product = ratio[self.members].prod(axis=1)
-                out += at_x * at_y * exp(np.log(level).sum()) * product
-        result: Matrix = out * exp(prior.log_scale)
-        return result
+            y = points[:, None]
+            level = x * y * inner + (1 - x) * (1 - y) * outer + (x + y - 2 * x * y) * across
+            mass = at_x * weights * level.prod(axis=1)
+            out += self._sums(slope / level, mass)
+        return out * exp(prior.log_scale)
 
     def of_term(self, size: int) -> float:
-        """I(S) of Π_{i ∈ U} z_i for S within U: 2^s E[(2x - 1)^(u - s)]."""
+        """I(S) of Π_{i ∈ U} z_i for S within U, u = |U|: 2^s E[(2x - 1)^(u - s)]."""
         points, weights = self.nodes()
         return float(2.0**self.size * (weights @ (2 * points - 1) ** (size - self.size)))
+
+    def sizes(self) -> Matrix:
+        """q, shape (n + 1,): I(S) = Σ_t q_t g(t) of a game g(|T|) that the sizes decide."""
+        weights = tables.size_weights(self.spec, self.n_players, self.size, self.order)
+        for _ in range(self.size):
+            # Differences g(t + 1) - g(t) instead of g(t).
+            weights = np.append(0.0, weights) - np.append(weights, 0.0)
+        return weights
 
     def coalition_weights(self) -> Matrix:
         """γ(t, r), shape (n + 1, size + 1): I(S) = Σ_T v(T) γ(|T|, |T ∩ S|)."""
@@ -147,7 +158,7 @@ class Readout:
     def _sides(self, prior: Prior, z: Matrix, parity: int) -> Iterator[tuple[Matrix, Matrix]]:
         """The products of z and of its complement, as one part of k takes them."""
         priors = [prior]
-        if len(self.parities()) == 2:
+        if len(self.parities()) == 2 and prior.slope > 0.0:
             # k alone is odd or even in no argument; with either sign of the slope it is.
             priors.append(replace(prior, slope=-prior.slope))
         for one in priors:
@@ -169,6 +180,8 @@ class Readout:
 
     def _sums(self, ratio: Matrix, mass: Matrix) -> Matrix:
         """Σ_r mass_r Π_{i ∈ S} ratio_ri for each S."""
+        if self.size == 0:
+            return np.array([mass.sum()])
         if self.size == 1:
             result: Matrix = (mass @ ratio)[self.members[:, 0]]
             return result
@@ -186,5 +199,31 @@ class Readout:
         return out
 
 
-def _half(law: object) -> bool:
-    return isinstance(law, PointLaw) and law.at * 2 == 1
+@lru_cache(maxsize=512)
+def _jacobi(count: int, a: float, b: float) -> tuple[Matrix, Matrix]:
+    """Points and weights of the law Beta(a, b)."""
+    from scipy.special import roots_jacobi
+
+    points, weights = roots_jacobi(count, b - 1, a - 1)
+    return (1 + points) / 2, weights / weights.sum()
+
+
+@lru_cache(maxsize=512)
+def _on_legendre(spec: IndexSpec, n_players: int, size: int, order: int) -> tuple[Fraction, ...]:
+    """The functional of the polynomials P_j(2x - 1), exactly; those with even j are symmetric."""
+    count = min(n_players - size + 1, _MOST_SIGNED_NODES)
+    moments = tables.exact_moments(spec, n_players, size, order, count)
+    return tuple(
+        sum((-1) ** (j + m) * comb(j, m) * comb(j + m, m) * moments[m] for m in range(j + 1))
+        + Fraction(0)
+        for j in range(count)
+    )
+
+
+@lru_cache(maxsize=512)
+def _signed_nodes(spec: IndexSpec, n_players: int, size: int, order: int) -> tuple[Matrix, Matrix]:
+    """Points and weights, of either sign, that are the functional on polynomials."""
+    found = np.array([float(x) for x in _on_legendre(spec, n_players, size, order)])
+    points, weights = np.polynomial.legendre.leggauss(len(found))
+    series = np.polynomial.legendre.legval(points, (2 * np.arange(len(found)) + 1) * found)
+    return (1 + points) / 2, weights / 2 * series

@@ -48,7 +48,7 @@ def supporting(spec: IndexSpec, order: int) -> list[str]:
     return [name for name, one in _CLASSES.items() if one().supports(spec, order)]
 
 
-def resolve(estimator: Any, index: Any, order: Any) -> "Estimator":
+def resolve(estimator: Any) -> "Estimator":
     """The estimator that an argument stands for: a name, an instance, or "auto"."""
     from .base import Estimator
 
@@ -60,9 +60,4 @@ def resolve(estimator: Any, index: Any, order: Any) -> "Estimator":
         raise TypeError(
             f'estimator must be a name, an estimator or "auto", not {type(estimator).__name__}'
         )
-    if estimator != "auto":
-        return get(estimator)()
-    if "Auto" in _CLASSES:
-        return _CLASSES["Auto"]()
-    every = [one() for one in _CLASSES.values()]
-    return next((one for one in every if one.supports(index, order)), every[0])
+    return get("Auto" if estimator == "auto" else estimator)()

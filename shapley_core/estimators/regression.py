@@ -1,6 +1,7 @@
 """Kernel regression: values as the best fit of a game without high interactions."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ _SHAPLEY = ("SV", "FSII", "kADD-SHAP")
 _BANZHAF = ("BV", "BII", "FBII", "Fourier")
 # Rows beyond the free coefficients, of which the error is seen; with fewer it is seen badly.
 _SPARE_ROWS = 3
+# A preparation that takes no more than a megabyte or two is kept for the next game.
+_MOST_KEPT_TERMS, _MOST_KEPT_BITS = 1 << 8, 1 << 21
 
 
 @register
@@ -80,16 +83,26 @@ class KernelRegression(Estimator):
         return 2 + 2 * (max(counts) - fixed + _SPARE_ROWS)
 
     def _design(self, task: Task) -> PairedDesign:
-        degree = self._degree(task.n_players, task.order)
-        banzhaf = task.spec.name in _BANZHAF
         # Before the game is asked for anything.
+        degree = self._degree(task.n_players, task.order)
         _check_size(sets.n_interactions(task.n_players, degree), task.n_players, degree)
+        return _prepared(self, task)[0] if self._is_small(task) else self._drawn(task)
+
+    def _drawn(self, task: Task) -> PairedDesign:
+        degree, banzhaf = self._degree(task.n_players, task.order), task.spec.name in _BANZHAF
         if self.sampling == "leverage":
             return paired_design(task, leverage_law(task.n_players, degree, banzhaf))
         return paired_design(task, kernel_law(task.n_players, banzhaf))
 
-    def _solve(self, task: Task, design: Design, worths: Matrix) -> Estimates:
-        assert isinstance(design, PairedDesign)
+    def _is_small(self, task: Task) -> bool:
+        """Whether the preparation is worth keeping for the next game."""
+        degree = self._degree(task.n_players, task.order)
+        return (
+            sets.n_interactions(task.n_players, degree) <= _MOST_KEPT_TERMS
+            and task.budget * task.n_players <= _MOST_KEPT_BITS
+        )
+
+    def _fits(self, task: Task, design: PairedDesign) -> "Fits":
         n, degree = task.n_players, self._degree(task.n_players, task.order)
         banzhaf = task.spec.name in _BANZHAF
         words, counts, weights = design.words, design.counts, _weights(n, design, banzhaf)
@@ -98,23 +111,48 @@ class KernelRegression(Estimator):
             counts, weights = np.append(1, counts), np.append(2.0 * 2.0**-n, weights)
         else:
             words = words[2:]
-        rows = worths if banzhaf else worths[2:]
-        targets = [(rows[::2] + rows[1::2]) / 2, (rows[::2] - rows[1::2]) / 2]
-        ends = [worths[1] / 2, -worths[1] / 2]
-        parts = []
+        halves = []
         for parity in (0, 1):
             terms = terms_of_parity(n, degree, parity)
             weight = readout(terms, task.spec, n, task.order)
             if weight.any():
                 fit = ParityFit(words, 2, counts, weights, terms, not banzhaf)
-                total = None if banzhaf else ends[parity]
-                parts.append(Part(fit, weight, targets[parity], total))
+                halves.append((parity, fit, weight))
+        return Fits(counts, halves)
+
+    def _solve(self, task: Task, design: Design, worths: Matrix) -> Estimates:
+        assert isinstance(design, PairedDesign)
+        banzhaf = task.spec.name in _BANZHAF
+        fits = _prepared(self, task)[1] if self._is_small(task) else self._fits(task, design)
+        rows = worths if banzhaf else worths[2:]
+        half = worths[1] / 2
+        parts = []
+        for parity, fit, weight in fits.halves:
+            # Half differences are seen by the odd sets, half sums by the even ones.
+            target = (rows[::2] - rows[1::2] if parity else rows[::2] + rows[1::2]) / 2
+            total = None if banzhaf else -half if parity else half
+            parts.append(Part(fit, weight, target, total))
         values = np.sum([part.values for part in parts], axis=0)
-        error = linearised_error(parts, design, counts)
+        error = linearised_error(parts, design, fits.counts)
         for part in parts:
             error[part.fit.lost @ (part.readout != 0.0)] = np.inf
         constant = values[0] if task.spec.has_constant else None
         return Estimates(values[1:].T, error[1:].T, constant)
+
+
+@dataclass(frozen=True, eq=False)
+class Fits:
+    """What follows from a task alone: pairs of each stratum, and (parity, fit, readout)."""
+
+    counts: NDArray[np.int64]
+    halves: list[tuple[int, ParityFit, Matrix]]
+
+
+@lru_cache(maxsize=8)
+def _prepared(estimator: KernelRegression, task: Task) -> tuple[PairedDesign, Fits]:
+    """Design and fits of a task, kept: rows explained in a call each share them all the same."""
+    design = estimator._drawn(task)
+    return design, estimator._fits(task, design)
 
 
 class Part:
@@ -126,11 +164,14 @@ class Part:
         self.targets = targets
         self.coefficients = fit.coefficients(targets, total)
         self.values = readout.T @ self.coefficients
-        # Where each value is read from one coefficient, one product of matrices is enough.
-        self._one_each = bool(((readout != 0.0).sum(axis=0) <= 1).all())
-        self._inverse_readout = None if self._one_each else fit.inverse @ readout
-        self._source = np.abs(readout).argmax(axis=0)
-        self._scale = readout[self._source, np.arange(readout.shape[1])]
+        # Most values are read from one coefficient: what a row does to them stands in the product
+        # that gives its leverage. The others are columns beside.
+        mixed = np.flatnonzero((readout != 0.0).sum(axis=0) > 1)
+        self._seen = np.hstack([fit.inverse, fit.inverse @ readout[:, mixed]])
+        self._columns = np.abs(readout).argmax(axis=0)
+        self._scale = readout[self._columns, np.arange(readout.shape[1])]
+        self._columns[mixed] = len(fit.terms) + np.arange(len(mixed))
+        self._scale[mixed] = 1.0
 
     def block(self, start: int, stop: int) -> tuple[Matrix, Matrix]:
         """What each row's residual does to the values, and the residuals, of some rows.
@@ -139,13 +180,14 @@ class Part:
         """
         rows = self.fit.parities(start, stop)
         weights = self.fit.weights[start:stop, None]
-        seen = rows @ self.fit.inverse
-        leverage = weights[:, 0] * np.einsum("ij,ij->i", seen, rows)
+        seen = rows @ self._seen
+        leverage = weights[:, 0] * np.einsum("ij,ij->i", seen[:, : rows.shape[1]], rows)
         residuals = self.targets[start:stop] - rows @ self.coefficients
         residuals /= np.maximum(1.0 - leverage, 1e-9)[:, None]
-        if self._inverse_readout is None:
-            return weights * seen[:, self._source] * self._scale, residuals
-        return weights * (rows @ self._inverse_readout), residuals
+        influence: Matrix = np.take(seen, self._columns, axis=1)
+        influence *= weights
+        influence *= self._scale
+        return influence, residuals
 
 
 def linearised_error(parts: list[Part], design: PairedDesign, counts: NDArray[np.int64]) -> Matrix:

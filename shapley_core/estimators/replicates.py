@@ -80,6 +80,28 @@ def mean_and_error(replicates: Matrix) -> tuple[Matrix, Matrix]:
     return replicates.mean(axis=0), error_of_sum(variance, count - 1)
 
 
+def weighted_mean_and_error(kinds: list[Matrix], costs: list[int]) -> tuple[Matrix, Matrix]:
+    """Mean of replicates of several kinds, each kind weighed by its cost, and its error.
+
+    Weights that do not look at the worths keep the mean unbiased.
+    """
+    weights = np.array(costs) / sum(costs)
+    means = [weight * some.mean(axis=0) for weight, some in zip(weights, kinds, strict=True)]
+    parts = np.stack(
+        [
+            weight**2 * some.var(axis=0, ddof=1) / len(some)
+            for weight, some in zip(weights, kinds, strict=True)
+        ]
+    )
+    # Degrees of freedom of a sum of variances (Satterthwaite 1946), of the values together.
+    each = parts.mean(axis=1)
+    freedom = np.array([len(some) - 1 for some in kinds])[:, None]
+    squares = (each**2 / freedom).sum(axis=0)
+    degrees = np.full(each.shape[1], float(freedom.sum()))
+    np.divide(each.sum(axis=0) ** 2, squares, out=degrees, where=squares > 0)
+    return np.sum(means, axis=0), error_of_sum(parts.sum(axis=0), degrees)
+
+
 def error_of_sum(variance: Matrix, degrees: Any) -> Matrix:
     """Standard errors of estimates, from the variances that were found for them.
 

@@ -9,18 +9,20 @@ from numpy.typing import NDArray
 
 from .. import coalitions as sets
 from .. import indices
-from .._kernels import reuse as kernels
 from ..errors import InputError
 from ..indices import IndexSpec
 from ..indices.tables import exact_moments, exact_weights
-from ..threads import available_threads, run_blocks
+from ..threads import row_blocks
 from .base import Design, Estimates, Estimator, Task
+from .incidence import sums_over_subsets, superset_sums
 from .pairs import PairedDesign, StratifiedDesign, paired_design, sized_design
 from .parity import ParityFit, terms_of_parity
 from .registry import register
 
 Matrix = NDArray[np.float64]
 
+# Numbers in a work array: for so many, games are taken apart.
+_CELLS = 1 << 23
 # Draws that the mean variance of a size counts for, beside the draws there are.
 _STEADY = 20
 
@@ -81,22 +83,18 @@ class SampleReuse(Estimator):
         assert isinstance(design, StratifiedDesign)
         n, spec, order = task.n_players, task.spec, task.order
         sizes = range(0 if spec.has_constant else 1, order + 1)
-        outside = None
         if self.control == "linear":
-            coefficients, outside = _linear_fit(task, design, worths)
-            fitted = sets.unpack(design.words, n) @ coefficients[1:] + coefficients[0]
+            coefficients, residuals, outside = _linear_fit(task, design, worths)
             known = [_of_linear(spec, n, size, order, coefficients) for size in sizes]
         elif self.control is None:
-            fitted = np.zeros_like(worths)
+            residuals = outside = worths
             known = [np.zeros((comb(n, size), worths.shape[1])) for size in sizes]
         else:
             fitted, known = self._given(task, design, sizes)
-        residuals = np.ascontiguousarray((worths - fitted).T)
+            residuals = outside = worths - fitted
         values, variance = [], []
         for size, own in zip(sizes, known, strict=True):
-            found, spread = _sums(task, design, size, residuals)
-            if outside is not None:
-                spread = _sums(task, design, size, outside)[1]
+            found, spread = _sums(task, design, size, residuals, outside)
             values.append(own.T + found)
             variance.append(_steadied(spread, design))
         every, error = np.hstack(values), np.sqrt(np.maximum(np.hstack(variance), 0.0))
@@ -123,44 +121,70 @@ class SampleReuse(Estimator):
 
 
 def _sums(
-    task: Task, design: StratifiedDesign, size: int, residuals: Matrix
+    task: Task, design: StratifiedDesign, size: int, residuals: Matrix, outside: Matrix
 ) -> tuple[Matrix, Matrix]:
-    """The sampled part of the values of a size, and their variance: (n_games, n_values) each."""
-    n = task.n_players
-    step = 2 if isinstance(design, PairedDesign) else 1
+    """The sampled part of the values of a size, and their variance: (n_games, n_values) each.
+
+    From residuals, of shape (m, n_games); the variance from those of fits without the own draw.
+    """
+    n, n_games = task.n_players, residuals.shape[1]
     gains = scaled_weights(task.spec, n, size, task.order)
-    weights = np.zeros_like(gains)
-    # γ over the probability to be in: the binomials cancel but for the pairs of the middle size.
-    for t, expected in zip(design.sizes.tolist(), design.expected.tolist(), strict=True):
-        if expected > 0.0:
-            weights[t] = gains[t] / expected / (2.0 if step == 2 and 2 * t == n else 1.0)
-            if step == 2:
-                weights[n - t] = gains[n - t] / expected
-                weights[n - t] /= 2.0 if 2 * t == n else 1.0
-    values = np.empty((len(residuals), comb(n, size)))
+    # The empty and the full coalition: their γ as it is.
+    values = np.outer(residuals[0], np.full(comb(n, size), gains[0, 0]))
+    values += gains[n, size] * residuals[1][:, None]
     variance = np.zeros_like(values)
-    words, missing = design.words[2:], design.missing
-
-    def add(game: int) -> None:
-        # The empty and the full coalition: their γ as it is.
-        row = residuals[game]
-        values[game] = gains[0, 0] * row[0] + gains[n, size] * row[1]
-        kernels.add_strata(
-            words,
-            step,
-            n,
-            size,
-            design.sizes,
-            design.counts,
-            missing,
-            weights,
-            row[2:],
-            values[game],
-            variance[game],
-        )
-
-    run_blocks(add, range(len(residuals)), available_threads())
+    each = max(comb(n, size), (size + 1) * len(residuals))
+    for start, stop in row_blocks(n_games, max(1, _CELLS // each)):
+        some = slice(start, stop)
+        draws = _counted(task, design, gains, residuals[:, some])
+        values[some] += _by_interaction(design, n, draws, 0).T
+        if outside is not residuals:
+            draws = _counted(task, design, gains, outside[:, some])
+        stop_row = 0
+        for count, missing in zip(design.counts.tolist(), design.missing.tolist(), strict=True):
+            first, stop_row = stop_row, stop_row + count
+            if count == 0 or missing == 0.0:
+                continue
+            here = draws[first:stop_row]
+            both = _by_interaction(design, n, np.concatenate([here, here**2], axis=2), first)
+            total, squares = np.split(both.T, 2)
+            if count > 1:
+                squares = (squares - total**2 / count) * (count / (count - 1.0))
+            variance[some] += missing * squares
     return values, variance
+
+
+def _counted(task: Task, design: StratifiedDesign, gains: Matrix, worths: Matrix) -> Matrix:
+    """What each draw adds to the value of an S that its coalition meets in r players.
+
+    Its worths times γ over the probability to be in, shape (n_draws, s + 1, n_games).
+    """
+    n, rows = task.n_players, worths[2:]
+    with np.errstate(divide="ignore"):
+        chance = np.where(design.expected > 0.0, 1.0 / design.expected, 0.0)
+    here = gains[design.sizes] * chance[:, None]
+    if not isinstance(design, PairedDesign):
+        return np.asarray(here[design.strata][:, :, None] * rows[:, None])
+    # Of the middle size a pair is both of its coalitions, elsewhere they are of two sizes.
+    share = np.where(2 * design.sizes == n, 0.5, 1.0)[:, None]
+    there = gains[n - design.sizes, ::-1] * chance[:, None]
+    out: Matrix = (share * here)[design.strata][:, :, None] * rows[0::2, None]
+    out += (share * there)[design.strata][:, :, None] * rows[1::2, None]
+    return out
+
+
+def _by_interaction(
+    design: StratifiedDesign, n_players: int, by_meeting: Matrix, first: int
+) -> Matrix:
+    """Σ_j by_meeting[j, |S ∩ T_j|] over draws from the ``first`` on, shape (C(n, s), k)."""
+    step = 2 if isinstance(design, PairedDesign) else 1
+    size = by_meeting.shape[1] - 1
+    levels = []
+    for _ in range(size + 1):
+        levels.append(by_meeting[:, 0])
+        by_meeting = np.diff(by_meeting, axis=1)
+    words = design.words[2 + step * first :]
+    return sums_over_subsets(n_players, size, superset_sums(words, step, n_players, levels))
 
 
 def _steadied(variance: Matrix, design: StratifiedDesign) -> Matrix:
@@ -222,10 +246,12 @@ def size_law(spec: IndexSpec, n_players: int, order: int) -> NDArray[np.float64]
     return law
 
 
-def _linear_fit(task: Task, design: StratifiedDesign, worths: Matrix) -> tuple[Matrix, Matrix]:
+def _linear_fit(
+    task: Task, design: StratifiedDesign, worths: Matrix
+) -> tuple[Matrix, Matrix, Matrix]:
     """An additive game, shape (1 + n, n_games): its worth of ∅ and what each player adds.
 
-    And the residuals beside the words, each from the fit without its own draw, by game. Draws
+    And what it leaves of the worths, and what the fits without the own draw leave. Draws
     weigh as they do in the variance of the values; the ridge, towards equal shares, keeps the fit
     defined when there are few.
     """
@@ -240,26 +266,28 @@ def _linear_fit(task: Task, design: StratifiedDesign, worths: Matrix) -> tuple[M
     used = max(int(design.counts[weights > 0].sum()), 1)
     ridge = 0.1 * ((n + 1) / used) ** 4
     both = [terms_of_parity(n, 1, parity) for parity in (0, 1)]
-    outside = np.zeros_like(worths)
+    residuals, outside = np.zeros_like(worths), np.zeros_like(worths)
     if isinstance(design, PairedDesign):
         # The constant sees the half sums, the players the half differences.
         even, odd = (worths[2::2] + worths[3::2]) / 2, (worths[2::2] - worths[3::2]) / 2
         targets = [even - worths[1] / 2, odd - (sizes - n / 2)[:, None] * share]
         fits = [ParityFit(words, 2, design.counts, weights, one, False, ridge) for one in both]
         parts = [fit.coefficients(y) for fit, y in zip(fits, targets, strict=True)]
-        rests = [
-            fit.outside_residuals(b, y) for fit, b, y in zip(fits, parts, targets, strict=True)
-        ]
-        outside[2::2], outside[3::2] = rests[0] + rests[1], rests[0] - rests[1]
+        left = [fit.residuals(b, y) for fit, b, y in zip(fits, parts, targets, strict=True)]
+        for out, evens, odds in zip((residuals, outside), *left, strict=True):
+            out[2::2], out[3::2] = evens + odds, evens - odds
         found = np.vstack(parts)
     else:
         fit = ParityFit(words, 1, design.counts, weights, np.concatenate(both), False, ridge)
         target = worths[2:] - sizes[:, None] * share
         found = fit.coefficients(target)
-        outside[2:] = fit.outside_residuals(found, target)
+        residuals[2:], outside[2:] = fit.residuals(found, target)
+    # Of ∅ and of N.
+    residuals[0] = -found.sum(axis=0)
+    residuals[1] = found[1:].sum(axis=0) - found[0]
     # f = b_∅ + Σ b_i (1 - 2 z_i), beside the equal shares.
     coefficients = np.vstack([found.sum(axis=0), share - 2.0 * found[1:]])
-    return coefficients, np.ascontiguousarray(outside.T)
+    return coefficients, residuals, outside
 
 
 def _of_linear(

@@ -1,15 +1,14 @@
 """SVARM and SVARM-IQ: means over strata of coalitions by size and intersection."""
 
 from dataclasses import dataclass
-from itertools import combinations
+from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import coalitions as sets
 from ..indices import IndexSpec
 from .base import Design, Estimates, Estimator, Task
-from .incidence import meeting_chances, superset_sums
+from .incidence import meeting_chances, subset_ranks, superset_sums
 from .pairs import PairedDesign, paired_design
 from .registry import register
 from .replicates import error_of_sum
@@ -90,16 +89,16 @@ def _by_intersection(pairs: Pairs, size: int, stratum: int) -> tuple[Matrix, Mat
     """What the coalitions of a size and their complements add to I(S), and its variance."""
     design, n = pairs.design, pairs.task.n_players
     rows = np.flatnonzero(design.strata == stratum)
-    inside, first, second = pairs.inside[rows], pairs.first[rows], pairs.second[rows]
+    words, first, second = design.words[2 + 2 * rows], pairs.first[rows], pairs.second[rows]
     middle = 2 * design.sizes[stratum] == n
     if middle:
         # Either coalition of a pair may be called the first; strata are of both ways.
-        inside = np.concatenate([inside, 1.0 - inside])
+        words = np.concatenate([words, design.words[3 + 2 * rows]])
         first, second = np.concatenate([first, second]), np.concatenate([second, first])
     columns = np.concatenate(
-        [np.ones((len(inside), 1)), first, second, first**2, first * second, second**2], axis=1
+        [np.ones((len(words), 1)), first, second, first**2, first * second, second**2], axis=1
     )
-    by_set = _sums_by_intersection(n, size, superset_sums(inside, [columns] * (size + 1)))
+    by_set = _sums_by_intersection(n, size, superset_sums(words, 1, n, [columns] * (size + 1)))
     weights = [weight[stratum] for weight in pair_weights(pairs, size)]
     chances = meeting_chances(n, size)[design.sizes[stratum]]
     shape = (by_set.shape[1], first.shape[1])
@@ -123,7 +122,7 @@ def _by_intersection(pairs: Pairs, size: int, stratum: int) -> tuple[Matrix, Mat
         squares += square
         empty |= count < 2
     # Where by chance a stratum has no two pairs, the size is one stratum.
-    n_rows = len(inside)
+    n_rows = len(words)
     plain = (squares - total**2 / n_rows) / (n_rows - 1) / n_rows
     value = np.where(empty, total / n_rows, value)
     # Each pair of the middle size was counted twice.
@@ -133,12 +132,9 @@ def _by_intersection(pairs: Pairs, size: int, stratum: int) -> tuple[Matrix, Mat
 
 def _sums_by_intersection(n_players: int, size: int, by_level: list[Matrix]) -> Matrix:
     """Sums over the rows that meet S in exactly W, shape (2^s, C(n, s), k), W by its bits."""
-    members = sets.interactions_of_size(n_players, size)
-    out = np.empty((1 << size, len(members), by_level[0].shape[1]))
-    for level in range(size + 1):
-        for chosen in combinations(range(size), level):
-            at = sum(1 << place for place in chosen)
-            out[at] = by_level[level][sets.ranks(members[:, list(chosen)], n_players)]
+    out = np.empty((1 << size, comb(n_players, size), by_level[0].shape[1]))
+    for places, ranks in subset_ranks(n_players, size):
+        out[sum(1 << place for place in places)] = by_level[len(places)][ranks]
     for bit in range(size):
         for held in range(1 << size):
             if not held >> bit & 1:

@@ -32,8 +32,6 @@ class Pairs:
     ----------
     task, design
         What is asked, and the design.
-    inside : array of shape (n_pairs, n_players)
-        1 where a player is in the first coalition of a pair.
     grand : array of shape (n_games,)
         v(N) - v(∅).
     first, second : arrays of shape (n_pairs, n_games)
@@ -45,7 +43,6 @@ class Pairs:
 
     task: Task
     design: PairedDesign
-    inside: Matrix
     grand: Matrix
     first: Matrix
     second: Matrix
@@ -66,16 +63,16 @@ class Pairs:
 
 def pairs_of(task: Task, design: PairedDesign, worths: Matrix, controlled: bool) -> Pairs:
     """The pairs of a design, less a control variate if that is wanted and of use."""
-    inside = sets.unpack(design.words[2::2], task.n_players).astype(np.float64)
     grand, first, second = worths[1], worths[2::2], worths[3::2]
     control = None
     if controlled and not design.complete.all():
+        inside = sets.unpack(design.words[2::2], task.n_players)
         control = fit_control(inside, grand, first, second)
         rest, other = control.residuals(inside, first, second)
         # Sizes that are complete need no help.
         known = design.complete[design.strata][:, None]
         first, second = np.where(known, first, rest), np.where(known, second, other)
-    return Pairs(task, design, inside, grand, first, second, control)
+    return Pairs(task, design, grand, first, second, control)
 
 
 def log_law(task: Task) -> Matrix:
@@ -131,19 +128,19 @@ def horvitz_thompson(
     if strata is not None:
         rows = np.flatnonzero(strata[design.strata])
     of = design.strata[rows]
-    inside, first, second = pairs.inside[rows], pairs.first[rows], pairs.second[rows]
+    words, first, second = design.words[2 + 2 * rows], pairs.first[rows], pairs.second[rows]
     chance = 1.0 / np.maximum(design.expected, 1e-300)[:, None]
     by_first, by_second = (weights * chance for weights in pair_weights(pairs, size))
     # What a pair counts, by the number of its players of S; (pairs, s + 1, games).
     counts = by_first[of][:, :, None] * first[:, None]
     counts += by_second[of][:, :, None] * second[:, None]
-    value = _by_interaction(n, inside, counts)
+    value = _by_interaction(n, words, counts)
     variance = np.zeros_like(value)
     missing = design.missing[of][:, None, None]
     for group in _groups(of, design.complete[of]):
         here, left = counts[group], missing[group]
         columns = np.concatenate([here, left * here, left * here**2], axis=2)
-        total, partly, squares = np.split(_by_interaction(n, inside[group], columns), 3, axis=1)
+        total, partly, squares = np.split(_by_interaction(n, words[group], columns), 3, axis=1)
         mean = total / len(group)
         spread = squares - 2 * mean * partly + mean**2 * left.sum()
         variance += np.maximum(spread, 0.0) * len(group) / max(1, len(group) - 1)
@@ -152,14 +149,14 @@ def horvitz_thompson(
     return value, variance, effective_number(parts)
 
 
-def _by_interaction(n_players: int, inside: Matrix, by_meeting: Matrix) -> Matrix:
+def _by_interaction(n_players: int, words: NDArray[np.uint64], by_meeting: Matrix) -> Matrix:
     """Σ_j by_meeting[j, |S ∩ T_j|] for each S, from shape (pairs, s + 1, k) to (C(n, s), k)."""
     size = by_meeting.shape[1] - 1
     levels = []
     for _ in range(size + 1):
         levels.append(by_meeting[:, 0])
         by_meeting = np.diff(by_meeting, axis=1)
-    return sums_over_subsets(n_players, size, superset_sums(inside, levels))
+    return sums_over_subsets(n_players, size, superset_sums(words, 1, n_players, levels))
 
 
 def _groups(strata: NDArray[np.int64], complete: NDArray[np.bool_]) -> list[NDArray[np.intp]]:

@@ -11,6 +11,8 @@ from ..trees.ensemble import TreeEnsemble
 
 # Rounding of our own float64 sums, in units of the largest sum of leaves that could be.
 OWN_ROUNDING = 1e-11
+EPSILON = {name: float(np.finfo(name).eps) for name in ("float32", "float64")}
+SMALLEST = float(np.finfo(np.float64).tiny)
 LEAVES_AT_ONCE = 1 << 18
 
 
@@ -39,12 +41,10 @@ def check_additivity(
     AdditivityError
         If a row differs by more than rounding; it names the worst.
     """
-    dtype = ensemble.sum_dtype if of_library else "float64"
-    epsilon = float(np.finfo(dtype).eps)
+    epsilon = EPSILON[ensemble.sum_dtype if of_library else "float64"]
     gap = np.abs(sums - predicted)
     size = np.abs(ensemble.base) + np.abs(predicted)
-    largest = ensemble.largest_sums + np.finfo(np.float64).tiny
-    few = OWN_ROUNDING * largest + 4 * epsilon * size
+    few = OWN_ROUNDING * (ensemble.largest_sums + SMALLEST) + 4 * epsilon * size
     quick = few + epsilon / 4 * ensemble.trees_of_outputs * size
     if (gap <= quick).all():
         return

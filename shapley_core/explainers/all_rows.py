@@ -89,6 +89,7 @@ def values_of_rows(
         _put(found, values[start:stop], None if error is None else error[start:stop])
         baseline[start:stop] = found.baseline.reshape(-1, k)
         evaluations[start:stop] = found.n_evaluations.reshape(-1, k)[:, 0]
+    games.check_repeats()
     if progress is not None:
         progress(rows.n_rows, rows.n_rows)
     return values, error, baseline, evaluations
@@ -100,7 +101,7 @@ def _resolved(estimator: Any, spec: Any, order: int) -> Any:
         kernel = KernelRegression()
         if kernel.supports(spec, order):
             return kernel
-    return resolve(estimator, spec, order)
+    return resolve(estimator)
 
 
 def _put(found: ManyValues, values: NDArray[np.float64], error: NDArray[np.float64] | None) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
+from math import prod
 from typing import Literal
 
 import numpy as np
@@ -41,8 +42,6 @@ class Plan:
     ----------
     interactions : InteractionSet
         Beside the result's columns.
-    absent_is_zero : bool
-        Whether interactions that are not among them are 0.
     sums : "all", "singles" or "none"
     """
 
@@ -67,8 +66,9 @@ class Plan:
         )
         if spec.family == "generalised":
             count = n_interactions(self.n_players, order)
+            # Beside the values: the players of each interaction and the places of its parts.
             check_memory(
-                row_bytes * count,
+                (row_bytes + 4 * order + 8 * (2**order - 1)) * count,
                 f"{spec.name} of all {human_count(count)} interactions",
                 "Explain fewer rows a call, ask for a lower order, or for the largest of each row "
                 "by top=",
@@ -83,7 +83,6 @@ class Plan:
             self._combine = self._sums_of_parts(found, [(r, t) for r, t, _ in parts])
         else:
             self.interactions = found.as_set()
-        self.absent_is_zero = True
         self.sums: Sums = "none"
         if "efficiency" in spec.axioms:
             self.sums = "all"
@@ -182,7 +181,7 @@ def compute(plan: Plan, n_rows: int, top: int | None, fill: Callable[[int, Value
     width = count if top is None else min(top, count)
     shape = (n_rows, width, n_outputs)
     check_memory(
-        (8 if top is None else 12) * int(np.prod(shape, dtype=object)),
+        (8 if top is None else 12) * prod(shape),
         f"{plan.spec.name} of {human_count(width)} interactions a row",
         "Explain fewer rows a call, ask for a lower order, or for the largest of each row by top=",
     )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels import masking
+from ..errors import InputError
 from ..imputers.base import Filler
 from ..imputers.rows import Rows
 from ..players import Players
@@ -65,10 +66,11 @@ class MaskedGames:
         # The table itself, what the model makes of it, and what numpy needs to mix objects.
         most = max(1, memory // 4 // max(1, filler.row_bytes + 64))
         self.batch_rows = min(most, _BATCH_ROWS if batch_size is None else batch_size)
+        self._first: NDArray[np.float64] | None = None
         self.nothing_outputs: NDArray[np.float64] | None = None
         self.nothing_weights: NDArray[np.float64] | None = None
         if per_row:
-            parts = list(self._nothing(check_repeats))
+            parts = [(outputs.copy(), w) for outputs, w in self._nothing(check_repeats)]
             self.nothing_outputs = np.concatenate([outputs for outputs, _ in parts])
             self.nothing_weights = np.concatenate([weights for _, weights in parts], axis=1)
             return
@@ -85,10 +87,16 @@ class MaskedGames:
             table, weights = self.filler.nothing(slice(start, stop))
             outputs = self.predictor(table, stop - start)
             if check_repeats and start == 0:
-                few = min(stop, REPEATED)
-                again, _ = self.filler.nothing(slice(0, few))
-                self.predictor.check_repeats(again, few, outputs[:few])
+                outputs = outputs.copy()
+                self._first = outputs[:REPEATED]
+                self.check_repeats()
             yield outputs, np.ascontiguousarray(weights)
+
+    def check_repeats(self) -> None:
+        """Ask about the first few rows once more, if that was wanted: v(∅) holds for all calls."""
+        if self._first is not None:
+            few = len(self._first)
+            self.predictor.check_repeats(self.filler.nothing(slice(0, few))[0], few, self._first)
 
     def linked(self, worths: NDArray[np.float64]) -> NDArray[np.float64]:
         """Apply the link."""
@@ -128,7 +136,10 @@ class RowGames:
         self._progress = progress
         self._done = 0
         self.full = np.concatenate(
-            [self._whole(start, stop) for start, stop in row_blocks(self.n_rows, games.batch_rows)]
+            [
+                self._whole(start, stop).copy()
+                for start, stop in row_blocks(self.n_rows, games.batch_rows)
+            ]
         )
         self.n_outputs = self.full.shape[1]
         if per_row is None:
@@ -189,23 +200,28 @@ class RowGames:
         """Worths (n_coalitions, n_rows, n_outputs) of coalitions neither empty nor full."""
         n_games = len(masks) * len(rows)
         sums = np.zeros((n_games, self.n_outputs))
-        total = np.zeros(n_games)
+        total: Any = 0.0
         n_donors = self._filler.n_donors
         # A background larger than a batch is shown in parts.
         step = self.games.batch_rows if self._filler.splits else n_donors
         for start, stop in row_blocks(n_donors, step):
-            donors = slice(start, stop)
-            table, weights = self._filler.fill(rows, masks, donors, self._n_threads)
-            outputs = self.games.predictor(table, n_games * (stop - start))
-            shaped = outputs.reshape(len(masks), len(rows), stop - start, -1)
+            table, weights = self._filler.fill(rows, masks, slice(start, stop), self._n_threads)
+            plain = self._per_row is None
+            outputs = self.games.predictor(table, n_games * (stop - start), not plain)
             if self._per_row is not None:
-                shaped = np.ascontiguousarray(self._per_row(shaped, rows))
-            masking.add_means(
-                shaped.reshape(n_games, stop - start, -1), np.ascontiguousarray(weights), sums
-            )
-            total += weights.sum(axis=1)
-        mean = sums / total[:, None]
-        return self.games.linked(mean).reshape(len(masks), len(rows), -1)
+                shaped = outputs.reshape(len(masks), len(rows), stop - start, -1)
+                outputs = np.ascontiguousarray(self._per_row(shaped, rows))
+            weights = np.ascontiguousarray(weights)
+            per_game = outputs.reshape(n_games, stop - start, -1)
+            if not masking.add_means(per_game, weights, sums):
+                self.games.predictor.check_finite(outputs)
+                raise InputError(
+                    f"predictions up to {np.abs(outputs).max():g} have a mean that overflows "
+                    "float64: divide them all by one number"
+                )
+            total = total + weights.sum(axis=1, keepdims=True)
+        sums /= total
+        return self.games.linked(sums).reshape(len(masks), len(rows), -1)
 
     def _count(self, worths: int) -> None:
         self._done += worths

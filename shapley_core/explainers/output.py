@@ -1,30 +1,35 @@
 """Shapley values of what a tree model predicts after its raw margin: probabilities, log-loss."""
 
-from collections.abc import Callable
+import os
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arrays import real_numbers
-from ..coalitions import InteractionSet, check_integer
+from ..coalitions import InteractionSet, check_integer, n_interactions
 from ..errors import InputError
 from ..explanation import Explanation
 from ..imputers.marginal import Marginal
 from ..imputers.rows import ArrayRows
-from ..indices import IndexSpec
+from ..indices import IndexSpec, ProbabilisticValue
 from ..memory import memory_bytes
 from ..players import Groups, Players
-from ..tables import Table, as_table
+from ..runs import is_file
+from ..tables import Table
 from ..threads import resolve_threads, row_blocks, run_blocks
+from ..top import TopExplanation
 from ..trees.ensemble import TreeEnsemble
-from ..trees.readers import read_model, reader_of
+from ..trees.readers import read_model
 from .additivity import check_additivity
 from .all_rows import Report, checked_index, values_of_rows
+from .interactions import largest
 from .masked_games import MaskedGames
+from .model_rows import LiveModel, table_of
+from .output_runs import run_outputs
 from .predictor import Predictor
-from .probabilities import Array, Link, log_probability_of, probability_of
+from .probabilities import Array, Link, probability_of
+from .row_outputs import checked_link, label_codes, own_margins, per_row_of, spread
 
 
 class TreeOutputExplainer:
@@ -77,8 +82,7 @@ class TreeOutputExplainer:
     ) -> None:
         self._threads = resolve_threads(n_threads)
         self.ensemble: TreeEnsemble = read_model(model, iteration_range=iteration_range)
-        self._model = model if reader_of(model) is not None else None
-        self._iteration_range = iteration_range
+        self._model = LiveModel.of(model, iteration_range)
         self._estimator = estimator
         if background is None:
             raise InputError(
@@ -102,14 +106,14 @@ class TreeOutputExplainer:
                     f"margins, not {output!r}"
                 )
         elif callable(output):
-            link = partial(_checked_link, output)
+            link = partial(checked_link, output)
         else:
             raise TypeError(f"output must be a name or a function, not {type(output).__name__}")
         # Features in no split are players of no consequence, and are not even masked.
         self._used = np.unique(ensemble.feature[ensemble.feature >= 0]).astype(np.int64)
         if not len(self._used):
             self._used = np.zeros(1, np.int64)
-        rows = self._rows(self._table(background, "background"))
+        rows = self._rows(table_of(ensemble, background, "background"))
         if not rows.n_rows:
             raise InputError("the background has no rows; give at least one")
         self._link = None if self._losses else link
@@ -151,24 +155,36 @@ class TreeOutputExplainer:
         n_threads: int | None = None,
         progress: Report | None = None,
         check: str | None = "model",
-    ) -> Explanation:
+        top: int | None = None,
+        base_margin: ArrayLike | None = None,
+        out: str | os.PathLike[str] | None = None,
+        chunk_rows: int | None = None,
+    ) -> Any:
         """Explain every row of a table.
 
         Parameters
         ----------
         X : table of rows by features
-            As `TreeExplainer` takes it.
+            As `TreeExplainer` takes it, with ``out`` also files.
         y : labels (n_rows,), for the log-loss
-            Whole numbers 0 .. n_classes - 1, or names of outputs.
+            Whole numbers 0 .. n_classes - 1, or names of outputs; of all rows, also where these
+            are in files.
         index, order, budget, random_state, tolerance, n_threads, progress
             As of `TabularExplainer`. The budget is compared with the features that the model
             splits on, wherever a player of no consequence does not change the index.
-        check : "model" or None
-            Whether raw margins must be the model's own.
+        check : "model", "trees" or None
+            Whether raw margins must be the model's own. Those of the trees they always are.
+        top : int, optional
+            Keep only so many values of each row, those of largest size, without standard errors.
+        base_margin : float array (n_rows,) or (n_rows, n_outputs), optional
+            Raw margins that rows start from in place of the model's own base score. A row has
+            its own in all coalitions, so v(∅) is another one for each row.
+        out, chunk_rows
+            As of `TabularExplainer`.
 
         Returns
         -------
-        Explanation
+        Explanation, with ``top`` TopExplanation, or with ``out`` StoredExplanation
             Features that the model never splits on have the value 0; interactions of them are
             not listed.
 
@@ -177,72 +193,130 @@ class TreeOutputExplainer:
         InputError, BudgetError, UnknownIndexError, MemoryLimitError, AdditivityError
         """
         threads = self._threads if n_threads is None else resolve_threads(n_threads)
-        if check not in ("model", None):
-            raise InputError(f"check must be 'model' or None, not {check!r}")
-        table = self._table(X, "X")
+        if check not in ("model", "trees", None):
+            raise InputError(f"check must be 'model', 'trees' or None, not {check!r}")
+        if y is not None and not self._losses:
+            raise InputError("y is for output='log_loss' alone")
+        spec, order = checked_index(index, self.players.n_players, order)
+        kept = None if top is None else check_integer(top, "top")
+        if kept is not None and (kept < 1 or out is not None):
+            raise InputError(f"top must be at least 1, and does not go with out; got {top}")
+        options: dict[str, Any] = {
+            "index": spec,
+            "order": order,
+            "budget": check_integer(budget, "budget"),
+            "tolerance": tolerance,
+            "n_threads": threads,
+            "check": check,
+        }
+        if out is not None:
+            return run_outputs(
+                self, X, y, base_margin, out, chunk_rows, random_state, progress, options
+            )
+        if is_file(X) or chunk_rows is not None:
+            raise InputError("rows of files, and chunk_rows, need out: a directory for the values")
+        table = table_of(self.ensemble, X, "X")
         if not table.n_rows:
             raise InputError("X has no rows; give at least one")
-        spec, order = checked_index(index, self.players.n_players, order)
         rows = self._rows(table)
-        if check is not None:
-            self._check(table, rows)
-        per_row = self._loss_of(y, table.n_rows) if self._losses else None
-        if y is not None and per_row is None:
-            raise InputError("y is for output='log_loss' alone")
-        few = self._few.players.n_players
-        # An index whose weights on Moebius coefficients do not know n ignores null players.
-        reduced = (
-            isinstance(spec, IndexSpec)
-            and spec.family == "derivative"
-            and spec.weights is None
-            and few >= order
-        )
-        values, error, baseline, evaluations = values_of_rows(
-            self._few if reduced else self._whole,
+        if check == "model" and self._model is not None:
+            predicted = self._model.predict(self.ensemble, table, threads)
+            margins = self._margins(rows.array)
+            check_additivity(self.ensemble, table, margins, predicted, True)
+        ensemble = self.ensemble
+        codes = label_codes(y, table.n_rows, ensemble) if self._losses else None
+        offsets = None if base_margin is None else own_margins(base_margin, table.n_rows, ensemble)
+        reduced = self._is_reduced(spec, order)
+        games = self._few if reduced else self._whole
+        if offsets is not None and not self._losses:
+            games = self._games(games.players, of_margins=True)
+        found = values_of_rows(
+            games,
             rows,
             spec,
             order,
-            check_integer(budget, "budget"),
+            options["budget"],
             self._estimator,
             random_state,
             tolerance,
             threads,
             progress,
-            per_row,
+            per_row_of(ensemble, self._link, codes, offsets),
         )
+        return self._explanation(table, spec, order, kept, *found)
+
+    def of_no_rows(self, table: Table, spec: IndexSpec | ProbabilisticValue, order: int) -> Any:
+        """The explanation of a table without rows."""
+        reduced = self._is_reduced(spec, order)
+        n_players = (self._few if reduced else self._whole).players.n_players
+        outputs = 1 if self._losses else self._predictor.n_outputs
+        values = np.empty((0, n_interactions(n_players, order), outputs or 1))
+        return self._explanation(table, spec, order, None, values, None, values[:, 0], None)
+
+    def _is_reduced(self, spec: IndexSpec | ProbabilisticValue, order: int) -> bool:
+        """Whether players of no consequence can be left out."""
+        # An index whose weights on Moebius coefficients do not know n ignores null players.
+        return (
+            isinstance(spec, IndexSpec)
+            and spec.family == "derivative"
+            and spec.weights is None
+            and self._few.players.n_players >= order
+        )
+
+    def _explanation(
+        self,
+        table: Table,
+        spec: IndexSpec | ProbabilisticValue,
+        order: int,
+        top: int | None,
+        values: Array,
+        error: Array | None,
+        baseline: Array,
+        evaluations: NDArray[np.int64] | None,
+    ) -> Explanation | TopExplanation:
+        reduced = self._is_reduced(spec, order)
         interactions: InteractionSet | None = None
         if reduced:
             interactions, at = self._listed(order)
-            values, error = (_spread(part, at, len(interactions)) for part in (values, error))
+            values, error = (spread(part, at, len(interactions)) for part in (values, error))
         elif order > 1:
             interactions = InteractionSet.complete(self.players.n_players, order)
         single = values.shape[2] == 1
+        described: dict[str, Any] = {
+            "index": spec.name,
+            "order": order,
+            "feature_names": self.players.names or table.feature_names,
+            "output_names": None if single else self.output_names,
+        }
+        base = baseline[:, 0] if single else baseline
+        if top is not None:
+            kept = interactions or InteractionSet.complete(self.players.n_players, order)
+            values, places = largest(values, min(top, values.shape[1]))
+            values, places = (values[:, :, 0], places[:, :, 0]) if single else (values, places)
+            return TopExplanation(values, places, base, interactions=kept, **described)
         return Explanation(
             values[:, :, 0] if single else values,
-            baseline[:, 0] if single else baseline,
+            base,
             table.source,
-            index=spec.name,
-            order=order,
             interactions=None if order == 1 or interactions is None else list(interactions),
-            feature_names=self.players.names or table.feature_names,
-            output_names=None if single else self.output_names,
             groups=self.players.members if self.players.grouped else None,
             absent_is_zero=reduced,
             std_error=error if error is None or not single else error[:, :, 0],
             n_evaluations=evaluations,
+            **described,
         )
 
-    def _games(self, players: Players) -> MaskedGames:
+    def _games(self, players: Players, of_margins: bool = False) -> MaskedGames:
         return MaskedGames(
             self._filler.rows,
             self._filler,
-            self._predictor,
+            Predictor(self._margins) if of_margins else self._predictor,
             players,
             None,
             self._memory,
             None,
             False,
-            per_row=self._losses,
+            per_row=self._losses or of_margins,
         )
 
     def _all_players(self) -> Players:
@@ -264,19 +338,6 @@ class TreeOutputExplainer:
         listed = {*inner, *((player,) for player in range(self.players.n_players))}
         kept, _ = InteractionSet.from_tuples(self.players.n_players, listed)
         return kept, np.array([kept.position(one) for one in inner], np.int64)
-
-    def _table(self, X: Any, what: str) -> Table:
-        ensemble = self.ensemble
-        return as_table(
-            X,
-            n_features=ensemble.n_features,
-            feature_names=ensemble.feature_names,
-            categories=ensemble.categories,
-            unseen_category=ensemble.unseen_category,
-            sparse_absent=ensemble.sparse_absent,
-            categorical_columns=ensemble.categorical_columns,
-            what=what,
-        )
 
     def _rows(self, table: Table) -> ArrayRows:
         """The columns that the model splits on, rounded as its library rounds."""
@@ -303,76 +364,3 @@ class TreeOutputExplainer:
         """What is averaged; of the log-loss, what it is made of."""
         margins = self._margins(rows)
         return margins if self._link is None else self._link(margins)
-
-    def _check(self, table: Table, rows: ArrayRows) -> None:
-        reader = reader_of(self._model)
-        if reader is None:
-            return
-        predicted = np.empty((table.n_rows, self.ensemble.n_outputs))
-        if table.native:
-            blocks = [(0, table.n_rows)]
-        else:
-            blocks = row_blocks(table.n_rows, self.ensemble.block_rows)
-        for start, stop in blocks:
-            shown = table.source if table.native else table.block(start, stop)
-            predicted[start:stop] = reader.predict_raw(
-                self._model, shown, iteration_range=self._iteration_range
-            ).reshape(stop - start, -1)
-        check_additivity(self.ensemble, table, self._margins(rows.array), predicted, True)
-
-    def _loss_of(self, y: Any, n_rows: int) -> Callable[[Array, NDArray[np.int64]], Array]:
-        """The log-loss of predictions (n_coalitions, n_rows, n_donors, n_outputs) of the rows."""
-        if y is None:
-            raise InputError("output='log_loss' needs the labels: explainer(X, y)")
-        log_probability = log_probability_of(self.ensemble)
-        n_classes = max(2, self.ensemble.n_outputs)
-        labels = np.asarray(y)
-        names = self.ensemble.output_names
-        if names is not None and labels.dtype.kind in "OUST":
-            place = {name: at for at, name in enumerate(names)}
-            labels = np.array([place.get(str(label), -1) for label in labels.tolist()])
-        if labels.shape != (n_rows,) or labels.dtype.kind not in "biuf":
-            raise InputError(
-                f"y has shape {labels.shape}, {labels.dtype}; wanted ({n_rows},) labels"
-            )
-        codes = labels.astype(np.int64)
-        if (codes != labels).any() or (codes < 0).any() or (codes >= n_classes).any():
-            raise InputError(
-                f"y must hold the numbers 0 to {n_classes - 1} of the classes"
-                + ("" if names is None else f", or their names {', '.join(names)}")
-            )
-
-        def loss(margins: Array, rows: NDArray[np.int64]) -> Array:
-            every = log_probability(margins.reshape(-1, margins.shape[-1]))
-            shaped = every.reshape(*margins.shape[:3], n_classes)
-            at = codes[rows][None, :, None, None]
-            found: Array = -np.take_along_axis(
-                shaped, np.broadcast_to(at, (*shaped.shape[:3], 1)), axis=3
-            )
-            if not np.isfinite(found).all():
-                raise InputError(
-                    "the model gives a label the probability 0, whose log-loss is infinite; "
-                    "explain output='probability'"
-                )
-            return found
-
-        return loss
-
-
-def _spread(part: Array | None, at: NDArray[np.int64], width: int) -> Array:
-    """Values at their places among ``width`` columns, 0 elsewhere."""
-    if part is None:
-        return None  # type: ignore[return-value]
-    out = np.zeros((part.shape[0], width, part.shape[2]))
-    out[:, at] = part
-    return out
-
-
-def _checked_link(function: Callable[[Any], Any], margins: Array) -> Array:
-    given = margins[:, 0] if margins.shape[1] == 1 else margins
-    found = real_numbers(function(given), "what output returns")
-    if found.ndim not in (1, 2) or len(found) != len(margins):
-        raise InputError(
-            f"output was given margins of {len(margins)} rows and returned shape {found.shape}"
-        )
-    return found

@@ -1,6 +1,7 @@
 """The model behind a TabularExplainer: what is called, and what it answers."""
 
 from collections.abc import Callable
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -69,8 +70,11 @@ class Predictor:
         self.single = True
         self.n_rows_shown = 0
 
-    def __call__(self, table: Any, n_rows: int) -> NDArray[np.float64]:
-        """Predictions, float64 (n_rows, n_outputs).
+    def __call__(self, table: Any, n_rows: int, check_finite: bool = True) -> NDArray[np.float64]:
+        """Predictions, float64 (n_rows, n_outputs); valid until the next call.
+
+        The array may be the model's own, which it may write to again. Where the caller sees to it
+        that they are finite, ``check_finite`` may be left out.
 
         Raises
         ------
@@ -79,46 +83,51 @@ class Predictor:
             numbers, or with another number of outputs than before. What it raises is passed on.
         """
         self.n_rows_shown += n_rows
-        answer = self.function(table)
-        if hasattr(answer, "detach"):
-            raise InputError(
-                "predict returned a tensor; let it return a numpy array, such as "
-                "lambda X: model(X).detach().numpy()"
-            )
-        if not isinstance(answer, np.ndarray) and hasattr(answer, "to_numpy"):
-            answer = answer.to_numpy()
-        found = real_numbers(answer, f"what predict returns for {n_rows} rows")
+        found = self.function(table)
+        if type(found) is not np.ndarray or found.dtype != np.float64:
+            found = _numbers(found, n_rows)
         if found.ndim not in (1, 2) or len(found) != n_rows:
             raise InputError(
                 f"predict was given {n_rows} rows and must return an array of shape ({n_rows},) "
                 f"or ({n_rows}, n_outputs); it returned shape {found.shape}"
             )
-        wide = found.reshape(n_rows, -1)
-        if self.n_outputs is None:
-            self.n_outputs, self.single = wide.shape[1], found.ndim == 1 or wide.shape[1] == 1
-            if not wide.shape[1]:
-                raise InputError(f"predict returned an array of shape {found.shape}: no outputs")
-            if self.output_names is not None and len(self.output_names) != self.n_outputs:
-                raise InputError(
-                    f"predict returned {self.n_outputs} outputs, but there are "
-                    f"{len(self.output_names)} output_names"
-                )
-        elif wide.shape[1] != self.n_outputs:
-            raise InputError(
-                f"predict returned {wide.shape[1]} outputs, after {self.n_outputs} in an earlier "
-                "call"
-            )
+        wide: NDArray[np.float64] = found if found.ndim == 2 else found[:, None]
+        if wide.shape[1] != self.n_outputs:
+            self._set_outputs(found)
+        if check_finite:
+            self.check_finite(wide)
+        return wide if wide.flags.c_contiguous else np.ascontiguousarray(wide)
+
+    @staticmethod
+    def check_finite(outputs: NDArray[np.float64]) -> None:
+        """Refuse predictions (n_rows, n_outputs) that are not finite, and say which."""
         # A sum passes NaN and infinity on; only then is it worth looking where.
-        if not np.isfinite(wide.sum()):
-            bad = np.argwhere(~np.isfinite(wide))
-            if len(bad):
-                row, output = bad[0]
-                raise InputError(
-                    f"predict returned {wide[row, output]} for row {row} of a batch of {n_rows} "
-                    "masked rows; every prediction must be finite. Masked rows mix values of two "
-                    "rows of your tables"
-                )
-        return np.ascontiguousarray(wide)
+        if isfinite(outputs.sum()):
+            return
+        bad = np.argwhere(~np.isfinite(outputs))
+        if len(bad):
+            row, output = bad[0]
+            raise InputError(
+                f"predict returned {outputs[row, output]} for row {row} of a batch of "
+                f"{len(outputs)} masked rows; every prediction must be finite. Masked rows mix "
+                "values of two rows of your tables"
+            )
+
+    def _set_outputs(self, found: NDArray[np.float64]) -> None:
+        """Learn the number of outputs from the first answer; refuse another number later."""
+        count = 1 if found.ndim == 1 else found.shape[1]
+        if self.n_outputs is not None:
+            raise InputError(
+                f"predict returned {count} outputs, after {self.n_outputs} in an earlier call"
+            )
+        if not count:
+            raise InputError(f"predict returned an array of shape {found.shape}: no outputs")
+        if self.output_names is not None and len(self.output_names) != count:
+            raise InputError(
+                f"predict returned {count} outputs, but there are {len(self.output_names)} "
+                "output_names"
+            )
+        self.n_outputs, self.single = count, count == 1
 
     def check_repeats(self, table: Any, n_rows: int, first: NDArray[np.float64]) -> None:
         """Ask once more about a few rows; InputError if the answers differ."""
@@ -130,8 +139,21 @@ class Predictor:
             raise InputError(
                 f"predict gave {first[at]} and then {again[at]} for the same row: a model that "
                 "draws random numbers (dropout, sampling) has no definite game. Fix its seed or "
-                "switch it to evaluation; check_repeats=False explains its mean all the same"
+                "switch it to evaluation; check_repeats=False explains its mean all the same. "
+                "After a model was fitted anew, make a new explainer"
             )
+
+
+def _numbers(answer: Any, n_rows: int) -> NDArray[np.float64]:
+    """What a model answers as an array, where it is none of float64 already."""
+    if hasattr(answer, "detach"):
+        raise InputError(
+            "predict returned a tensor; let it return a numpy array, such as "
+            "lambda X: model(X).detach().numpy()"
+        )
+    if not isinstance(answer, np.ndarray) and hasattr(answer, "to_numpy"):
+        answer = answer.to_numpy()
+    return real_numbers(answer, f"what predict returns for {n_rows} rows")
 
 
 def link_function(link: Any) -> Callable[[NDArray[np.float64]], NDArray[np.float64]] | None:

@@ -1,7 +1,6 @@
 """Shapley values and interactions of any model of a table."""
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,30 +10,28 @@ from .. import coalitions as sets
 from .. import imputers
 from ..coalitions import InteractionSet
 from ..errors import InputError
-from ..estimators.randomness import seed_of
 from ..explanation import Explanation
-from ..frames import align
-from ..imputers.base import check_weights
 from ..imputers.marginal import Baseline, Marginal
 from ..imputers.rows import Rows, rows_of
 from ..memory import memory_bytes
 from ..players import Groups, Players
-from ..runs import Chunk, StoredExplanation, is_file, run
-from ..runs.hashing import hash_of
+from ..runs import Chunk, StoredExplanation, is_file
 from ..runs.run import MOST_PART_ROWS
-from ..tables import as_table, take_rows
 from ..threads import resolve_threads
-from ..trees.ensemble import TreeEnsemble
-from ..trees.readers import read_model, reader_of
 from .all_rows import Report, checked_index, values_of_rows
-from .linear import LinearGames, LinearModel, linear_model, raw_function
+from .file_rows import as_kind
+from .given_models import exact_explainer, is_tree_model, masked_function
+from .linear import LinearGames, linear_model
 from .masked_games import MaskedGames
-from .predictor import Predictor, function_of, link_function
-from .tabular_runs import as_kind, hash_of_imputer, hash_of_model, hash_of_rows, row_source_like
+from .predictor import Predictor, link_function
+from .tabular_runs import (
+    MODEL_CHUNK_ROWS,
+    hash_of_imputer,
+    identity_of,
+    row_source_like,
+    run_model,
+)
 from .tree import TreeExplainer
-
-# Rows of a part of a long run, where the model is asked: minutes of work, not hours.
-MODEL_CHUNK_ROWS = 1 << 12
 
 
 class TabularExplainer:
@@ -78,8 +75,8 @@ class TabularExplainer:
         Threads that mask rows; the model runs on as many as it likes. All cores by default.
     output_names : sequence of str, optional
     check_repeats : bool
-        Whether to predict the first few rows of the background twice, and refuse a model that
-        answers differently.
+        Whether to predict the first few rows of the background twice, and again after each
+        call, and refuse a model that answers differently.
 
     Attributes
     ----------
@@ -139,10 +136,18 @@ class TabularExplainer:
         self._trees: TreeExplainer | None = None
         self._linear: LinearGames | None = None
         self._games: MaskedGames | None = None
-        trees = _tree_model(predict)
+        trees = is_tree_model(predict)
         line = None if trees else linear_model(predict, names)
         if trees and plain:
-            self._trees = self._tree_explainer(predict, background, groups, threads)
+            self._trees = exact_explainer(
+                predict,
+                background,
+                self._background,
+                self.imputer,
+                self.players,
+                groups,
+                threads,
+            )
             self.players = self._trees.players
             self.feature_names = self.players.names or names
             self.output_names = given or self._trees.output_names
@@ -151,7 +156,7 @@ class TabularExplainer:
             self._linear = LinearGames(line, rows, part, self.players)
             self.output_names = given or line.output_names
         else:
-            function, known = self._function(predict, trees, line, threads)
+            function, known = masked_function(predict, trees, line, self._background, threads)
             self._games = MaskedGames(
                 self._background,
                 self.imputer.fit(self._background),
@@ -164,40 +169,11 @@ class TabularExplainer:
             )
             self.output_names = given or known
 
-    def _function(
-        self, predict: Any, trees: bool, line: LinearModel | None, threads: int
-    ) -> tuple[Callable[[Any], Any], tuple[str, ...] | None]:
-        if trees:
-            ensemble = read_model(predict)
-            return raw_trees(ensemble, threads), ensemble.output_names
-        if line is not None:
-            return raw_function(line, self._background.like), line.output_names
-        return function_of(predict)
-
     def _weighted_background(self) -> tuple[Rows, NDArray[np.float64]]:
         """The rows that the marginal or baseline game averages over."""
         filler: Any = self.imputer.fit(self._background)
         table, weights = filler.nothing(slice(0, filler.n_nothing))
         return self._background.like(table, "the background"), weights[0]
-
-    def _tree_explainer(
-        self, model: Any, background: Any, groups: Groups | None, threads: int
-    ) -> TreeExplainer:
-        imputer, names = self.imputer, self._background.names
-        imputer.fit(self._background)
-        known = read_model(model).feature_names
-        if groups is not None and names is not None and known is not None:
-            # The trees may number columns otherwise than the background does.
-            place = {at: feature for feature, at in enumerate(align(names, known, "background"))}
-            members = [[place[feature] for feature in one] for one in self.players.members]
-            groups = dict(zip(self.players.names or (), members, strict=True))
-        weights = None
-        if isinstance(imputer, Marginal):
-            weights = check_weights(imputer.weights, self._background.n_rows)
-            if imputer.n_rows is not None:
-                chosen = imputer.chosen(weights)
-                background, weights = take_rows(background, chosen), weights[chosen]
-        return TreeExplainer(model, background, weights=weights, groups=groups, n_threads=threads)
 
     @property
     def expected_value(self) -> Any:
@@ -320,7 +296,6 @@ class TabularExplainer:
         error = evaluations = None
         if self._linear is not None:
             values, baseline = self._linear.values(rows, spec, order)
-            single = self._linear.model.single
         else:
             assert self._games is not None
             values, error, baseline, evaluations = values_of_rows(
@@ -335,13 +310,27 @@ class TabularExplainer:
                 threads,
                 progress,
             )
-            single = self._games.predictor.single
+        return self._explanation(X, spec, order, values, baseline, error, evaluations)
+
+    def _explanation(
+        self,
+        X: Any,
+        spec: Any,
+        order: int,
+        values: NDArray[np.float64],
+        baseline: NDArray[np.float64],
+        error: NDArray[np.float64] | None = None,
+        evaluations: NDArray[np.int64] | None = None,
+    ) -> Explanation:
+        single = np.ndim(self.expected_value) == 0
+        n = self.players.n_players
         return Explanation(
             values[:, :, 0] if single else values,
             baseline[:, 0] if single else baseline,
             X,
             index=spec.name,
             order=order,
+            n_features=n,
             interactions=None if order == 1 else list(InteractionSet.complete(n, order)),
             feature_names=self.players.names,
             output_names=self.output_names,
@@ -361,11 +350,8 @@ class TabularExplainer:
     ) -> StoredExplanation:
         """Explain rows into a directory."""
         spec, order = checked_index(options["index"], self.players.n_players, options["order"])
-        fixed, drawn = {}, {}
-        if random_state is None or isinstance(random_state, np.random.Generator):
-            drawn["random_state"] = seed_of(random_state)
-        else:
-            fixed["random_state"] = seed_of(random_state)
+        budget = sets.check_integer(options["budget"], "budget")
+        options |= {"index": spec, "order": order, "budget": budget}
 
         def explain(chunk: Chunk) -> Explanation:
             rows = as_kind(chunk.rows, self._background)
@@ -375,92 +361,27 @@ class TabularExplainer:
             found: Explanation = self(rows, random_state=seed, progress=chunk.progress, **options)
             return found
 
-        settings = {
-            **self._identity(),
-            **fixed,
-            "index": spec.name,
-            "order": order,
-            "budget": sets.check_integer(options["budget"], "budget"),
-            "tolerance": repr(options["tolerance"]),
-        }
-        source = row_source_like(X, self._background)
-        return run(
+        return run_model(
             explain,
-            source,
+            row_source_like(X, self._background),
             out,
-            settings=settings,
-            left_open=drawn,
+            settings={
+                **identity_of(self._background, self._games, self._linear),
+                "imputer": hash_of_imputer(self.imputer),
+                "estimator": repr(self._estimator),
+                "link": self._link,
+                "groups": self.players.members if self.players.grouped else None,
+                "memory": self._memory,
+            },
+            options=options,
+            random_state=random_state,
             chunk_rows=chunk_rows,
-            most_rows=MODEL_CHUNK_ROWS if self._linear is None else MOST_PART_ROWS,
             progress=progress,
+            most_rows=MODEL_CHUNK_ROWS if self._linear is None else MOST_PART_ROWS,
         )
-
-    def _identity(self) -> dict[str, Any]:
-        """What the values depend on, for the manifest of a long run."""
-        if self._linear is not None:
-            line = self._linear.model
-            model = hash_of(line.coefficients, line.intercept)
-        else:
-            assert self._games is not None
-            model = hash_of_model(self._games.predictor, self._background)
-        return {
-            "explainer": "TabularExplainer",
-            "model": model,
-            "background": hash_of_rows(self._background),
-            "imputer": hash_of_imputer(self.imputer),
-            "estimator": repr(self._estimator),
-            "link": self._link,
-            "groups": self.players.members if self.players.grouped else None,
-            "memory": self._memory,
-            "batch_rows": None if self._games is None else self._games.batch_rows,
-        }
 
     def _of_nothing(self, spec: Any, order: int) -> Explanation:
         """The explanation of no rows."""
-        n = self.players.n_players
-        outputs = np.atleast_1d(self.expected_value).shape[0]
-        single = np.ndim(self.expected_value) == 0
-        values = np.empty((0, sets.n_interactions(n, order), outputs))
-        return Explanation(
-            values[:, :, 0] if single else values,
-            np.empty((0, *(() if single else (outputs,)))),
-            None,
-            index=spec.name,
-            order=order,
-            n_features=n,
-            interactions=None if order == 1 else list(InteractionSet.complete(n, order)),
-            feature_names=self.players.names,
-            output_names=self.output_names,
-            groups=self.players.members if self.players.grouped else None,
-        )
-
-
-def _tree_model(model: Any) -> bool:
-    """Whether it is for `read_model`: trees, or the path of a saved model."""
-    if isinstance(model, (TreeEnsemble, str, os.PathLike)):
-        return True
-    reader = reader_of(model)
-    # The reader of scikit-learn knows of all its models that they are not trees.
-    known = getattr(reader, "SUPPORTED", None)
-    return reader is not None and (
-        known is None or any(kind.__name__ in known for kind in type(model).__mro__)
-    )
-
-
-def raw_trees(ensemble: TreeEnsemble, n_threads: int) -> Callable[[Any], Any]:
-    """The raw margin of trees as a function of tables."""
-
-    def raw(X: Any) -> NDArray[np.float64]:
-        table = as_table(
-            X,
-            n_features=ensemble.n_features,
-            feature_names=ensemble.feature_names,
-            categories=ensemble.categories,
-            unseen_category=ensemble.unseen_category,
-            sparse_absent=ensemble.sparse_absent,
-            categorical_columns=ensemble.categorical_columns,
-            what="a table of masked rows",
-        )
-        return ensemble.predict(table.block(0, table.n_rows), n_threads)
-
-    return raw
+        outputs = np.size(self.expected_value)
+        values = np.empty((0, sets.n_interactions(self.players.n_players, order), outputs))
+        return self._explanation(None, spec, order, values, np.empty((0, outputs)))

@@ -1,17 +1,24 @@
-"""What a long run of any model is made of: rows as the background's kind, and the settings."""
+"""What a long run of any model is made of: its rows, and its settings."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..estimators.randomness import seed_of
+from ..explanation import Explanation
 from ..imputers.base import Imputer
 from ..imputers.rows import Rows
-from ..runs import RowSource, TableSource, file_source, is_file
+from ..runs import Chunk, RowSource, StoredExplanation, TableSource, file_source, is_file, run
 from ..runs.hashing import hash_of
+from .all_rows import Report
+from .linear import LinearGames
+from .masked_games import MaskedGames
 from .predictor import Predictor
+
+# Rows of a part of a long run, where the model is asked: minutes of work, not hours.
+MODEL_CHUNK_ROWS = 1 << 12
 
 # A model behind a function is known by what it says of so many rows of the background.
 PROBED_ROWS = 64
@@ -33,6 +40,23 @@ def hash_of_model(predictor: Predictor, background: Rows) -> str:
     n_rows = min(PROBED_ROWS, background.n_rows)
     answers = predictor(background.take(slice(0, n_rows)), n_rows)
     return hash_of([[f"{x:.{DIGITS - 1}e}" for x in row] for row in (answers + 0.0).tolist()])
+
+
+def identity_of(
+    background: Rows, games: MaskedGames | None, linear: LinearGames | None
+) -> dict[str, Any]:
+    """The explainer, its model and background, for the manifest of a long run."""
+    if linear is not None:
+        model = hash_of(linear.model.coefficients, linear.model.intercept)
+    else:
+        assert games is not None
+        model = hash_of_model(games.predictor, background)
+    return {
+        "explainer": "TabularExplainer",
+        "model": model,
+        "background": hash_of_rows(background),
+        "batch_rows": None if games is None else games.batch_rows,
+    }
 
 
 def hash_of_imputer(imputer: Imputer) -> str:
@@ -63,69 +87,47 @@ def row_source_like(X: Any, background: Rows) -> RowSource:
     return file_source(X, labels, names is not None)
 
 
-def as_kind(rows: Any, background: Rows) -> Any:
-    """Make a table of the background's kind, with its types, of an arrow table from a file.
+def run_model(
+    explain: Callable[[Chunk], Explanation],
+    source: RowSource,
+    out: str | os.PathLike[str],
+    *,
+    settings: Mapping[str, Any],
+    options: Mapping[str, Any],
+    random_state: Any,
+    chunk_rows: int | None,
+    progress: Report | None,
+    most_rows: int = MODEL_CHUNK_ROWS,
+) -> StoredExplanation:
+    """Explain a source's rows into a directory where a model is asked for worths.
 
-    Raises
-    ------
-    InputError
-        If the background is no numpy array and no pandas frame, or the rows hold what its types
-        cannot.
+    Parameters
+    ----------
+    explain : callable
+        Explains a `Chunk`, with the seed that is among its settings.
+    source, out, settings, chunk_rows, progress, most_rows
+        As in `run`.
+    options : mapping
+        The explainer's checked index, order, budget and tolerance, which are settings too.
+    random_state
+        A seed; where it is left open, the first run draws it.
     """
-    if type(rows).__module__.partition(".")[0] != "pyarrow":
-        return rows
-    like = background.take(slice(0, 0))
-    if isinstance(like, np.ndarray):
-        return _array(rows, like.dtype)
-    if type(like).__module__.partition(".")[0] != "pandas":
-        raise InputError(
-            f"the background is a {type(like).__module__.partition('.')[0]} frame; to explain "
-            "files, give it as a numpy array or a pandas frame"
-        )
-    frame = rows.to_pandas()
-    for name in frame.columns:
-        if name in like.columns and frame[name].dtype != like[name].dtype:
-            frame[name] = _cast(frame[name], like[name].dtype)
-    return frame
-
-
-def _array(rows: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
-    out = np.empty((rows.num_rows, rows.num_columns), dtype)
-    for at, name in enumerate(rows.column_names):
-        column = rows.column(at).to_pandas().to_numpy()
-        if dtype.kind not in "OUS" and column.dtype.kind not in "fiub":
-            raise InputError(f"column {name!r} of X holds {column.dtype}, not numbers")
-        out[:, at] = column
-        _check_kept(column, out[:, at], name, dtype)
-    return out
-
-
-def _cast(column: Any, dtype: Any) -> Any:
-    if hasattr(dtype, "categories"):
-        lost = column.notna() & ~column.isin(dtype.categories)
-        if lost.any():
-            raise InputError(
-                f"column {column.name!r} of X holds {column[lost].iloc[0]!r}, which is not among "
-                "the background's categories"
-            )
-    try:
-        cast = column.astype(dtype)
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            f"column {column.name!r} of X cannot be made the background's {dtype}: {error}"
-        ) from error
-    if getattr(column.dtype, "kind", "O") in "fiub" and getattr(dtype, "kind", "O") in "iub":
-        _check_kept(column.to_numpy(), cast.to_numpy(), column.name, dtype)
-    return cast
-
-
-def _check_kept(given: NDArray[Any], kept: NDArray[Any], name: Any, dtype: Any) -> None:
-    """Refuse whole numbers made of others; a float32 of a float64 is rounded, as always."""
-    if getattr(dtype, "kind", "O") not in "iub":
-        return
-    changed = ~(given == kept)
-    if changed.any():
-        raise InputError(
-            f"column {name!r} of X holds {given[changed][0]}, the background {dtype}; give the "
-            "background as floats"
-        )
+    seed = {"random_state": seed_of(random_state)}
+    drawn = random_state is None or isinstance(random_state, np.random.Generator)
+    return run(
+        explain,
+        source,
+        out,
+        settings={
+            **settings,
+            **({} if drawn else seed),
+            "index": options["index"].name,
+            "order": options["order"],
+            "budget": options["budget"],
+            "tolerance": repr(options["tolerance"]),
+        },
+        left_open=seed if drawn else {},
+        chunk_rows=chunk_rows,
+        most_rows=most_rows,
+        progress=progress,
+    )

@@ -16,8 +16,8 @@ from ..indices import IndexSpec
 from ..memory import check_memory
 from ..players import Groups, Players
 from ..runs import is_file
-from ..runs.hashing import hash_of, hash_of_table
-from ..tables import Table, as_table
+from ..runs.hashing import hash_of
+from ..tables import Table
 from ..threads import resolve_threads, row_blocks, run_blocks
 from ..top import TopExplanation
 from ..trees.background import BackgroundRows, whole_weights
@@ -25,12 +25,15 @@ from ..trees.engines import Interventional, PathDependent, Stage
 from ..trees.ensemble import TreeEnsemble
 from ..trees.interactions import Interactions
 from ..trees.paths import Paths
-from ..trees.readers import read_model, reader_of
+from ..trees.readers import read_model
 from .additivity import check_additivity
 from .interactions import Plan, compute
 from .long_runs import row_source, run_trees
+from .model_rows import LiveModel, predict_trees, table_of
 
 Check = Literal["model", "trees"] | None
+# Rows of one task that adds up values.
+SUMMED_ROWS = 1 << 13
 
 
 class TreeExplainer:
@@ -104,8 +107,7 @@ class TreeExplainer:
     ) -> None:
         threads = resolve_threads(n_threads)
         self.ensemble: TreeEnsemble = read_model(model, iteration_range=iteration_range)
-        self._model = model if reader_of(model) is not None else None
-        self._iteration_range = iteration_range
+        self._model = LiveModel.of(model, iteration_range)
         names = self.ensemble.feature_names
         self.players = Players.of(groups, self.ensemble.n_features, names)
         paths = Paths.of(self.ensemble, self.players)
@@ -223,7 +225,7 @@ class TreeExplainer:
                 raise InputError("top and out do not go together; leave one of them out")
             return run_trees(
                 self,
-                row_source(X, self.ensemble, lambda rows: self._table(rows, "X")),
+                row_source(X, self.ensemble, lambda rows: table_of(self.ensemble, rows, "X")),
                 out,
                 settings={**self._identity(), "index": spec.name},
                 chunk_rows=chunk_rows,
@@ -236,9 +238,10 @@ class TreeExplainer:
             )
         if is_file(X) or chunk_rows is not None:
             raise InputError("rows of files, and chunk_rows, need out: a directory for the values")
-        table = self._table(X, "X")
+        table = table_of(self.ensemble, X, "X")
         margin = self._margin(base_margin, table.n_rows)
-        base = np.broadcast_to(self._expected, (table.n_rows, self.ensemble.n_outputs))
+        base = np.empty((table.n_rows, self.ensemble.n_outputs))
+        base[:] = self._expected
         if spec.name != "SV" or order != 1 or top is not None:
             return self._explain_index(
                 table, base, margin, spec, order, top, threads, progress, check
@@ -252,7 +255,7 @@ class TreeExplainer:
         values = np.zeros(shape)
         self._explain(table, values, threads, progress)
         if check is not None:
-            self._check(table, values.sum(axis=1) + self._expected, check, threads)
+            self._check(table, self._sums(values, threads), check, threads)
         return self._explanation(table, values, base, margin, spec, order)
 
     def _explain_index(
@@ -332,6 +335,9 @@ class TreeExplainer:
 
     def _identity(self) -> dict[str, Any]:
         """Return what the values depend on, for the manifest of a long run."""
+        if self._background_hash is None and isinstance(self._engine, Interventional):
+            # Of what was read: the user's table may have changed since.
+            self._background_hash = hash_of(*self._engine.background.contents())
         return {
             "explainer": "TreeExplainer",
             "model": hash_of(self.ensemble),
@@ -339,21 +345,8 @@ class TreeExplainer:
             "groups": self.players.members if self.players.grouped else None,
         }
 
-    def _table(self, X: Any, what: str) -> Table:
-        ensemble = self.ensemble
-        return as_table(
-            X,
-            n_features=ensemble.n_features,
-            feature_names=ensemble.feature_names,
-            categories=ensemble.categories,
-            unseen_category=ensemble.unseen_category,
-            sparse_absent=ensemble.sparse_absent,
-            categorical_columns=ensemble.categorical_columns,
-            what=what,
-        )
-
     def _read_background(self, background: Any, weights: ArrayLike | None) -> BackgroundRows:
-        table = self._table(background, "background")
+        table = table_of(self.ensemble, background, "background")
         n_rows = table.n_rows
         if n_rows == 0:
             raise InputError("the background has no rows; give at least one")
@@ -365,8 +358,6 @@ class TreeExplainer:
             )
         if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.sum() > 0):
             raise InputError("weights must be finite, not negative, and not all zero")
-
-        self._background_hash = hash_of(hash_of_table(table), weight)
 
         def read(start: int, stop: int) -> NDArray[np.float64]:
             return self.ensemble.columns(table.block(start, stop))
@@ -417,43 +408,29 @@ class TreeExplainer:
             at_once = max(8, -(-n_rows // n_blocks))
             run_blocks(work, row_blocks(n_rows, at_once), threads, count)
 
+    def _sums(self, values: NDArray[np.float64], threads: int) -> NDArray[np.float64]:
+        """Add up the values and the base value of each row."""
+        sums = np.empty((len(values), self.ensemble.n_outputs))
+
+        def work(block: tuple[int, int]) -> None:
+            rows = slice(*block)
+            np.add.reduce(values[rows], axis=1, out=sums[rows])
+            sums[rows] += self._expected
+
+        run_blocks(work, row_blocks(len(values), SUMMED_ROWS), threads)
+        return sums
+
     def _check(
         self, table: Table, sums: NDArray[np.float64] | None, check: Check, threads: int
     ) -> None:
         """Compare sums, of base value and values or else of the trees' leaves, with predictions."""
-        if table.n_rows == 0:
+        model = self._model if check == "model" else None
+        if table.n_rows == 0 or (model is None and sums is None):
             return
-        shape = (table.n_rows, self.ensemble.n_outputs)
-        predicted = np.empty(shape)
-        of_trees = np.empty(shape) if sums is None else None
-        reader = reader_of(self._model) if check == "model" else None
-        if reader is None and sums is None:
-            return
-
-        def ask(X: Any) -> NDArray[np.float64]:
-            assert reader is not None
-            raw: NDArray[np.float64] = reader.predict_raw(
-                self._model, X, iteration_range=self._iteration_range
-            )
-            return raw
-
-        asked = reader is not None and table.native
-        if asked:
-            predicted[:] = ask(table.source).reshape(predicted.shape)
-
-        def work(block: tuple[int, int]) -> None:
-            start, stop = block
-            rows = table.block(start, stop)
-            if reader is None or of_trees is not None:
-                leaves = self.ensemble.sum_leaves(self.ensemble.columns(rows))
-                target = predicted if of_trees is None else of_trees
-                target[start:stop] = self.ensemble.base + leaves
-            if reader is not None and not asked:
-                # Tables that the library does not read, or not as we do.
-                predicted[start:stop] = ask(rows).reshape(stop - start, -1)
-
-        if not asked or of_trees is not None:
-            run_blocks(work, row_blocks(table.n_rows, self.ensemble.block_rows), threads)
-        found = of_trees if sums is None else sums
-        assert found is not None
-        check_additivity(self.ensemble, table, found, predicted, reader is not None)
+        predicted = None if model is None else model.predict(self.ensemble, table, threads)
+        if sums is None:
+            sums = predict_trees(self.ensemble, table, threads)
+        elif predicted is None:
+            predicted = predict_trees(self.ensemble, table, threads)
+        assert predicted is not None
+        check_additivity(self.ensemble, table, sums, predicted, model is not None)

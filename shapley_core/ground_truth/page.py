@@ -26,8 +26,8 @@ values in closed form, are in `shapley_core.games`.
 `python -m shapley_core.ground_truth.generate [NAME ...] --data FOLDER` makes the tables again
 (`pip install shapley_core[ground-truth]`), and with `--check` compares them: with the library
 versions that each game records, worths come out the same on one machine, and within the stated
-tolerance on another. The folder holds `bike.csv.gz`, `california_housing.csv.gz` and
-`adult_census.csv.gz`; all other tables come with scikit-learn.
+tolerance on another. The folder is `tests/data/tables` of the sources, with `bike.csv.gz`,
+`california_housing.csv.gz` and `adult_census.csv.gz`; all other tables come with scikit-learn.
 
 In the tables below, the *variance by order* is the share of the variance of the worths, over
 uniformly drawn coalitions, that interactions of 1, 2, 3 and more players bring (squared Fourier

@@ -144,7 +144,8 @@ class FrameRows(Rows):
         return self._build(matrix)
 
 
-def _checked_names(columns: Sequence[Any], what: str) -> tuple[str, ...]:
+def checked_names(columns: Sequence[Any], what: str) -> tuple[str, ...]:
+    """Names of columns as text; InputError where two are the same, or there are none."""
     names = tuple(str(name) for name in columns)
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
@@ -154,17 +155,20 @@ def _checked_names(columns: Sequence[Any], what: str) -> tuple[str, ...]:
     return names
 
 
-def _positions(X: Any, module: str, names: tuple[str, ...], what: str) -> list[int]:
+def positions(
+    X: Any, columns: Sequence[Any], module: str, names: tuple[str, ...], what: str
+) -> list[int]:
     """Where a second frame has the columns of the first."""
-    if type(X).__module__.partition(".")[0] != module or not hasattr(X, "columns"):
+    if type(X).__module__.partition(".")[0] != module or not len(columns):
         raise InputError(
             f"{what} is a {type(X).__name__}, the background a {module} frame: give both as one "
             "kind of table, that which the model was trained on"
         )
-    return align(_checked_names(list(X.columns), what), names, what)
+    return align(checked_names(list(columns), what), names, what)
 
 
-def _differ(name: str, what: str, dtype: Any, wanted: Any) -> InputError:
+def differing_types(name: str, what: str, dtype: Any, wanted: Any) -> InputError:
+    """The error of a column that cannot be had in the background's type."""
     return InputError(
         f"column {name!r} of {what} has dtype {dtype}, that of the background {wanted}; convert "
         "one of them, so that masked rows can be made of both"
@@ -178,14 +182,14 @@ def pandas_rows(X: Any, what: str) -> Rows:
     """Rows of a pandas frame; all columns as one array where they are of one type of numbers."""
     import pandas as pd
 
-    names = _checked_names(list(X.columns), what)
+    names = checked_names(list(X.columns), what)
     labels = X.columns
     dtypes = list(X.dtypes)
     first = dtypes[0]
     if isinstance(first, np.dtype) and first.kind in NUMERIC_KINDS and len(set(dtypes)) == 1:
 
         def read_array(Y: Any, of: str) -> NDArray[Any]:
-            at = _positions(Y, "pandas", names, of)
+            at = positions(Y, getattr(Y, "columns", ()), "pandas", names, of)
             parts = [_pandas_like(Y.iloc[:, i], first, names[k], of) for k, i in enumerate(at)]
             return np.stack([part.to_numpy() for part in parts], axis=1)
 
@@ -202,7 +206,7 @@ def pandas_rows(X: Any, what: str) -> Rows:
         return frame
 
     def read(Y: Any, of: str) -> FrameRows:
-        at = _positions(Y, "pandas", names, of)
+        at = positions(Y, getattr(Y, "columns", ()), "pandas", names, of)
         series = [_pandas_like(Y.iloc[:, i], dtypes[k], names[k], of) for k, i in enumerate(at)]
 
         def number(feature: int) -> NDArray[np.float64] | None:
@@ -265,7 +269,7 @@ def _pandas_like(series: Any, wanted: Any, name: str, what: str) -> Any:
             return series.astype(wanted)
     if _is_text(dtype) and _is_text(wanted):
         return series.astype(wanted)
-    raise _differ(name, what, dtype, wanted)
+    raise differing_types(name, what, dtype, wanted)
 
 
 def _is_text(dtype: Any) -> bool:
@@ -281,7 +285,7 @@ def polars_rows(X: Any, what: str) -> Rows:
 
     if not isinstance(X, pl.DataFrame):
         raise InputError(f"{what} is a polars {type(X).__name__}; call .collect() first")
-    names = _checked_names(X.columns, what)
+    names = checked_names(X.columns, what)
     dtypes = list(X.dtypes)
 
     def build(columns: Any) -> Any:
@@ -292,7 +296,7 @@ def polars_rows(X: Any, what: str) -> Rows:
         )
 
     def read(Y: Any, of: str) -> FrameRows:
-        at = _positions(Y, "polars", names, of)
+        at = positions(Y, getattr(Y, "columns", ()), "polars", names, of)
         series = [_polars_like(Y.to_series(i), dtypes[k], names[k], of) for k, i in enumerate(at)]
 
         def number(feature: int) -> NDArray[np.float64] | None:
@@ -338,4 +342,4 @@ def _polars_like(series: Any, wanted: Any, name: str, what: str) -> Any:
             return series.cast(wanted, strict=True)
         except pl.exceptions.PolarsError as error:
             raise InputError(f"column {name!r} of {what}: {error}") from error
-    raise _differ(name, what, dtype, wanted)
+    raise differing_types(name, what, dtype, wanted)

@@ -100,7 +100,7 @@ class Rows(ABC):
 def rows_of(X: Any, what: str) -> Rows:
     """Check a user's table and make its rows ready to be mixed.
 
-    Numpy arrays of any type of numbers, text or objects; pandas and polars frames.
+    Numpy arrays of any type of numbers, text or objects; pandas and polars frames, pyarrow tables.
     """
     library = type(X).__module__.partition(".")[0]
     if is_pandas(X):
@@ -111,11 +111,16 @@ def rows_of(X: Any, what: str) -> Rows:
         from .frame_rows import polars_rows
 
         return polars_rows(X, what)
-    if library in ("scipy", "pyarrow", "narwhals"):
-        advice = {"scipy": "X.toarray()", "pyarrow": "X.to_pandas()", "narwhals": "X.to_native()"}
+    if library == "pyarrow":
+        from .arrow_rows import arrow_rows
+
+        return arrow_rows(X, what)
+    if library in ("scipy", "narwhals"):
+        advice = {"scipy": "X.toarray()", "narwhals": "X.to_native()"}
         raise InputError(
             f"{what} is a {library} {type(X).__name__}; a masked row is made of two rows, and can "
-            f"be a numpy array, a pandas or a polars frame: {advice[library]} gives one"
+            "be a numpy array, a pandas or polars frame or a pyarrow table: "
+            f"{advice[library]} gives one"
         )
     return ArrayRows(checked_array(X, what))
 
@@ -221,8 +226,8 @@ class ArrayRows(Rows):
             shown = np.where(masks[:, None, None, :], own[None, :, None, :], donors.array[which])
             return self._wrap(shown.reshape(-1, self.n_features))
         out = np.empty((self.n_mixed(rows, masks, which), self.n_features), dtype)
-        raw_out, raw_own = _bytes(out), _bytes(own)
-        wide = np.repeat(masks.view(np.uint8), dtype.itemsize, axis=1) * np.uint8(255)
+        raw_out, raw_own = out.view(np.uint8), _bytes(own)
+        present = np.ascontiguousarray(masks).view(np.uint8)
         absent = _bytes(donors.array[which] if isinstance(which, slice) else donors.array)
         each = len(out) // max(len(masks), 1)
 
@@ -230,9 +235,16 @@ class ArrayRows(Rows):
             start, stop = block
             target = raw_out[start * each : stop * each]
             if isinstance(which, slice):
-                masking.mix(wide[start:stop], raw_own, absent, target)
+                masking.mix(present[start:stop], raw_own, absent, dtype.itemsize, target)
             else:
-                masking.mix_chosen(wide[start:stop], raw_own, absent, which[start:stop], target)
+                masking.mix_chosen(
+                    present[start:stop],
+                    raw_own,
+                    absent,
+                    which[start:stop],
+                    dtype.itemsize,
+                    target,
+                )
 
         step = max(1, _TASK_BYTES // max(each * raw_out.shape[1], 1))
         run_blocks(work, row_blocks(len(masks), step), n_threads)
@@ -257,5 +269,4 @@ class ArrayRows(Rows):
 
 def _bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
     """The rows of an array as bytes, without a copy where they lie one after the other."""
-    rows = np.ascontiguousarray(array)
-    return rows.view(np.uint8).reshape(len(rows), rows.dtype.itemsize * rows.shape[1])
+    return np.ascontiguousarray(array).view(np.uint8)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +10,8 @@ from numpy.typing import NDArray
 from .._kernels import pattern_counts
 from .._kernels import patterns as kernel
 from ..threads import row_blocks, run_blocks
-from .ensemble import LEAF
 from .lookup import Groups
+from .tree import LEAF
 
 KEPT_BYTES = 1 << 30
 # Counts of the trees that are counted together, and how many other trees are searched together;
@@ -159,6 +160,11 @@ class Background:
     def is_kept(self) -> bool:
         """Whether all trees' patterns are in memory."""
         return self.columns is None
+
+    def contents(self) -> tuple[Any, ...]:
+        """All that values depend on: patterns, and columns to find others in."""
+        rest = None if self.columns is None else (self.columns, self.weight)
+        return self.whole, self.kept, rest
 
     def batches(self, n_threads: int) -> Iterator[list[TreePatterns]]:
         """Yield the patterns of all trees, a bounded number at a time."""

@@ -46,7 +46,7 @@ class ColumnGroups(Groups):
         distinct = np.minimum(self.paths.most_of_tree(self.paths.distinct), 16)
         leaves = np.add.reduceat(ensemble.feature < 0, ensemble.tree_offsets[:-1], dtype=float)
         cost: NDArray[np.float64] = (
-            leaves * self.width[distinct] * (0.8 * 2.0**self.max_bits + 4.0 * 2.0**distinct)
+            leaves * self.width[distinct] * (80.0 + 0.18 * 2.0**self.max_bits + 0.9 * 2.0**distinct)
         )
         return cost
 
@@ -89,7 +89,7 @@ class ColumnTables:
     ) -> None:
         self.groups = groups
         self.trees = np.asarray(trees, np.int64)
-        built = Tables(groups, self.trees, fill, n_threads)
+        self.built = built = Tables(groups, self.trees, fill, n_threads)
         self.table = built.table
         ensemble = groups.paths.ensemble
         n_outputs, width = ensemble.n_outputs, ensemble.values.shape[1]

@@ -94,7 +94,6 @@ class Columns:
         return {tree: self._find(self.leaves[first[tree] : first[tree + 1]]) for tree in trees}
 
     def _find(self, leaves: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        player = self.paths.player
         starts = np.zeros(len(leaves), np.int64)
         distinct = self.paths.distinct[leaves]
         # At least one, so that the kernels have an address.
@@ -103,7 +102,7 @@ class Columns:
             at = np.flatnonzero(distinct == d)
             # Leaves beside each other are on the same path but for its last turn.
             sequences, which = np.unique(
-                players_of_leaves(self.paths, player, leaves[at]), axis=0, return_inverse=True
+                players_of_leaves(self.paths, leaves[at]), axis=0, return_inverse=True
             )
             places = [self._places(sequences, size) for size in self.sizes]
             joined = np.concatenate(
@@ -128,6 +127,10 @@ class Columns:
 
 class ColumnStages(TableStages):
     """Stages of tables with a column for each value, looked up column by column."""
+
+    few_rows = 32
+    # Beside what the model took, listing its interactions.
+    setup_cost = 9e6, 2500.0
 
     def __init__(self, groups: ColumnGroups, n_columns: int) -> None:
         super().__init__(groups)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from .._kernels import pattern_tables as kernel
 from ..threads import run_blocks
-from .ensemble import LEAF
 from .paths import Paths
+from .tree import LEAF
 
 # Patterns are 16-bit words, and a table of 2^12 rows still fits a cache.
 MOST_BITS = 12
@@ -67,7 +67,8 @@ class Groups:
         ensemble = self.paths.ensemble
         distinct = np.minimum(self.paths.most_of_tree(self.paths.distinct), MOST_BITS)
         leaves = np.add.reduceat(ensemble.feature == LEAF, ensemble.tree_offsets[:-1], dtype=float)
-        cost: NDArray[np.float64] = leaves * distinct * (0.8 * 2.0**self.max_bits + 2.0**distinct)
+        entries = distinct * (0.3 * 2.0**self.max_bits + 0.4 * 2.0**distinct)
+        cost: NDArray[np.float64] = leaves * (500.0 + entries)
         return cost
 
     @cached_property
@@ -85,6 +86,14 @@ class Groups:
         counts: NDArray[np.int64] = np.bincount(
             self._roots[1], minlength=self.paths.ensemble.n_trees
         )
+        return counts
+
+    @cached_property
+    def n_edges(self) -> NDArray[np.int64]:
+        """Number of edges of each tree on the ways to its groups, each way by itself."""
+        roots, tree = self._roots
+        counts = np.zeros(self.paths.ensemble.n_trees, np.int64)
+        np.add.at(counts, tree, self.paths.ensemble.depth[roots])
         return counts
 
     @cached_property
@@ -193,7 +202,7 @@ class LookupTables:
     ) -> None:
         self.groups = groups
         self.trees = np.asarray(trees, np.int64)
-        built = Tables(groups, self.trees, fill, n_threads)
+        self.built = built = Tables(groups, self.trees, fill, n_threads)
         self.table = built.table
         counts, first_group = built.counts, built.first_group
         group_offsets, group_columns = built.group_offsets, built.group_columns

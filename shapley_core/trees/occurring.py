@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ..coalitions import InteractionSet
 from ..memory import check_memory, human_count
-from .ensemble import LEAF
 from .paths import Paths
+from .tree import LEAF
 
 Members = NDArray[np.int32]
 # Interactions of paths listed at once, before equal ones are joined.
@@ -26,9 +26,7 @@ def leaves_of(paths: Paths) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return paths.order[is_leaf], counts[paths.ensemble.tree_offsets]
 
 
-def players_of_leaves(
-    paths: Paths, player: NDArray[np.int64], leaves: NDArray[np.int64]
-) -> Members:
+def players_of_leaves(paths: Paths, leaves: NDArray[np.int64]) -> Members:
     """The players on each leaf's path by slot: int32 (n_leaves, most), -1 behind the last."""
     out = np.full((len(leaves), int(paths.distinct[leaves].max(initial=0))), -1, np.int32)
     rows, nodes = np.arange(len(leaves)), leaves
@@ -37,7 +35,7 @@ def players_of_leaves(
         rows, nodes = rows[inner], nodes[inner]
         if not len(rows):
             return out
-        out[rows, paths.slot[nodes]] = player[nodes]
+        out[rows, paths.slot[nodes]] = paths.player[nodes]
         nodes = paths.parent[nodes]
 
 
@@ -75,8 +73,7 @@ class Occurring:
         self.n_players = n_players
         self._keys: list[NDArray[np.int64]] = []
         self.blocks: list[NDArray[np.int32]] = [np.arange(n_players, dtype=np.int32)[:, None]]
-        player = paths.player
-        sets = _different_sets(paths, player)
+        sets = _different_sets(paths)
         for size in range(2, order + 1):
             known = np.empty(0, np.int64)
             for some in sets:
@@ -127,7 +124,7 @@ class Occurring:
         return InteractionSet(self.n_players, blocks)
 
 
-def _different_sets(paths: Paths, player: NDArray[np.int64]) -> list[Members]:
+def _different_sets(paths: Paths) -> list[Members]:
     """The different sets of players of the paths, sorted rows, by their number."""
     leaves, _ = leaves_of(paths)
     distinct = paths.distinct[leaves]
@@ -138,7 +135,7 @@ def _different_sets(paths: Paths, player: NDArray[np.int64]) -> list[Members]:
         some = leaves[distinct == d]
         step = max(1, AT_ONCE // int(d))
         parts = [
-            np.unique(np.sort(players_of_leaves(paths, player, chunk), axis=1), axis=0)
+            np.unique(np.sort(players_of_leaves(paths, chunk), axis=1), axis=0)
             for chunk in np.split(some, range(step, len(some), step))
         ]
         found.append(np.unique(np.concatenate(parts), axis=0) if len(parts) > 1 else parts[0])

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from .._kernels import paths as walk
 from ..errors import UnsupportedModelError
 from ..players import Players
-from .ensemble import LEAF, TreeEnsemble
+from .ensemble import TreeEnsemble
+from .tree import LEAF
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from .._kernels import subtree_sums as kernel
 from ..threads import run_blocks
-from .ensemble import LEAF
 from .lookup import Groups
 from .paths import CoverShares, Paths, Quadrature
+from .tree import LEAF
 
 # Bits of a subtree's pattern: the more, the fewer subtrees, and the longer it takes to build them.
 MOST_BITS = 6
@@ -130,7 +130,7 @@ class SubtreeSums:
         columns: NDArray[np.float64],
         out: NDArray[np.float64],
     ) -> None:
-        """Add the values of prepared rows to ``out``, with tables if there are any."""
+        """Add the values of prepared rows to ``out``; without tables where there are none."""
         rules = self.rules
         n_levels = int(self.depth[trees].max(initial=0)) + 1
         most = int(np.diff(rules.offsets)[rules.rule[trees]].max(initial=1))
@@ -153,6 +153,8 @@ class SubtreeSums:
 
 class SubtreeTables:
     """The tables of some trees, ready to explain rows."""
+
+    built: None = None
 
     def __init__(self, sums: SubtreeSums, trees: Sequence[int], n_threads: int) -> None:
         self.sums = sums

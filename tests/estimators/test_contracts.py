@@ -1,11 +1,28 @@
-"""The games of the contract are what they claim to be."""
+"""Every estimator inherits the contract, and its games are what they claim to be."""
+
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from shapley_core import CallableGame, exact
+from shapley_core import CallableGame, estimators, exact
 
-from .contracts import Cubic
+from .contracts import EstimatorContract
+from .games import Cubic
+
+
+def heirs(contract):
+    for one in contract.__subclasses__():
+        yield one
+        yield from heirs(one)
+
+
+def test_every_estimator_inherits_the_contract():
+    for path in Path(__file__).parent.glob("test_*.py"):
+        import_module(f"{__package__}.{path.stem}")
+    made = {type(one.make()).__name__ for one in heirs(EstimatorContract) if "make" in vars(one)}
+    assert made == set(estimators.names())
 
 
 @pytest.mark.parametrize(

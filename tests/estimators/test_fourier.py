@@ -7,9 +7,10 @@ import pytest
 
 import shapley_core as sc
 from shapley_core import indices
-from shapley_core.estimators import FourierRegression, GaussianProcess, fourier, gaussian
+from shapley_core.estimators import FourierRegression, GaussianProcess, fourier
 from shapley_core.estimators.base import Task
 from shapley_core.estimators.covariance import EVEN, ODD, Prior, characters, signs
+from shapley_core.estimators.sample import Sample
 
 
 class Planted:
@@ -67,7 +68,7 @@ def sample_of(game, n, budget, noise=0.0):
     design = GaussianProcess()._design(task)
     coalitions = sc.coalitions.unpack(design.words, n)
     worths = game(coalitions) + noise * np.random.default_rng(0).normal(size=len(coalitions))
-    return gaussian.Sample.of(task, design, (worths - worths[0])[:, None])
+    return Sample.of(task, design, (worths - worths[0])[:, None])
 
 
 @pytest.mark.parametrize("n", [12, 24])

@@ -8,10 +8,12 @@ import pytest
 import shapley_core as sc
 from shapley_core import coalitions as sets
 from shapley_core import indices
-from shapley_core.estimators import GaussianProcess, covariance, gaussian
+from shapley_core.errors import InputError
+from shapley_core.estimators import GaussianProcess, covariance, posterior, sample
 from shapley_core.estimators.base import Task
 from shapley_core.estimators.covariance import EVEN, ODD, Prior
 from shapley_core.estimators.readout import Readout
+from shapley_core.estimators.sample import Sample
 
 INDICES = [
     ("SV", 1),
@@ -21,6 +23,11 @@ INDICES = [
     ("BII", 2),
     ("CHII", 2),
     ("STII", 2),
+    ("k-SII", 2),
+    ("k-SII", 3),
+    ("FSII", 2),
+    ("FSII", 3),
+    ("kADD-SHAP", 2),
     ("WBV(1/3)", 1),
     ("BetaShapley(2,3)", 1),
 ]
@@ -94,7 +101,7 @@ def test_gradient_of_the_likelihood():
     def loss(vector):
         return covariance._loss(prior.at(vector), z, parts, features)
 
-    steps = 1e-6 * np.eye(n + 5)
+    steps = 1e-6 * np.eye(len(at))
     numeric = [(loss(at + step)[0] - loss(at - step)[0]) / 2e-6 for step in steps]
     np.testing.assert_allclose(loss(at)[1], numeric, rtol=1e-5, atol=1e-5)
 
@@ -135,6 +142,9 @@ def test_values_of_the_covariance_are_those_of_its_table(index, order):
         np.testing.assert_allclose((one + two) / 2, expected, rtol=1e-10)
         squares = (gamma[here] ** 2).sum(axis=1)
         np.testing.assert_allclose(readout.nugget_variance(), squares, rtol=1e-12)
+        by_size = np.random.default_rng(0).normal(size=n + 1)
+        expected = gamma[here] @ by_size[covariance.sizes_of(lattice(n))]
+        np.testing.assert_allclose(expected, readout.sizes() @ by_size, atol=1e-12)
         for size in range(readout.size, n + 1):
             chi = covariance.characters([tuple(range(size))], lattice(n))[:, 0]
             assert (gamma[here] @ chi)[0] == pytest.approx(readout.of_term(size), abs=1e-12)
@@ -151,11 +161,13 @@ def test_posterior_is_the_literal_one(index, order):
     design = estimator._design(task)
     worths = np.random.default_rng(2).normal(size=(len(design.words), 1))
     worths -= worths[0]
-    sample = gaussian.Sample.of(task, design, worths)
-    values, errors = gaussian.values_under(prior, task, sample)
+    seen_there = Sample.of(task, design, worths)
+    values, errors = posterior.values_under(prior, task, seen_there)
     # The game on the whole lattice: smooth part, main effects, terms, level, nugget.
     z = lattice(n)
     total = literal(prior) + np.exp(prior.log_main) * z @ z.T + covariance.LEVEL
+    mean = z.mean(axis=1) * np.exp(-prior.log_reach)
+    total += np.exp(prior.log_alike - np.subtract.outer(mean, mean) ** 2 / 2)
     for parity in (EVEN, ODD):
         chi = covariance.characters(terms[parity], z)
         total += np.exp(prior.log_term) * chi @ chi.T
@@ -173,7 +185,7 @@ def test_posterior_is_the_literal_one(index, order):
         seen = see @ total @ see.T
         cross = gamma[here] @ total @ see.T
         weights = np.linalg.solve(seen, cross.T).T
-        target = sample.parts[size % 2][:, 0]
+        target = seen_there.parts[size % 2][:, 0]
         variance = np.einsum("ij,jk,ik->i", gamma[here], total, gamma[here])
         variance -= (weights * cross).sum(axis=1)
         np.testing.assert_allclose(values[0, here], weights @ target, rtol=1e-7, atol=1e-9)
@@ -199,10 +211,59 @@ def test_exact_with_all_coalitions(index, order):
         np.testing.assert_allclose(found.values[0], expected, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize(("index", "order"), [("FBII", 2), ("FBII", 3), ("Fourier", 2)])
+def test_constants_are_exact_with_all_coalitions(index, order):
+    worths = np.random.default_rng(8).normal(size=64)
+    task = Task(6, indices.get(index), order, 64, 0)
+    estimator = GaussianProcess()
+    design = estimator._design(task)
+    seen = (worths[design.words[:, 0].astype(int)] - worths[0])[:, None]
+    found = estimator._solve(task, design, seen)
+    expected = sc.exact(sc.TableGame(worths), index, order)
+    np.testing.assert_allclose(found.values[0], expected.values, rtol=0, atol=1e-10)
+    assert found.constant[0] + worths[0] == pytest.approx(expected.baseline, abs=1e-10)
+
+
+def test_a_constant_is_estimated():
+    game = sc.ground_truth.load("uncertainty/diabetes_spread").game
+    true = sc.exact(game, "FBII", 2)
+    found = sc.estimate(game, 300, "FBII", 2, estimator="GaussianProcess")
+    assert abs(found.baseline - true.baseline) < 0.02 * np.abs(true.values).max()
+
+
+def test_the_parts_that_an_index_depends_on():
+    n = 6
+    for index, order, expected in [
+        ("SII", 2, [(1,), (0,)]),
+        ("k-SII", 2, [(0, 1), (0,)]),
+        ("FSII", 2, [(0, 1), (0,)]),
+        ("FBII", 2, [(0, 1), (0,)]),
+        ("STII", 2, [(0, 1), (0, 1)]),
+    ]:
+        found = [readout.parities() for readout, _ in readouts(n, index, order)]
+        assert found == expected, index
+
+
+@pytest.mark.parametrize(("index", "order"), [("SV", 1), ("k-SII", 2), ("FSII", 2)])
+def test_more_players_than_nodes(index, order):
+    """Σ of the values of up to k players is the worth of all, whatever the prior."""
+    n = 90
+    weights = np.random.default_rng(0).random(n)
+    game = sc.CallableGame(lambda c: np.sqrt(1 + c @ weights), n)
+    found = sc.estimate(game, 2 * n, index, order, estimator="GaussianProcess")
+    assert found.values.sum() == pytest.approx(np.sqrt(1 + weights.sum()) - 1, rel=1e-6)
+
+
+def test_least_noise_is_a_share():
+    for wrong in (-0.1, 1.0, float("nan")):
+        with pytest.raises(InputError, match="least_noise must be at least 0 and less than 1"):
+            GaussianProcess(least_noise=wrong)
+
+
 def test_more_pairs_than_the_covariance_takes(monkeypatch):
     game = sc.ground_truth.load("global_importance/california_xgboost").game
     true = sc.exact(game).values
-    monkeypatch.setattr(gaussian, "_MOST_ROWS", 40)
+    monkeypatch.setattr(sample, "_MOST_ROWS", 40)
     found = sc.estimate(game, 200, estimator="GaussianProcess")
     assert np.abs(found.values - true).max() < 0.02 * np.abs(true).max()
     # With all coalitions, those that are only predicted count as they are.

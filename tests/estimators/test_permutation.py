@@ -24,13 +24,14 @@ class TestPermutation(EstimatorContract):
 
     def budget(self, n_players, index, order):
         least = super().budget(n_players, index, order)
-        # Rings, where these take the place of pairs of orders.
-        rings = 2 + 3 * n_players * (n_players - 1)
+        # Rings, where these take the place of pairs of orders, and some pairs beside them.
+        rings = 2 + 3 * n_players * (n_players - 1) + 5 * n_players
         return max(least, rings) if order == 1 and n_players < 100 else least
 
     def slack(self, n_players, index, order):
         walk = n_players - 1 if order == 1 else (n_players + 2) * (n_players - 1) // 2
-        return max(2 * walk, n_players * (n_players - 1)) if order == 1 else 2 * walk
+        # Where a ring is paid for, at least two pairs of orders are.
+        return 4 * walk if order == 1 else 2 * walk
 
 
 class TestAntithetic(EstimatorContract):
@@ -80,7 +81,8 @@ def test_the_mean_over_all_orders_is_the_index(monkeypatch, index, order, scheme
     game = random_table(n)
     for scheme in schemes:
         estimator = Permutation(scheme)
-        task = Task(n, indices.get(index), order, 10_000, 0)
+        # Whole rings, and none of the pairs that take the rest of a budget.
+        task = Task(n, indices.get(index), order, 10_002, 0)
         design = estimator._design(task)
         assert design.rings == (scheme == "balanced")
         worths = game.values[design.words[:, 0].astype(np.int64)] - game.baseline
@@ -96,7 +98,7 @@ def all_of(count):
         drawn = draw(count)
         flat = drawn.reshape(-1, drawn.shape[-1])
         words = np.concatenate([start, flat])
-        return words, 2 + np.arange(len(flat)).reshape(count, -1)
+        return words, len(start) + np.arange(len(flat)).reshape(count, -1)
 
     return within
 
@@ -132,6 +134,38 @@ def test_a_ring_holds_every_coalition_of_its_orders_once():
         walks = [*turned, *(one[::-1] for one in turned)]
         wanted = {tuple(sorted(one[:size])) for one in walks for size in range(1, n)}
         assert found == wanted
+
+
+def test_what_rings_leave_goes_to_pairs_of_orders():
+    n, ring, pair = 20, 380, 38
+    for left in (0, pair, 5 * pair):
+        budget = 2 + 3 * ring + left
+        design = Permutation()._design(Task(n, indices.get("SV"), 1, budget, 4))
+        assert len(design.orders) == 3
+        assert len(design.words) == len(np.unique(design.words)) <= budget
+        if left == 0:
+            assert design.beside is None
+        if left == 5 * pair:
+            # Coalitions that coincide pay some more.
+            assert 5 <= len(design.beside.orders) <= 8
+            assert budget - len(design.words) < pair
+    # They lower the error although they are of another kind.
+    game = unanimity(12, 3)
+    truth = game.exact("SV").values
+    off = []
+    for budget in (2 + 2 * 132, 2 + 2 * 132 + 120):
+        found = [Permutation().estimate(game, budget, random_state=s) for s in range(100)]
+        off.append(np.mean([(one.values - truth) ** 2 for one in found]))
+    assert off[1] < 0.9 * off[0]
+
+
+def test_the_rings_of_a_round_with_a_tolerance_serve_the_next():
+    n, budget = 14, 2 + 9 * 182 + 100
+    game = unanimity(n, 2)
+    found = Permutation().estimate(game, budget, tolerance=1e-9)
+    whole = Permutation().estimate(game, budget)
+    np.testing.assert_array_equal(found.values, whole.values)
+    assert found.n_evaluations == whole.n_evaluations
 
 
 def test_balanced_is_nearer_than_antithetic_and_that_nearer_than_plain():

@@ -74,3 +74,11 @@ def test_a_constant_game_and_wrong_parameters():
         TreeProxy("forest")
     with pytest.raises(InputError, match="at least 2, not 1"):
         TreeProxy(n_folds=1)
+
+
+def test_weights_of_many_players_do_not_overflow(model):
+    # A pair of 600 players can stand for 1e179 others: the square of that is no float.
+    worth = np.random.default_rng(2).normal(size=600)
+    game = sc.CallableGame(lambda inside: inside @ worth, 600)
+    found = TreeProxy(model, n_trees=2).estimate(game, 1300)
+    assert np.mean(np.abs(found.values - worth) <= 2 * found.std_error) >= 0.9

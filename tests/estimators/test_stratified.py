@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from shapley_core import exact, indices
-from shapley_core.coalitions import players_of, unpack
+from shapley_core.coalitions import pack, players_of, unpack
 from shapley_core.estimators import SVARM, Task
 from shapley_core.estimators.incidence import sums_over_subsets, superset_sums
 from shapley_core.estimators.stratified import _cut, _sums_by_intersection
@@ -72,7 +72,7 @@ def test_sums_by_intersection(size):
     rng = np.random.default_rng(size)
     n, inside = 6, (rng.random((30, 6)) < 0.5).astype(float)
     columns = rng.normal(size=(30, 2))
-    by_level = superset_sums(inside, [columns] * (size + 1))
+    by_level = superset_sums(pack(inside > 0), 1, n, [columns] * (size + 1))
     found = _sums_by_intersection(n, size, by_level)
     subsets = sums_over_subsets(n, size, by_level)
     for at, S in enumerate(combinations(range(n), size)):

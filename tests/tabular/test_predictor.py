@@ -73,6 +73,60 @@ def test_nan_that_only_masked_rows_give():
         TabularExplainer(strict, BACKGROUND)(X)
 
 
+def test_a_model_that_answers_in_one_buffer():
+    buffer = np.empty(4096)
+
+    def reusing(rows):
+        buffer[: len(rows)] = total(rows)
+        return buffer[: len(rows)]
+
+    found = TabularExplainer(reusing, BACKGROUND, batch_size=2)(X)
+    np.testing.assert_allclose(found.values, EXPECTED, rtol=0, atol=1e-12)
+    generator = np.random.default_rng(0)
+
+    def random(rows):
+        buffer[: len(rows)] = generator.normal(size=len(rows))
+        return buffer[: len(rows)]
+
+    with pytest.raises(InputError, match="for the same row"):
+        TabularExplainer(random, BACKGROUND)
+
+
+def test_a_model_that_changes_later():
+    scale = [1.0]
+    explainer = TabularExplainer(lambda rows: scale[0] * total(rows), BACKGROUND)
+    np.testing.assert_array_equal(explainer(X).values, EXPECTED)
+    scale[0] = 1.5
+    with pytest.raises(InputError, match="make a new explainer"):
+        explainer(X)
+
+
+class Tensor:
+    """What answers like a tensor that knows its gradient."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
+    def detach(self):
+        return self
+
+    def numpy(self):
+        return self.values
+
+
+def test_tensors():
+    with pytest.raises(InputError, match=r"model\(X\).detach\(\).numpy\(\)"):
+        TabularExplainer(lambda rows: Tensor(total(rows)), BACKGROUND)
+
+
+def test_predictions_whose_mean_overflows():
+    with pytest.raises(InputError, match="overflows"):
+        TabularExplainer(lambda rows: np.full(len(rows), 1e308), BACKGROUND)(X)
+
+
 def test_another_number_of_outputs_later():
     def odd(rows):
         return np.ones((len(rows), 2 if len(rows) in (10,) else 3))

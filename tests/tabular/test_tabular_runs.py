@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import polars
+import pyarrow
 import pytest
 
 import shapley_core as sc
@@ -153,6 +154,64 @@ def test_text_categories_and_types_from_files(tmp_path):
         bad.to_csv(tmp_path / "bad.csv", index=False)
         with pytest.raises(InputError, match=match):
             explainer(tmp_path / "bad.csv", out=tmp_path / f"{column}{entry}", budget=16)
+
+
+def mixed_frame(n_rows):
+    rng = np.random.default_rng(4)
+    return pd.DataFrame(
+        {
+            "town": rng.choice(["01", "1", "NA"], n_rows),
+            "kind": pd.Categorical(rng.choice(["x", "y"], n_rows)),
+            "n": rng.integers(0, 9, n_rows),
+            "z": rng.normal(size=n_rows).astype(np.float32),
+            "yes": rng.random(n_rows) < 0.5,
+            "day": pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 99, n_rows), "D"),
+            "gaps": np.where(rng.random(n_rows) < 0.3, np.nan, rng.normal(size=n_rows)),
+        }
+    )
+
+
+KINDS = {
+    "pandas": lambda frame: frame,
+    "polars": polars.from_pandas,
+    "polars, Enum": lambda frame: polars.from_pandas(frame).with_columns(
+        polars.col("kind").cast(polars.Enum(["x", "y"]))
+    ),
+    "pyarrow": lambda frame: pyarrow.Table.from_pandas(frame, preserve_index=False),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_files_become_tables_of_the_backgrounds_kind(tmp_path, kind):
+    frame = mixed_frame(30)
+    background = KINDS[kind](frame)
+    types = list(background.schema.types if kind == "pyarrow" else background.dtypes)
+
+    def by_label(T):
+        assert type(T) is type(background)
+        assert list(T.schema.types if kind == "pyarrow" else T.dtypes) == types
+        t = {name: np.array(list(T[name].to_numpy())) for name in frame.columns}
+        days = (t["day"].astype("datetime64[D]") - np.datetime64("2020-01-01")).astype(float)
+        gaps = np.nan_to_num(t["gaps"].astype(float), nan=3.0)
+        return (t["town"] == "01") * t["n"] + (t["kind"] == "x") * t["z"] + t["yes"] * days + gaps
+
+    explainer = sc.TabularExplainer(by_label, background)
+    wanted = explainer(background, budget=128).values
+    by_frame = sc.TabularExplainer(lambda T: by_label(KINDS[kind](T)), frame)
+    np.testing.assert_allclose(by_frame(frame, budget=128).values, wanted, atol=1e-9)
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    frame.to_parquet(tmp_path / "rows.parquet", row_group_size=17)
+    for name in ("rows.csv", "rows.parquet"):
+        stored = explainer(tmp_path / name, out=tmp_path / f"run {name}", chunk_rows=13, budget=128)
+        np.testing.assert_allclose(stored.load().values, wanted, atol=1e-9)
+    if kind == "pandas":
+        return
+    for column, entry in (("n", 1.5), ("day", "never"), ("yes", 3)):
+        bad = frame.astype({column: object})
+        bad.loc[20, column] = entry
+        bad.to_csv(tmp_path / "bad.csv", index=False)
+        with pytest.raises(InputError, match=column):
+            explainer(tmp_path / "bad.csv", out=tmp_path / f"{column}{entry}", budget=128)
 
 
 def test_linear_models_and_trees(tmp_path, rows):

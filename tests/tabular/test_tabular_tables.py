@@ -46,9 +46,20 @@ def polars_frame(n_rows, seed):
     )
 
 
+def arrow_table(n_rows, seed):
+    return polars_frame(n_rows, seed).to_arrow()
+
+
+def schema_of(table):
+    """Names and types of the columns."""
+    if hasattr(table, "column_names"):
+        return list(zip(table.column_names, table.schema.types, strict=True))
+    return list(zip(table.columns, table.dtypes, strict=True))
+
+
 def numbers_of(frame):
     """Each column as numbers, whatever the library: what the models below are made of."""
-    frame = frame.to_pandas() if isinstance(frame, pl.DataFrame) else frame
+    frame = frame.to_pandas() if hasattr(frame, "to_pandas") else frame
     return np.column_stack(
         [
             frame["age"].to_numpy(float) / 50,
@@ -78,7 +89,7 @@ def of_numbers(table):
     )
 
 
-@pytest.mark.parametrize("make", [pandas_frame, polars_frame])
+@pytest.mark.parametrize("make", [pandas_frame, polars_frame, arrow_table])
 @pytest.mark.parametrize("batch_size", [None, 250])
 @pytest.mark.parametrize("imputer", ["marginal", imputers.Nearest(4)])
 def test_frames_of_every_type(make, batch_size, imputer):
@@ -93,9 +104,9 @@ def test_frames_of_every_type(make, batch_size, imputer):
     explainer = TabularExplainer(model, background, imputer=imputer, batch_size=batch_size)
     found = explainer(rows)
     for table in seen:
-        assert list(table.columns) == list(background.columns)
-        assert list(table.dtypes) == list(background.dtypes)
-    assert found.feature_names == tuple(background.columns) and found.data is rows
+        assert schema_of(table) == schema_of(background)
+    names = tuple(name for name, _ in schema_of(background))
+    assert found.feature_names == names and found.data is rows
     if imputer == "marginal":
         coded = TabularExplainer(of_numbers, numbers_of(background))(numbers_of(rows))
         np.testing.assert_allclose(found.values, coded.values, atol=1e-12)
@@ -103,7 +114,7 @@ def test_frames_of_every_type(make, batch_size, imputer):
     np.testing.assert_allclose(total, of_numbers(numbers_of(rows)), atol=1e-12)
 
 
-@pytest.mark.parametrize("make", [pandas_frame, polars_frame])
+@pytest.mark.parametrize("make", [pandas_frame, polars_frame, arrow_table])
 def test_nearest_looks_labels_up(make):
     background, row = make(N_ROWS, 1), make(1, 2)
     explainer = TabularExplainer(
@@ -112,7 +123,7 @@ def test_nearest_looks_labels_up(make):
     games = explainer._games
     bound = games.filler.bind(games.rows.like(row, "X"))
     # Present: city and note alone.
-    mask = np.array([[name in ("city", "note") for name in background.columns]])
+    mask = np.array([[name in ("city", "note") for name, _ in schema_of(background)]])
     shown, _ = bound.fill(np.array([0]), mask, slice(0, 1), 1)
     coded, mine = numbers_of(background)[:, 2:4], numbers_of(row)[:, 2:4]
     nearest = int(np.argmin((coded != mine).sum(axis=1)))
@@ -269,11 +280,12 @@ def test_a_background_that_is_none(background, said):
         TabularExplainer(lambda table: np.ones(len(table)), background)
 
 
-def test_sparse_and_arrow_tables_are_refused_with_advice():
-    import pyarrow as pa
+def test_sparse_and_wrapped_tables_are_refused_with_advice():
+    import narwhals
     import scipy.sparse as sp
 
-    for table, advice in ((sp.eye(3).tocsr(), "toarray"), (pa.table({"a": [1]}), "to_pandas")):
+    wrapped = narwhals.from_native(pl.DataFrame({"a": [1]}))
+    for table, advice in ((sp.eye(3).tocsr(), "toarray"), (wrapped, "to_native")):
         with pytest.raises(InputError, match=advice):
             TabularExplainer(lambda rows: rows, table)
 
@@ -281,3 +293,36 @@ def test_sparse_and_arrow_tables_are_refused_with_advice():
 def test_labels_have_no_normal_law():
     with pytest.raises(InputError, match="column 'b' of the background holds labels"):
         TabularExplainer(lambda table: table["a"], BACKGROUND, imputer="gaussian")
+
+
+def test_arrow_tables_of_other_types():
+    import pyarrow as pa
+
+    background = pa.table({"a": [1.5, 2.0, None], "b": ["x", "y", "x"], "n": [1, 2, 3]})
+
+    def model(table):
+        assert table.schema.types == background.schema.types
+        numbers = [0.0 if a is None else a for a in table["a"].to_pylist()]
+        return np.array(numbers) * table["n"].to_numpy() + (np.array(table["b"].to_pylist()) == "x")
+
+    explainer = TabularExplainer(model, background)
+    whole = pa.table({"n": [5, 7], "b": ["x", "y"], "a": [3.0, 4.0]})
+    expected = explainer(whole).values
+    coded = whole.set_column(1, "b", whole["b"].dictionary_encode())
+    narrow = whole.set_column(0, "n", pa.array([5, 7], pa.int16()))
+    integers = whole.set_column(2, "a", pa.array([3, 4]))
+    chunked = pa.concat_tables([whole.slice(0, 1), whole.slice(1, 1)])
+    for same in (coded, narrow, integers, chunked, whole.to_batches()[0]):
+        np.testing.assert_array_equal(explainer(same).values, expected)
+    for column, entries, said in (
+        ("n", ["1", "2"], "'n' of X has dtype string, that of the background int64"),
+        ("n", [1.0, 2.0], "'n' of X has dtype double"),
+        ("b", [1, 2], "'b' of X has dtype int64"),
+    ):
+        at = whole.column_names.index(column)
+        with pytest.raises(InputError, match=said):
+            explainer(whole.set_column(at, column, pa.array(entries)))
+    with pytest.raises(InputError, match="one kind of table"):
+        explainer(whole.to_pandas())
+    with pytest.raises(InputError, match="give a pyarrow"):
+        TabularExplainer(model, background.schema)

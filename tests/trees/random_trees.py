@@ -3,7 +3,7 @@
 import numpy as np
 
 from shapley_core.trees import Tree, TreeEnsemble
-from shapley_core.trees import ensemble as en
+from shapley_core.trees import tree as nodes
 
 
 def random_tree(rng, n_features, depth, width=1, output=0, grow=0.8):
@@ -26,12 +26,12 @@ def random_tree(rng, n_features, depth, width=1, output=0, grow=0.8):
             continue
         feature[node] = int(rng.integers(n_features))
         threshold[node] = float(rng.integers(-3, 4)) / 2
-        flags[node] = int(rng.integers(2)) * en.DEFAULT_LEFT
+        flags[node] = int(rng.integers(2)) * nodes.DEFAULT_LEFT
         kind = rng.integers(6)
         if kind == 0:
-            flags[node] |= en.ZERO_IS_MISSING
+            flags[node] |= nodes.ZERO_IS_MISSING
         elif kind == 1:
-            flags[node] |= en.CATEGORICAL | int(rng.integers(4)) * en.SET_GOES_LEFT
+            flags[node] |= nodes.CATEGORICAL | int(rng.integers(4)) * nodes.SET_GOES_LEFT
             sets[node] = np.flatnonzero(rng.random(4) < 0.5)
         part = rng.choice([0.0, 0.02, 0.3, 0.5, 0.9, 1.0])
         left[node] = add(cover[node] * part)

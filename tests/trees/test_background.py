@@ -10,7 +10,7 @@ from shapley_core.explainers import TreeExplainer
 from shapley_core.reference.trees import goes_left
 from shapley_core.trees import TreeEnsemble, lookup
 from shapley_core.trees import background as module
-from shapley_core.trees.ensemble import LEAF
+from shapley_core.trees.tree import LEAF
 
 
 def literal_sets(ensemble, tree, rows, weights):

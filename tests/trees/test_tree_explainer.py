@@ -170,7 +170,7 @@ def test_tables_are_kept_or_built_again_within_bounds(monkeypatch):
     frugal = TreeExplainer(ensemble)
     for _ in range(2):
         assert (frugal(rows).values == wanted).all()
-        kept = sum(tables.table.nbytes for tables in frugal._engine.tables._kept.values())
+        kept = sum(stage.nbytes for stage in frugal._engine.tables._kept.values())
         assert 0 < kept <= 250_000
     assert len(list(frugal._engine.stages(5000, 1))) > 3
     # A tree whose tables fill a stage alone goes without.

@@ -316,7 +316,7 @@ def test_trees_that_are_not_the_model_are_noticed_by_every_index():
         explainer(X, index=index, order=2)
     model.set_param({"base_score": 3.0})
     other = xgboost.train({"max_depth": 3}, xgboost.DMatrix(X, X[:, 2]), 5)
-    explainer._model = other
+    explainer._model.model = other
     for index in ("BII", "FBII", "SII", "k-SII"):
         with pytest.raises(AdditivityError):
             explainer(X, index=index, order=2)

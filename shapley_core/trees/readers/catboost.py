@@ -112,6 +112,11 @@ def predict_raw(
     return answer[:, 0] if answer.shape[1] == 1 else answer
 
 
+def threads_of(model: Any) -> int | None:
+    """Threads that the library predicts with; None is as many as it likes."""
+    return None
+
+
 def _is_base(kind: type) -> bool:
     return kind.__module__.partition(".")[0] == "catboost" and kind.__name__ == "CatBoost"
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InputError, ModelFileError, UnsupportedModelError
-from ..ensemble import CATEGORICAL, DEFAULT_LEFT, LEAF, Tree, TreeEnsemble
+from ..ensemble import TreeEnsemble
+from ..tree import CATEGORICAL, DEFAULT_LEFT, LEAF, Tree
 
 # What becomes of a missing value: "AsIs" compares NaN, and no NaN is above a border.
 NAN_GOES_LEFT = {"AsIs": True, "AsFalse": True, "AsTrue": False}

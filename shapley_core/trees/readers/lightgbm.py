@@ -13,21 +13,14 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InputError, ModelFileError, UnsupportedModelError
-from ..ensemble import (
-    CATEGORICAL,
-    DEFAULT_LEFT,
-    LEAF,
-    SET_GOES_LEFT,
-    TRUNCATES,
-    ZERO_IS_MISSING,
-    Tree,
-    TreeEnsemble,
-)
+from ..ensemble import TreeEnsemble
+from ..tree import CATEGORICAL, DEFAULT_LEFT, LEAF, SET_GOES_LEFT, TRUNCATES, ZERO_IS_MISSING, Tree
 from .lightgbm_text import (
     ModelText,
     TreeText,
@@ -77,8 +70,9 @@ def read(model: Any, *, iteration_range: tuple[int, int] | None = None) -> TreeE
     """
     booster = _booster(model)
     all_rounds = -1 if iteration_range is not None else None
-    content = booster.model_to_string(num_iteration=all_rounds).encode()
-    ensemble = _ensemble(cut(content, "the model"), "the model", iteration_range)
+    text = cut(booster.model_to_string(num_iteration=all_rounds).encode(), "the model")
+    _AVERAGES[booster] = text.averages
+    ensemble = _ensemble(text, "the model", iteration_range)
     classes = getattr(model, "classes_", None)
     if ensemble.n_outputs > 1 and classes is not None and len(classes) == ensemble.n_outputs:
         return replace(ensemble, output_names=tuple(str(label) for label in classes))
@@ -112,7 +106,7 @@ def predict_raw(
     start, stop = 0, min(best, total) if best > 0 else total
     if iteration_range is not None:
         start, stop = _rounds(iteration_range, total)
-    rows = _as_the_library_takes(X, given_names(booster.feature_name()))
+    rows = _as_the_library_takes(X, booster)
     if len(rows.shape) != 2 or rows.shape[1] != booster.num_feature():
         raise InputError(
             f"X has shape {tuple(rows.shape)}; the model wants {booster.num_feature()} columns"
@@ -123,13 +117,34 @@ def predict_raw(
         booster.predict(rows, start_iteration=start, num_iteration=stop - start, raw_score=True),
         np.float64,
     )
-    # One round's text is enough to see whether predict() averages.
-    if cut(booster.model_to_string(num_iteration=1).encode(), "the model").averages:
+    if _averages(booster):
         raw = raw / (stop - start)
     return raw.reshape(rows.shape[0], per_round) if per_round > 1 else raw
 
 
+def threads_of(model: Any) -> int | None:
+    """Threads that the library predicts with; None is its default, all of them."""
+    given = getattr(_booster(model), "params", None) or {}
+    for name in ("num_threads", "num_thread", "nthread", "nthreads", "n_jobs"):
+        if name in given:
+            return int(given[name]) if int(given[name] or 0) > 0 else None
+    return None
+
+
 # Live models and tables
+
+# Whether predict() averages the rounds, as each Booster's text said when it was last read. It
+# takes longer to ask again than to predict a row, and of a Booster that holds another model since
+# then, what is predicted differs from what was read.
+_AVERAGES: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+
+
+def _averages(booster: Any) -> bool:
+    if booster not in _AVERAGES:
+        # One round is enough.
+        content = booster.model_to_string(num_iteration=1).encode()
+        _AVERAGES[booster] = cut(content, "the model").averages
+    return _AVERAGES[booster]
 
 
 def _booster(model: Any) -> Any:
@@ -160,7 +175,7 @@ def _rounds(wanted: tuple[int, int] | None, total: int) -> tuple[int, int]:
     return start, stop
 
 
-def _as_the_library_takes(X: Any, names: tuple[str, ...] | None) -> Any:
+def _as_the_library_takes(X: Any, booster: Any) -> Any:
     kind = type(X).__module__.partition(".")[0]
     if kind in ("polars", "pyarrow"):
         try:
@@ -169,7 +184,7 @@ def _as_the_library_takes(X: Any, names: tuple[str, ...] | None) -> Any:
             return X  # newer versions of the library read these themselves
         kind = "pandas"
     if kind == "pandas":
-        return _pandas_frame(X, names)
+        return _pandas_frame(X, given_names(booster.feature_name()))
     if kind == "scipy":
         from scipy import sparse
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InputError, UnsupportedModelError
-from ..ensemble import DEFAULT_LEFT, LEAF, Tree, TreeEnsemble
+from ..ensemble import TreeEnsemble
+from ..tree import DEFAULT_LEFT, LEAF, Tree
 from . import sklearn_hist
 from .plain_tables import dense_blocks, shallow_copy
 
@@ -180,6 +181,11 @@ def predict_raw(
     n_outputs = _n_raw(model) if kind in BOOSTED else _outputs(model)[0]
     raw = np.concatenate([np.empty((0, n_outputs)), *parts])
     return raw[:, 0] if n_outputs == 1 else raw
+
+
+def threads_of(model: Any) -> int | None:
+    """Threads that the library predicts with; None is as many as it likes."""
+    return None
 
 
 def _ask(model: Any, kind: str, rows: NDArray[Any]) -> NDArray[np.float64]:

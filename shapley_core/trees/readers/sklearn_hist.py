@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InputError, UnsupportedModelError
-from ..ensemble import CATEGORICAL, DEFAULT_LEFT, LEAF, SET_GOES_LEFT, Tree, TreeEnsemble
+from ..ensemble import TreeEnsemble
+from ..tree import CATEGORICAL, DEFAULT_LEFT, LEAF, SET_GOES_LEFT, Tree
 from .plain_tables import check_columns, column_names, dense_blocks, positions, shallow_copy
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InputError, ModelFileError, UnsupportedModelError
-from ..ensemble import CATEGORICAL, DEFAULT_LEFT, LEAF, Tree, TreeEnsemble
+from ..ensemble import TreeEnsemble
+from ..tree import CATEGORICAL, DEFAULT_LEFT, LEAF, Tree
 
 # Category codes at and above 2^24 have no float32 of their own; XGBoost takes none.
 MAX_CATEGORY = 1 << 24

@@ -24,7 +24,7 @@ import scipy.sparse
 
 from shapley_core.errors import InputError, ModelFileError, UnsupportedModelError
 from shapley_core.trees import TreeEnsemble, read_model
-from shapley_core.trees.ensemble import CATEGORICAL, LEAF
+from shapley_core.trees.tree import CATEGORICAL, LEAF
 
 
 @dataclass

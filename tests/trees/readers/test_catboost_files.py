@@ -14,8 +14,8 @@ from shapley_core.cli import main
 from shapley_core.errors import InputError, ModelFileError, UnsupportedModelError
 from shapley_core.reference import trees as literal
 from shapley_core.trees import read_model
-from shapley_core.trees.ensemble import LEAF
 from shapley_core.trees.readers import catboost as reader
+from shapley_core.trees.tree import LEAF
 
 DATA = Path(__file__).parents[2] / "data" / "catboost"
 NAMES = sorted(path.stem for path in DATA.glob("*.json") if not path.stem.endswith("expected"))

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shapley_core.errors import InputError, UnsupportedModelError
-from shapley_core.trees.ensemble import LEAF
 from shapley_core.trees.readers import lightgbm as reader
+from shapley_core.trees.tree import LEAF
 
 TINY = float(np.float32(1e-35))
 SPECIAL = np.array(

@@ -21,8 +21,8 @@ from sklearn.ensemble import (
 
 from shapley_core.errors import InputError, UnsupportedModelError
 from shapley_core.trees import read_model
-from shapley_core.trees.ensemble import DEFAULT_LEFT, LEAF
 from shapley_core.trees.readers import sklearn as reader
+from shapley_core.trees.tree import DEFAULT_LEFT, LEAF
 
 VERSION = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
 rng = np.random.default_rng(0)

@@ -20,8 +20,8 @@ from sklearn.ensemble import RandomForestRegressor
 
 from shapley_core.errors import InputError, UnsupportedModelError
 from shapley_core.tables import as_table
-from shapley_core.trees.ensemble import CATEGORICAL, SET_GOES_LEFT
 from shapley_core.trees.readers import sklearn as reader
+from shapley_core.trees.tree import CATEGORICAL, SET_GOES_LEFT
 
 SMALL = {"max_iter": 4, "min_samples_leaf": 3, "early_stopping": False}
 rng = np.random.default_rng(0)

@@ -22,8 +22,8 @@ from xgboost_models import (
 )
 
 from shapley_core.errors import ModelFileError, UnsupportedModelError
-from shapley_core.trees.ensemble import CATEGORICAL
 from shapley_core.trees.readers import xgboost as reader
+from shapley_core.trees.tree import CATEGORICAL
 
 CASES = {
     "squared error": {},

@@ -1,0 +1,231 @@
+"""Games given their worths: posterior means and variances of worths and of values."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import exp
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import covariance
+from .base import Estimates, Task
+from .covariance import EVEN, ODD, Prior
+from .readout import Readout
+from .sample import Sample
+
+Matrix = NDArray[np.float64]
+
+# Cells of a work array.
+_CELLS = 1 << 24
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """One part of the games, given the worths.
+
+    alpha = K⁻¹ y, the factor of K, what stays unexplained, the errors of leave-one-out predictions,
+    their variances, and the mean of the squares of the former over the latter.
+    """
+
+    parity: int
+    lower: Matrix
+    alpha: Matrix
+    left: Matrix
+    left_out: Matrix
+    left_out_variance: Matrix
+    calibration: Matrix
+
+    @classmethod
+    def of(cls, prior: Prior, sample: Sample, parity: int) -> "Posterior":
+        """Of the training pairs; ``left`` is what stays unexplained at all pairs."""
+        from scipy.linalg import cho_solve, lapack
+
+        z, y = sample.z, sample.target(parity)
+        total = structured_of(prior, parity, z, z)
+        total[np.diag_indices(len(z))] += exp(prior.log_nugget)
+        lower = covariance.factor(total)
+        alpha = cho_solve((lower, True), y, check_finite=False)
+        left = np.empty_like(sample.parts[parity])
+        left[sample.train] = y - _predicted(prior, parity, z, z, alpha)
+        held = np.setdiff1d(np.arange(len(left)), sample.train, assume_unique=True)
+        step = max(1, _CELLS // len(z))
+        for start in range(0, len(held), step):
+            some = held[start : start + step]
+            there = covariance.signs(sample.inside[some])
+            left[some] = sample.parts[parity][some] - _predicted(prior, parity, there, z, alpha)
+        inverse = lapack.dtrtri(lower, lower=1)[0]
+        precision = np.einsum("ij,ij->j", np.tril(inverse), np.tril(inverse))
+        calibration = (alpha**2 / precision[:, None]).mean(axis=0)
+        left_out = alpha / precision[:, None]
+        return cls(parity, lower, alpha, left, left_out, 1 / precision, calibration)
+
+
+def structured_of(prior: Prior, parity: int, z: Matrix, other: Matrix) -> Matrix:
+    """The covariance of one part between coalitions, without the nugget."""
+    part = covariance.smooth(prior, z, other)[parity]
+    return covariance.structured(prior, parity, part, z, other)
+
+
+def _predicted(prior: Prior, parity: int, there: Matrix, z: Matrix, alpha: Matrix) -> Matrix:
+    """The part at other coalitions, its terms summed as their values are: rounding cancels."""
+    found = covariance.smooth(prior, there, z)[parity] @ alpha
+    own = list(prior.terms[parity])
+    weights = [exp(prior.log_term)] * len(own)
+    if parity == ODD:
+        own += [(i,) for i in range(prior.n_players)]
+        weights += [exp(prior.log_main)] * prior.n_players
+    else:
+        found = found + covariance.LEVEL * alpha.sum(axis=0)
+    beta = np.array(weights)[:, None] * (covariance.characters(own, z).T @ alpha)
+    # Of what the sizes decide, the sizes.
+    weighed = np.zeros((prior.n_players + 1, alpha.shape[1]))
+    np.add.at(weighed, covariance.sizes_of(z), alpha)
+    of_sizes = covariance.by_size(prior)[parity] @ weighed
+    found = found + of_sizes[covariance.sizes_of(there)]
+    predicted: Matrix = found + covariance.characters(own, there) @ beta
+    return predicted
+
+
+def predictions(
+    prior: Prior, part: Posterior, sample: Sample, there: Matrix
+) -> tuple[Matrix, Matrix]:
+    """Posterior means (m, n_games) and variances (m,) of one part at other coalitions."""
+    from scipy.linalg import solve_triangular
+
+    mean = _predicted(prior, part.parity, there, sample.z, part.alpha)
+    shared = structured_of(prior, part.parity, sample.z, there)
+    solved = solve_triangular(part.lower, shared, lower=True, check_finite=False)
+    variance = covariance.variances(prior, part.parity, there) + exp(prior.log_nugget)
+    least = exp(prior.log_nugget) + covariance.JITTER * variance
+    return mean, np.maximum(variance - np.einsum("ij,ij->j", solved, solved), least)
+
+
+def allowance(task: Task, sample: Sample) -> float:
+    """What variances are multiplied by: the parameters are estimates too, the fewer the worse."""
+    return 1 + 3 * (task.n_players + 5) / len(sample.train)
+
+
+def values_under(prior: Prior, task: Task, sample: Sample) -> tuple[Matrix, Matrix]:
+    """Posterior means and standard deviations of the scaled games, as ``blocks`` orders them.
+
+    Shapes (n_games, n_interactions), and a column more where the index has a constant.
+    """
+    n_games = len(sample.scales)
+    known: dict[int, Posterior] = {}
+    values = np.zeros((task.spec.has_constant + len(task.interactions), n_games))
+    errors = np.zeros_like(values)
+    uncertain = allowance(task, sample)
+    for readout, here in blocks(task):
+        before = np.maximum(_prior_variance(prior, readout), 0.0)[:, None]
+        spread = before * np.ones(n_games)
+        raised = np.ones(n_games)
+        for parity in readout.parities():
+            if parity not in known:
+                known[parity] = Posterior.of(prior, sample, parity)
+            values[here] += _mean(prior, readout, sample, known[parity])
+            spread -= _explained(prior, readout, sample, known[parity])[:, None]
+            raised = np.maximum(raised, known[parity].calibration)
+        # Differences of large numbers: below this they are rounding.
+        errors[here] = np.sqrt(np.maximum(spread, 1e-13 * before) * raised * uncertain)
+    return values.T, errors.T
+
+
+def blocks(task: Task) -> Iterator[tuple[Readout, slice]]:
+    """What each size is of a game, and its columns; the constant comes first if there is one."""
+    constant = int(task.spec.has_constant)
+    if constant:
+        yield Readout(task.spec, task.order, task.n_players, np.zeros((1, 0), np.int64)), slice(1)
+    for size in range(1, task.order + 1):
+        members = task.interactions.block(size).astype(np.int64)
+        here = task.interactions.slice_of(size)
+        readout = Readout(task.spec, task.order, task.n_players, members)
+        yield readout, slice(here.start + constant, here.stop + constant)
+
+
+def parities_of(task: Task) -> list[int]:
+    """The parts of a game that the values depend on."""
+    return sorted({parity for readout, _ in blocks(task) for parity in readout.parities()})
+
+
+def estimates(
+    task: Task, sample: Sample, values: Matrix, errors: Matrix, estimator: str | None = None
+) -> Estimates:
+    """Of the games themselves."""
+    values, errors = values * sample.scales[:, None], errors * sample.scales[:, None]
+    if not task.spec.has_constant:
+        return Estimates(values, errors, estimator=estimator)
+    readout, _ = next(blocks(task))
+    constant = values[:, 0] + sample.middle * readout.of_term(0)
+    return Estimates(values[:, 1:], errors[:, 1:], constant, estimator)
+
+
+def _mean(prior: Prior, readout: Readout, sample: Sample, part: Posterior) -> Matrix:
+    z, parity = sample.z, part.parity
+    out = readout.of_smooth(prior, z, parity, part.alpha)
+    of_sizes = covariance.by_size(prior)[parity] @ readout.sizes()
+    out += of_sizes[covariance.sizes_of(z)] @ part.alpha
+    if readout.size == 0 and parity == EVEN:
+        out += readout.of_term(0) * covariance.LEVEL * part.alpha.sum(axis=0)
+    for term, variance in _terms(prior, readout, parity):
+        beta = variance * (covariance.characters([term], z)[:, 0] @ part.alpha)
+        rows = _holding(readout, term)
+        out[rows] += readout.of_term(len(term)) * beta
+    left = part.left * sample.weight[:, None]
+    sign = -1.0 if parity == ODD else 1.0
+    out += readout.of_worths(sample.inside, left)
+    out += sign * readout.of_worths(~sample.inside, left)
+    return out
+
+
+def _terms(prior: Prior, readout: Readout, parity: int) -> list[tuple[tuple[int, ...], float]]:
+    found = [(term, exp(prior.log_term)) for term in prior.terms[parity]]
+    if parity == ODD:
+        found += [((i,), exp(prior.log_main)) for i in range(prior.n_players)]
+    return [pair for pair in found if len(pair[0]) >= readout.size]
+
+
+def _holding(readout: Readout, term: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Which interactions lie within a term."""
+    inside = np.zeros(readout.n_players, dtype=bool)
+    inside[list(term)] = True
+    found: NDArray[np.bool_] = np.asarray(inside[readout.members].all(axis=1))
+    return found
+
+
+def _prior_variance(prior: Prior, readout: Readout) -> Matrix:
+    out = readout.variances(prior)
+    if prior.slope > 0.0:
+        out = (out + readout.variances(replace(prior, slope=-prior.slope))) / 2
+    for parity in readout.parities():
+        for term, variance in _terms(prior, readout, parity):
+            out[_holding(readout, term)] += variance * readout.of_term(len(term)) ** 2
+    for part in covariance.by_size(prior):
+        out += readout.sizes() @ part @ readout.sizes()
+    if readout.size == 0:
+        out += covariance.LEVEL * readout.of_term(0) ** 2
+    return out + 2 * exp(prior.log_nugget) * readout.nugget_variance()
+
+
+def _explained(prior: Prior, readout: Readout, sample: Sample, part: Posterior) -> Matrix:
+    """By how much the worths lower the variance of each value."""
+    from scipy.linalg import solve_triangular
+
+    z, parity = sample.z, part.parity
+    inside = sample.inside[sample.train]
+    out = np.empty(len(readout.members))
+    of_sizes = (covariance.by_size(prior)[parity] @ readout.sizes())[covariance.sizes_of(z)]
+    if readout.size == 0 and parity == EVEN:
+        of_sizes = of_sizes + covariance.LEVEL * readout.of_term(0)
+    step = max(1, _CELLS // len(z))
+    for start in range(0, len(out), step):
+        some = slice(start, start + step)
+        shared = readout.covariances(prior, z, parity, some)
+        shared += exp(prior.log_nugget) * readout.of_nugget(inside, parity, some)
+        shared += of_sizes[:, None]
+        for term, variance in _terms(prior, readout, parity):
+            here = np.flatnonzero(_holding(readout, term)[some])
+            chi = covariance.characters([term], z)
+            shared[:, here] += variance * readout.of_term(len(term)) * chi
+        solved = solve_triangular(part.lower, shared, lower=True, check_finite=False)
+        out[some] = np.einsum("ij,ij->j", solved, solved)
+    return out
