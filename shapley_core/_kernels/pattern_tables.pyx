@@ -366,6 +366,8 @@ def explain(
                         most, n,
                     )
             for t in range(0 if few else trees.shape[0]):
+                if first_column[t + 1] == first_column[t]:
+                    continue
                 tree = trees[t]
                 # A tree's tables, and the columns that it tests again and again, stay in the
                 # cache for the rows of a step.

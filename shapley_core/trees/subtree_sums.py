@@ -111,7 +111,7 @@ class SubtreeSums:
         edge = width * (2.0 + 0.7 * n_points)
         # New memory takes longer than the sums that are written to it.
         built = np.bincount(tree[roots], subtree[roots] * patterns, n_trees)
-        self.build_cost = edge * built + self.n_entries
+        self.build_cost = 1.5 * edge * built + 4.0 * self.n_entries
         outside = np.bincount(tree, minlength=n_trees) - inside
         self.few_cost = edge * (inside + outside)
         self.look_up_cost = 1.4 * edge * outside + 1.4 * width * np.bincount(
