@@ -21,11 +21,12 @@ from ..tables import Table
 from ..threads import resolve_threads, row_blocks, run_blocks
 from ..top import TopExplanation
 from ..trees.background import BackgroundRows, whole_weights
-from ..trees.engines import Interventional, PathDependent, Stage
+from ..trees.engines import Interventional, PathDependent
 from ..trees.ensemble import TreeEnsemble
 from ..trees.interactions import Interactions
 from ..trees.paths import Paths
 from ..trees.readers import read_model
+from ..trees.stages import Stage
 from .additivity import check_additivity
 from .interactions import Plan, compute
 from .long_runs import row_source, run_trees

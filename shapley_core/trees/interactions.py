@@ -15,20 +15,11 @@ from .._kernels import interaction_rows, interaction_tables, leaf_games
 from ..memory import check_memory, human_count
 from .background import TreePatterns
 from .column_tables import ColumnGroups, ColumnTables
-from .engines import (
-    MANY_ROWS,
-    NO_FLOATS,
-    NO_NUMBERS,
-    NO_WORDS,
-    Interventional,
-    Lookup,
-    PathDependent,
-    Stage,
-    TableStages,
-)
+from .engines import NO_FLOATS, NO_WORDS, Interventional, PathDependent
 from .lookup import Fill
 from .occurring import Occurring, leaves_of, players_of_leaves, subsets
 from .paths import Paths
+from .stages import MANY_ROWS, NO_NUMBERS, Lookup, Stage, TableStages
 
 # Places of the leaves' values among the columns: of all trees together, if so many, else by batch.
 MOST_PLACES = 1 << 26

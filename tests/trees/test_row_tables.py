@@ -5,7 +5,7 @@ import pytest
 from random_trees import random_ensemble, random_rows
 
 from shapley_core.explainers import TreeExplainer
-from shapley_core.trees import engines, row_tables
+from shapley_core.trees import row_tables, stages
 
 WAYS = [{}, {"index": "SII", "order": 2}]
 
@@ -36,10 +36,10 @@ def test_few_rows_take_the_same_bits(vector, with_background, way, turned, monke
     ensemble = random_ensemble(rng, n_features=8, n_trees=12, depth=8, n_outputs=2, vector=vector)
     rows = random_rows(rng, 300, 8)
     background = random_rows(rng, 40, 8) if with_background else None
-    monkeypatch.setattr(engines.TableStages, "pays", lambda *_: False)
+    monkeypatch.setattr(stages.TableStages, "pays", lambda *_: False)
     wanted = TreeExplainer(ensemble, background)(rows, **way).values
     assert not turned
-    monkeypatch.setattr(engines.TableStages, "pays", lambda *_: True)
+    monkeypatch.setattr(stages.TableStages, "pays", lambda *_: True)
     explainer = TreeExplainer(ensemble, background)
     assert (explainer(rows, n_threads=1, **way).values == wanted).all()
     assert not turned
@@ -50,9 +50,9 @@ def test_few_rows_take_the_same_bits(vector, with_background, way, turned, monke
     assert turned == list(range(1, few + 1))
     # Without room for them, or without the lasting tables that they are made of.
     turned.clear()
-    for module, name in ((engines, "TURNED_BYTES"), (engines, "KEPT_BYTES")):
+    for name in ("TURNED_BYTES", "KEPT_BYTES"):
         with monkeypatch.context() as patch:
-            patch.setattr(module, name, 0)
+            patch.setattr(stages, name, 0)
             frugal = TreeExplainer(ensemble, background)
             assert (frugal(rows[:2], **way).values == wanted[:2]).all()
     assert not turned
@@ -90,15 +90,15 @@ def test_tables_that_cannot_be_kept_are_not_built_for_every_row(way, monkeypatch
     ensemble = random_ensemble(rng, n_features=10, n_trees=50, depth=5)
     rows = random_rows(rng, 10, 10)
     wanted = TreeExplainer(ensemble)(rows, **way).values
-    monkeypatch.setattr(engines, "KEPT_BYTES", 0)
+    monkeypatch.setattr(stages, "KEPT_BYTES", 0)
     built = []
-    stage_of = engines.TableStages._stage_of
+    stage_of = stages.TableStages._stage_of
 
     def record(self, *given):
         built.append(self)
         return stage_of(self, *given)
 
-    monkeypatch.setattr(engines.TableStages, "_stage_of", record)
+    monkeypatch.setattr(stages.TableStages, "_stage_of", record)
     explainer = TreeExplainer(ensemble)
     for row in range(10):
         values = explainer(rows[row : row + 1], n_threads=1, **way).values

@@ -10,14 +10,14 @@ from random_trees import random_ensemble, random_rows, random_tree
 
 from shapley_core.explainers import TreeExplainer
 from shapley_core.reference import trees as literal
-from shapley_core.trees import TreeEnsemble, engines, subtree_sums
+from shapley_core.trees import TreeEnsemble, engines, stages, subtree_sums
 
 
 def all_by_sums(monkeypatch, pays=None, most_bits=6):
     monkeypatch.setattr(engines, "MOST_PLAYERS", -1)
     monkeypatch.setattr(subtree_sums, "MOST_BITS", most_bits)
     if pays is not None:
-        monkeypatch.setattr(engines.TableStages, "pays", lambda *_: pays)
+        monkeypatch.setattr(stages.TableStages, "pays", lambda *_: pays)
 
 
 @settings(max_examples=40, deadline=None)
@@ -77,7 +77,7 @@ def test_tables_that_cannot_be_kept_are_not_built_for_every_row(monkeypatch):
     ensemble = random_ensemble(rng, n_features=6, n_trees=5, depth=8)
     rows = random_rows(rng, 2000, 6)
     all_by_sums(monkeypatch)
-    monkeypatch.setattr(engines, "KEPT_BYTES", 0)
+    monkeypatch.setattr(stages, "KEPT_BYTES", 0)
     built = []
     tables = subtree_sums.SubtreeSums.tables
     monkeypatch.setattr(

@@ -18,7 +18,7 @@ from shapley_core.errors import (
 )
 from shapley_core.explainers import TreeExplainer
 from shapley_core.reference import trees as literal
-from shapley_core.trees import Tree, TreeEnsemble, engines, lookup
+from shapley_core.trees import Tree, TreeEnsemble, engines, lookup, stages
 from shapley_core.trees import background as background_module
 
 assert reference
@@ -113,8 +113,9 @@ def test_values_do_not_depend_on_threads_batches_or_layout(with_background, monk
     assert (explainer(np.repeat(rows, 2, axis=0)[::2], n_threads=2).values == wanted).all()
     for some in (slice(0, 1), slice(7, 60), slice(1499, 1500)):
         assert (explainer(rows[some]).values == wanted[some]).all()
-    monkeypatch.setattr(engines, "FEW_ROWS", 33)
-    monkeypatch.setattr(engines, "MANY_ROWS", 70)
+    monkeypatch.setattr(stages, "FEW_ROWS", 33)
+    for module in (engines, stages):
+        monkeypatch.setattr(module, "MANY_ROWS", 70)
     assert (explainer(rows).values == wanted).all()
     with ThreadPoolExecutor(4) as pool:
         for values in pool.map(lambda _: explainer(rows, n_threads=2).values, range(4)):
@@ -147,7 +148,7 @@ def test_tables_and_the_kernels_without_them_give_the_same_bits(
     background = random_rows(rng, 100, 12) if with_background else None
     values = {}
     for pays in (False, True):
-        monkeypatch.setattr(engines.TableStages, "pays", lambda *_, pays=pays: pays)
+        monkeypatch.setattr(stages.TableStages, "pays", lambda *_, pays=pays: pays)
         values[pays] = TreeExplainer(ensemble, background)(rows).values
     assert (values[False] == values[True]).all()
     # The quadrature kernel sums in another order.
@@ -165,8 +166,8 @@ def test_tables_are_kept_or_built_again_within_bounds(monkeypatch):
     wanted = explainer(rows).values
     assert len(explainer._engine.tables._kept) == 1
     assert (explainer(rows[:1]).values == wanted[:1]).all()
-    monkeypatch.setattr(engines, "STAGE_BYTES", 100_000)
-    monkeypatch.setattr(engines, "KEPT_BYTES", 250_000)
+    monkeypatch.setattr(stages, "STAGE_BYTES", 100_000)
+    monkeypatch.setattr(stages, "KEPT_BYTES", 250_000)
     frugal = TreeExplainer(ensemble)
     for _ in range(2):
         assert (frugal(rows).values == wanted).all()
@@ -174,7 +175,7 @@ def test_tables_are_kept_or_built_again_within_bounds(monkeypatch):
         assert 0 < kept <= 250_000
     assert len(list(frugal._engine.stages(5000, 1))) > 3
     # A tree whose tables fill a stage alone goes without.
-    monkeypatch.setattr(engines, "STAGE_BYTES", 1000)
+    monkeypatch.setattr(stages, "STAGE_BYTES", 1000)
     without = TreeExplainer(ensemble)
     assert (without(rows).values == wanted).all()
     assert all(len(trees) == 1 for trees in without._engine.tables._kept)

@@ -15,7 +15,7 @@ from shapley_core import memory
 from shapley_core.errors import AdditivityError, InputError, MemoryLimitError, UnknownIndexError
 from shapley_core.explainers import TreeExplainer
 from shapley_core.explainers import interactions as planning
-from shapley_core.trees import Tree, TreeEnsemble, engines, lookup
+from shapley_core.trees import Tree, TreeEnsemble, lookup, stages
 from shapley_core.trees import background as background_module
 from shapley_core.trees import interactions as module
 
@@ -36,7 +36,7 @@ def test_tables_and_rows_give_the_same_bits(with_background, vector, index, orde
     background = random_rows(rng, 40, 9) if with_background else None
     found = {}
     for pays in (False, True):
-        monkeypatch.setattr(engines.TableStages, "pays", lambda *_, pays=pays: pays)
+        monkeypatch.setattr(stages.TableStages, "pays", lambda *_, pays=pays: pays)
         found[pays] = TreeExplainer(ensemble, background)(rows, index=index, order=order)
     assert same(found[False], found[True])
     # Trees without tables sum leaf by leaf, not group by group.
@@ -73,7 +73,7 @@ def test_values_do_not_depend_on_threads_batches_or_layout(
     monkeypatch.setattr(module, "LANE_BYTES", 1)
     monkeypatch.setattr(module, "MOST_PLACES", 100)
     monkeypatch.setattr(planning, "CHUNK_BYTES", 1 << 14)
-    monkeypatch.setattr(engines, "STAGE_BYTES", 30_000)
+    monkeypatch.setattr(stages, "STAGE_BYTES", 30_000)
     monkeypatch.setattr(background_module, "KEPT_BYTES", 2000)
     frugal = TreeExplainer(ensemble, background)
     calls = []
