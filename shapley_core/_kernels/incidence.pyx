@@ -3,19 +3,12 @@
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 
+from .unpack cimport spread_bits, transpose_word
+
 cdef extern from "incidence.h" nogil:
     void add_rows(
         const double* inside, int64_t stride, uint64_t rows, const double* factors, double* sums,
         int64_t n
-    )
-
-cdef extern from "unpack.h" nogil:
-    void spread_bits(
-        const uint64_t* words, int64_t n, double absent, double present, double* out
-    )
-    void transpose_word(
-        const uint64_t* rows, int64_t stride, int64_t n_rows, int64_t n_columns,
-        uint64_t* columns, int64_t apart
     )
 
 # Rows taken at once: those that hold a set are the bits of a word.

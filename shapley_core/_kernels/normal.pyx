@@ -8,6 +8,8 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
+from .unpack cimport spread_bits, transpose_word
+
 cdef extern from "normal.h" nogil:
     void add_agreement(
         const uint64_t* column, const uint64_t* columns, int64_t n_words, int64_t n_rows,
@@ -15,15 +17,6 @@ cdef extern from "normal.h" nogil:
     )
     void multiply_signs(
         const double* signs, const int32_t* terms, int64_t width, int64_t n_terms, double* out
-    )
-
-cdef extern from "unpack.h" nogil:
-    void spread_bits(
-        const uint64_t* words, int64_t n, double absent, double present, double* out
-    )
-    void transpose_word(
-        const uint64_t* rows, int64_t stride, int64_t n_rows, int64_t n_columns,
-        uint64_t* columns, int64_t apart
     )
 
 # Rows counted at once, in words of 64: the columns of 64 terms then fit the first cache.

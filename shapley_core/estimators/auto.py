@@ -11,9 +11,9 @@ from .base import Design, Estimates, Estimator, Task
 from .covariance import Prior
 from .fourier import FourierRegression, recover_sizes
 from .gaussian import GaussianProcess
-from .heldout import HeldOut, can_hold_out
+from .heldout import HeldOut, LeftOut, can_hold_out, left_out_of
 from .pairs import PairedDesign
-from .posterior import Posterior, allowance, blocks, estimates, parities_of, values_under
+from .posterior import allowance, blocks, estimates, parities_of, posteriors_of, values_under
 from .sample import Sample
 
 Matrix = NDArray[np.float64]
@@ -97,35 +97,40 @@ def _mixed(task: Task, sample: Sample) -> Estimates:
 
 
 def _of_game(task: Task, sample: Sample) -> tuple[Matrix, Matrix, str]:
-    processes: list[GaussianProcess] = [FourierRegression()]
-    priors = [processes[0].prior(task, sample)]
+    bold = FourierRegression()
+    processes: list[GaussianProcess] = [bold]
+    prior = bold.prior(task, sample)
+    found, left_out = _under(prior, task, sample)
+    means, deviations, every = [found[0]], [found[1]], [left_out]
     few_worths = sample.few_worths
     anew = few_worths or len(sample.inside) <= _FEW_PAIRS * (task.n_players + 5)
-    if few_worths or not _explained(task, sample, priors[0]):
+    if few_worths or not _explained(sample, left_out):
         processes.append(GaussianProcess(least_noise=_LEAST_NOISE))
-        priors.append(processes[1].prior(task, sample))
-    found = [values_under(prior, task, sample) for prior in priors]
-    values, errors = found[0]
+        found, left_out = _under(processes[1].prior(task, sample), task, sample)
+        means.append(found[0])
+        deviations.append(found[1])
+        every.append(left_out)
+    values, errors = means[0].copy(), deviations[0].copy()
     shares = {1.0}
-    if (anew or len(priors) > 1) and can_hold_out(sample):
-        if anew:
-            check = HeldOut.of(task, sample, processes, parities_of(task))
-        else:
-            check = HeldOut.one_by_one(sample, priors, parities_of(task))
+    if (anew or len(processes) > 1) and can_hold_out(sample):
         # What a process says of pairs after learning from three quarters of few is worse than what
         # it knows: good for the errors, but only where worths repeat for the choice.
-        choice = check if few_worths else HeldOut.one_by_one(sample, priors, parities_of(task))
+        choice = check = HeldOut.one_by_one(sample, every)
+        if anew:
+            check = HeldOut.of(task, sample, processes, parities_of(task))
+        if few_worths:
+            choice = check
         # The allowance is for what the check sees itself; steps are further from normal.
         allowed = 1.0 if few_worths else allowance(task, sample)
         shares = set()
         for readout, here in blocks(task):
             weights = choice.weights(readout.parities())
             raised = max(1.0, float(check.calibration(readout.parities(), weights)[0]) / allowed)
-            values[:, here] = np.tensordot(weights, [one[0][:, here] for one in found], 1)
-            mixed = np.tensordot(weights, [one[1][:, here] for one in found], 1)
+            values[:, here] = np.tensordot(weights, [one[:, here] for one in means], 1)
+            mixed = np.tensordot(weights, [one[:, here] for one in deviations], 1)
             errors[:, here] = mixed * np.sqrt(raised)
             shares.add(float(weights[0]))
-    recover_sizes(task, sample, priors[0], values, errors)
+    recover_sizes(task, sample, prior, values, errors)
     return values, errors, _named(shares)
 
 
@@ -138,10 +143,15 @@ def _named(shares: set[float]) -> str:
     return f"{some} {bold}, rest {careful}"
 
 
-def _explained(task: Task, sample: Sample, prior: Prior) -> bool:
+def _under(prior: Prior, task: Task, sample: Sample) -> tuple[tuple[Matrix, Matrix], LeftOut]:
+    """Values and standard errors, and predictions of each pair left out."""
+    known = posteriors_of(prior, task, sample)
+    return values_under(prior, task, sample, known), left_out_of(known)
+
+
+def _explained(sample: Sample, left_out: LeftOut) -> bool:
     """Whether each pair follows from the others, all but exactly."""
-    for parity in parities_of(task):
-        off = Posterior.of(prior, sample, parity).left_out
-        if np.mean(off**2) > _CLEAR * np.mean(sample.parts[parity] ** 2):
-            return False
-    return True
+    return all(
+        np.mean(off**2) <= _CLEAR * np.mean(sample.parts[parity] ** 2)
+        for parity, (off, _) in left_out.items()
+    )

@@ -20,6 +20,8 @@ from .posterior import Posterior, predictions
 from .sample import Sample
 
 Matrix = NDArray[np.float64]
+# Of each parity the errors (m, n_games) of predictions of each pair, and their variances (m,).
+LeftOut = dict[int, tuple[Matrix, Matrix]]
 
 _FOLDS = 4
 # Pairs of worths; of more nothing is held out.
@@ -35,6 +37,11 @@ class Process(Protocol):
 
     def prior(self, task: Task, sample: Sample) -> Prior:
         """The parameters, and terms, that the worths choose."""
+
+
+def left_out_of(known: dict[int, Posterior]) -> LeftOut:
+    """What posteriors say of each pair left out, without the matrices that they hold."""
+    return {parity: (one.left_out, one.left_out_variance) for parity, one in known.items()}
 
 
 def can_hold_out(sample: Sample) -> bool:
@@ -90,16 +97,17 @@ class HeldOut:
         )
 
     @classmethod
-    def one_by_one(
-        cls, sample: Sample, priors: Sequence[Prior], parities: Sequence[int]
-    ) -> "HeldOut":
-        """Predictions of each pair from all others, with parameters that were learnt from all."""
-        truth, mean, variance = {}, {}, {}
-        for parity in parities:
-            parts = [Posterior.of(prior, sample, parity) for prior in priors]
-            truth[parity] = sample.target(parity)
-            mean[parity] = truth[parity] - np.array([part.left_out for part in parts])
-            variance[parity] = np.array([part.left_out_variance for part in parts])
+    def one_by_one(cls, sample: Sample, left_out: Sequence[LeftOut]) -> "HeldOut":
+        """Predictions of each pair from all others, with parameters that were learnt from all.
+
+        ``left_out`` holds of each process what `left_out_of` gives.
+        """
+        truth = {parity: sample.target(parity) for parity in left_out[0]}
+        mean = {
+            parity: target - np.array([one[parity][0] for one in left_out])
+            for parity, target in truth.items()
+        }
+        variance = {parity: np.array([one[parity][1] for one in left_out]) for parity in truth}
         return cls(truth, mean, variance)
 
     def weights(self, parities: Sequence[int]) -> Matrix:

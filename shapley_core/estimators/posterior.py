@@ -105,13 +105,21 @@ def allowance(task: Task, sample: Sample) -> float:
     return 1 + 3 * (task.n_players + 5) / len(sample.train)
 
 
-def values_under(prior: Prior, task: Task, sample: Sample) -> tuple[Matrix, Matrix]:
+def posteriors_of(prior: Prior, task: Task, sample: Sample) -> dict[int, Posterior]:
+    """The posterior of each part that the values depend on."""
+    return {parity: Posterior.of(prior, sample, parity) for parity in parities_of(task)}
+
+
+def values_under(
+    prior: Prior, task: Task, sample: Sample, known: dict[int, Posterior] | None = None
+) -> tuple[Matrix, Matrix]:
     """Posterior means and standard deviations of the scaled games, as ``blocks`` orders them.
 
-    Shapes (n_games, n_interactions), and a column more where the index has a constant.
+    Shapes (n_games, n_interactions), and a column more where the index has a constant. ``known``
+    is what ``posteriors_of`` gives, if it is at hand.
     """
     n_games = len(sample.scales)
-    known: dict[int, Posterior] = {}
+    known = posteriors_of(prior, task, sample) if known is None else known
     values = np.zeros((task.spec.has_constant + len(task.interactions), n_games))
     errors = np.zeros_like(values)
     uncertain = allowance(task, sample)
@@ -120,8 +128,6 @@ def values_under(prior: Prior, task: Task, sample: Sample) -> tuple[Matrix, Matr
         spread = before * np.ones(n_games)
         raised = np.ones(n_games)
         for parity in readout.parities():
-            if parity not in known:
-                known[parity] = Posterior.of(prior, sample, parity)
             values[here] += _mean(prior, readout, sample, known[parity])
             spread -= _explained(prior, readout, sample, known[parity])[:, None]
             raised = np.maximum(raised, known[parity].calibration)

@@ -203,7 +203,6 @@ class _Store:
         self.rows = np.arange(n_rows)
         self._worths = worths
         self._budget = budget
-        self._n_outputs = n_outputs
         self._places: dict[bytes, int] = {}
         self._known = np.zeros((0, n_rows, n_outputs))
 

@@ -6,7 +6,7 @@ interventional one.
 """
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +24,6 @@ MOST_PLAYERS = 8
 NO_FLOATS = np.empty(0)
 NO_WORDS = np.empty((0, 1), np.uint64)
 NO_SHARES = np.empty((0, 0))
-
-
-class Engine(Protocol):
-    """One of the two games of a tree ensemble; ``expected`` is the empty coalition's worth."""
-
-    expected: NDArray[np.float64]
-
-    def stages(self, n_rows: int, n_threads: int) -> Iterator[Stage]:
-        """Yield what explains that many rows, in an order that depends on the model alone."""
 
 
 class PathDependent:

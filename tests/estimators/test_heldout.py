@@ -10,7 +10,7 @@ from shapley_core import indices
 from shapley_core.estimators import FourierRegression, GaussianProcess, covariance
 from shapley_core.estimators.base import Task
 from shapley_core.estimators.covariance import EVEN, ODD, Prior
-from shapley_core.estimators.heldout import HeldOut, can_hold_out
+from shapley_core.estimators.heldout import HeldOut, can_hold_out, left_out_of
 from shapley_core.estimators.posterior import Posterior, predictions, structured_of
 from shapley_core.estimators.sample import Sample
 
@@ -53,7 +53,8 @@ def test_one_by_one_is_the_literal_posterior():
     task, sample = sample_of(soup(), 40)
     terms = (((0, 1),), ((0, 1, 2),))
     prior = replace(Prior.start(task.n_players), log_nugget=-2.0, slope=0.1, terms=terms)
-    found = HeldOut.one_by_one(sample, (prior,), (EVEN, ODD))
+    known = {parity: Posterior.of(prior, sample, parity) for parity in (EVEN, ODD)}
+    found = HeldOut.one_by_one(sample, [left_out_of(known)])
     for parity in (EVEN, ODD):
         total = structured_of(prior, parity, sample.z, sample.z)
         diagonal = covariance.variances(prior, parity, sample.z)
