@@ -36,7 +36,8 @@ cdef class GroupTests:
     cdef int64_t* n_groups     # of each tree
     cdef object owner
     cdef void add(
-        self, const int64_t[::1] rank, const int64_t[::1] place, int64_t node, bint left, int64_t bit,
+        self, const int64_t[::1] rank, const int64_t[::1] place, int64_t node, bint left,
+        int64_t bit,
         int64_t tree, int64_t* n_tests, int64_t* n_others,
     ) noexcept
 

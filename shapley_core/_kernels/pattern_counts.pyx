@@ -42,7 +42,7 @@ def count(
     n_patterns         : of each tree the sum of 2^bits over its groups
     out                : the trees' counts, one after the other, group by group
     """
-    cdef int64_t t, tree, i, g, first, n, offset, size, most_size = 1, most_groups = 1
+    cdef int64_t t, tree, _group, first, n, offset, size, most_size = 1, most_groups = 1
     cdef int64_t most = whole_lines(min(n_rows_at_once, last_row - first_row))
     cdef const uint16_t* lines = NULL
     cdef const GroupTest* test
@@ -79,7 +79,7 @@ def count(
                 target = &out[offset]
                 here = patterns
                 test = tests.tests + tests.first_test[tree]
-                for g in range(tests.n_groups[tree]):
+                for _group in range(tests.n_groups[tree]):
                     while test.at != GROUP_END:
                         test += 1
                     size = <int64_t>test.keep + 1

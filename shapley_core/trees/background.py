@@ -226,7 +226,7 @@ class Background:
         """Count the patterns of each tree's groups over all rows."""
         if not trees:
             return {}
-        paths, groups = self.paths, self.groups
+        groups = self.groups
         numbers = np.array(trees, np.int64)
         ends = np.cumsum(groups.n_patterns[numbers])
         starts = ends - groups.n_patterns[numbers]
