@@ -54,21 +54,26 @@ class _Input:
         self.position = start + size
         return start
 
-    def number(self, form: struct.Struct) -> Any:
+    def number(self, marker: bytes) -> Any:
+        form = PRIMITIVES[marker]
         return form.unpack_from(self.content, self.skip(form.size))[0]
 
     def length(self) -> int:
-        marker = self.peek()
+        # Those of eight bytes are by far the most.
+        start = self.position
+        if self.content[start : start + 1] == b"L" and start + 9 <= len(self.content):
+            self.position = start + 9
+            return int.from_bytes(self.content[start + 1 : start + 9], "big", signed=True)
+        marker = self.take()
         if marker not in INTEGERS:
             raise self.error("a length was expected")
-        self.position += 1
-        length: int = self.number(PRIMITIVES[marker])
-        return length
+        return int(self.number(marker))
 
     def text(self) -> str:
-        start = self.skip(self.length())
+        size = self.length()
+        start = self.skip(size)
         try:
-            return self.content[start : self.position].decode()
+            return self.content[start : start + size].decode()
         except UnicodeDecodeError as error:
             raise self.error("a text is not UTF-8") from error
 
@@ -166,7 +171,7 @@ def _value(source: _Input) -> tuple[Any, int]:
     if marker == b"{":
         return {}, -1
     if marker in PRIMITIVES:
-        return source.number(PRIMITIVES[marker]), 0
+        return source.number(marker), 0
     if marker in CONSTANTS:
         return CONSTANTS[marker], 0
     raise source.error(f"unknown marker {marker!r}")
