@@ -140,6 +140,9 @@ class Background:
         self.columns: NDArray[np.float64] | None = None
         if not self.counted.all() or 16 * self._most_sets() > KEPT_BYTES:
             self.columns = rows.columns(0, rows.n_rows, n_threads)
+        is_leaf = ensemble.feature[paths.order] == LEAF
+        self._leaves = paths.order[is_leaf]
+        self._first_leaf = np.concatenate([[0], np.cumsum(is_leaf)])[ensemble.tree_offsets]
         # Rows that reach each leaf.
         self._reached = np.zeros(ensemble.n_nodes, np.int64)
         self.kept, self.first_rest = self._find(0, n_threads, rows)
@@ -212,10 +215,7 @@ class Background:
         return found, first
 
     def _reach(self, found: TreePatterns) -> None:
-        ensemble = self.paths.ensemble
-        nodes = slice(ensemble.tree_offsets[found.tree], ensemble.tree_offsets[found.tree + 1])
-        leaves = self.paths.order[nodes]
-        leaves = leaves[ensemble.feature[leaves] == LEAF]
+        leaves = self._leaves[self._first_leaf[found.tree] : self._first_leaf[found.tree + 1]]
         nothing = np.flatnonzero(~found.words.any(axis=1))
         at = np.searchsorted(found.start, nothing, side="right") - 1
         self._reached[leaves[at]] = found.count[nothing]

@@ -85,6 +85,29 @@ class _Input:
         start = self.skip(count * kind.itemsize)
         return np.frombuffer(self.content, kind, count, start)
 
+    def arrays(self, members: dict[str, Any]) -> None:
+        """Read the typed arrays that come next in an object: most of a model, so in few steps.
+
+        Whatever is not as usual is left to be read, or refused, as any other member.
+        """
+        content, at = self.content, self.position
+        while content[at : at + 1] == b"L":
+            start = at + 9
+            stop = start + int.from_bytes(content[at + 1 : start], "big")
+            head = content[stop : stop + 5]
+            kind = ARRAYS.get(head[2:3])
+            if kind is None or head[:2] != b"[$" or head[3:] != b"#L":
+                break
+            first = stop + 13
+            count = int.from_bytes(content[stop + 5 : first], "big")
+            last = first + count * kind.itemsize
+            key = content[start:stop]
+            if last > len(content) or not key.isascii():
+                break
+            members[key.decode()] = np.frombuffer(content, kind, count, first)
+            at = last
+        self.position = at
+
 
 def decode(content: bytes) -> Any:
     """Decode one value.
@@ -118,6 +141,8 @@ def decode(content: bytes) -> Any:
         else:
             _add(inner, key, value)
             remaining -= 1
+        if type(inner) is dict:
+            source.arrays(inner)
         while outer and _ends(source, inner, remaining):
             value = inner
             inner, remaining, key = outer.pop()
