@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._kernels import few_rows, pattern_tables, patterns
+from .._kernels import few_rows, pattern_tables, patterns, single_rows
 from .background import Background, BackgroundRows, TreePatterns, cube_shares
 from .lookup import Groups
 from .paths import CoverShares, Paths, Quadrature
@@ -21,6 +21,8 @@ from .subtree_sums import SubtreeSums
 
 # Measured: with more players on a path, the path-dependent game is faster by subtree sums.
 MOST_PLAYERS = 8
+# Measured: fewer rows than these are faster by the slots of a path than side by side.
+SINGLE_ROWS = 8
 
 NO_FLOATS = np.empty(0)
 NO_WORDS = np.empty((0, 1), np.uint64)
@@ -104,10 +106,9 @@ class PathDependent:
 
     def _few(self, trees: NDArray[np.int64]) -> Stage:
         paths, groups, rules = self.paths, self.groups, self.rules
-        passed_offsets, passed = self._passed
 
         def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:
-            few_rows.explain(
+            given = (
                 paths.ensemble.kernel,
                 trees,
                 columns,
@@ -120,10 +121,11 @@ class PathDependent:
                 rules.offsets,
                 rules.points,
                 rules.weights,
-                passed_offsets,
-                passed,
-                out,
             )
+            if len(out) < SINGLE_ROWS:
+                single_rows.explain(*given, out)
+            else:
+                few_rows.explain(*given, *self._passed, out)
 
         return Stage(len(trees), 64, add)
 
