@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..tables import Table, as_table, is_pandas, is_sparse, take_rows
-from ..threads import available_threads, row_blocks, run_blocks
+from ..threads import available_threads, even_blocks, run_blocks
 from ..trees.ensemble import TreeEnsemble
 from ..trees.readers import reader_of
 
@@ -17,6 +17,8 @@ from ..trees.readers import reader_of
 # count; of an array, each call of which costs microseconds, a part of them.
 AT_ONCE = 1 << 14
 ARRAY_PART = 16
+# Rows that are not worth another thread.
+FEW = 512
 
 
 def table_of(ensemble: TreeEnsemble, X: Any, what: str) -> Table:
@@ -88,9 +90,7 @@ class LiveModel:
             X = take_rows(table.source, rows) if table.native else table.block(start, stop)
             out[rows] = self._ask(X).reshape(stop - start, n_outputs)
 
-        # As many blocks as the threads can share evenly.
-        n_blocks = n_threads * -(-n_rows // (n_threads * most))
-        run_blocks(work, row_blocks(n_rows, -(-n_rows // n_blocks)), n_threads)
+        run_blocks(work, even_blocks(n_rows, most, n_threads), n_threads)
         return out
 
 
@@ -103,7 +103,8 @@ def predict_trees(ensemble: TreeEnsemble, table: Table, n_threads: int) -> NDArr
         columns = ensemble.columns(table.block(start, stop))
         out[start:stop] = ensemble.base + ensemble.sum_leaves(columns)
 
-    run_blocks(work, row_blocks(table.n_rows, ensemble.block_rows), n_threads)
+    blocks = even_blocks(table.n_rows, ensemble.block_rows, n_threads, FEW)
+    run_blocks(work, blocks, n_threads)
     return out
 
 
