@@ -140,9 +140,6 @@ class Background:
         self.columns: NDArray[np.float64] | None = None
         if not self.counted.all() or 16 * self._most_sets() > KEPT_BYTES:
             self.columns = rows.columns(0, rows.n_rows, n_threads)
-        is_leaf = ensemble.feature[paths.order] == LEAF
-        self._leaves = paths.order[is_leaf]
-        self._first_leaf = np.concatenate([[0], np.cumsum(is_leaf)])[ensemble.tree_offsets]
         # Rows that reach each leaf.
         self._reached = np.zeros(ensemble.n_nodes, np.int64)
         self.kept, self.first_rest = self._find(0, n_threads, rows)
@@ -215,7 +212,10 @@ class Background:
         return found, first
 
     def _reach(self, found: TreePatterns) -> None:
-        leaves = self._leaves[self._first_leaf[found.tree] : self._first_leaf[found.tree + 1]]
+        ensemble = self.paths.ensemble
+        nodes = slice(ensemble.tree_offsets[found.tree], ensemble.tree_offsets[found.tree + 1])
+        leaves = self.paths.order[nodes]
+        leaves = leaves[ensemble.feature[leaves] == LEAF]
         nothing = np.flatnonzero(~found.words.any(axis=1))
         at = np.searchsorted(found.start, nothing, side="right") - 1
         self._reached[leaves[at]] = found.count[nothing]
@@ -244,7 +244,7 @@ class Background:
                 assert rows is not None
                 columns, first = rows.columns(start, stop, n_threads), 0
             last, weight = first + stop - start, self.weight[start:stop]
-            lines = codes.of(columns, first, last)
+            lines = codes.of(columns, first, last, n_threads)
 
             def work(
                 part: NDArray[np.int64],

@@ -6,11 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels import group_tests as kernel
+from ..threads import row_blocks, run_blocks
 from .paths import Paths
 from .tree import CATEGORICAL, LEAF, ZERO_IS_MISSING
 
 # Codes are 16-bit words: 0, and one more than there are thresholds.
 MOST_THRESHOLDS = (1 << 16) - 2
+# Lines of one task.
+BLOCK_LINES = 128
 
 
 class RowCodes:
@@ -68,11 +71,23 @@ class RowCodes:
         return new
 
     def of(
-        self, columns: NDArray[np.float64], first: int = 0, last: int | None = None
+        self,
+        columns: NDArray[np.float64],
+        first: int = 0,
+        last: int | None = None,
+        n_threads: int = 1,
     ) -> NDArray[np.uint16]:
         """Codes of prepared rows: lines of rows by features with codes by rows of a line."""
         n_rows = (columns.shape[1] if last is None else last) - first
         lines = -(-n_rows // kernel.ROWS)
         codes = np.empty((lines, len(self._coded), kernel.ROWS), np.uint16)
-        kernel.encode(columns, first, self._coded, self._start, self._threshold, codes)
+
+        def work(block: tuple[int, int]) -> None:
+            start, stop = block
+            row = first + start * kernel.ROWS
+            kernel.encode(
+                columns, row, self._coded, self._start, self._threshold, codes[start:stop]
+            )
+
+        run_blocks(work, row_blocks(lines, BLOCK_LINES), n_threads)
         return codes
