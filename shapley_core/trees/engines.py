@@ -21,6 +21,8 @@ from .subtree_sums import SubtreeSums
 
 # Measured: with more players on a path, the path-dependent game is faster by subtree sums.
 MOST_PLAYERS = 8
+# Unless a tree's tables are no larger than that.
+SMALL_ENTRIES = 1 << 17
 # Measured: fewer rows than these are faster by the slots of a path than side by side.
 SINGLE_ROWS = 8
 
@@ -39,7 +41,9 @@ class PathDependent:
         self.rules = Quadrature.of(paths)
         self.groups = Groups.of(paths)
         self.tables = TableStages(self.groups)
-        shallow = self.groups.has_tables & (paths.most_of_tree(paths.distinct) <= MOST_PLAYERS)
+        small = self.groups.n_entries <= SMALL_ENTRIES
+        few = paths.most_of_tree(paths.distinct) <= MOST_PLAYERS
+        shallow = self.groups.has_tables & (few | small)
         self.n_points = np.diff(self.rules.offsets)[self.rules.rule]
         some = np.flatnonzero(shallow).tolist()
         self._shallow = [self._costs(trees) for trees in self.tables.split(some)] if some else []

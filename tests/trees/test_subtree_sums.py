@@ -15,6 +15,7 @@ from shapley_core.trees import TreeEnsemble, engines, stages, subtree_sums
 
 def all_by_sums(monkeypatch, pays=None, most_bits=6):
     monkeypatch.setattr(engines, "MOST_PLAYERS", -1)
+    monkeypatch.setattr(engines, "SMALL_ENTRIES", -1)
     monkeypatch.setattr(subtree_sums, "MOST_BITS", most_bits)
     if pays is not None:
         monkeypatch.setattr(stages.TableStages, "pays", lambda *_: pays)
@@ -122,3 +123,27 @@ def test_interventional_values_do_not_depend_on_batches_threads_or_the_backgroun
     shuffled = TreeExplainer(deep, background[rng.permutation(200)], n_threads=2)
     assert (shuffled.expected_value == explainer.expected_value).all()
     assert (shuffled(rows, n_threads=2).values == wanted).all()
+
+
+def test_small_trees_of_long_paths_have_tables_of_values(monkeypatch):
+    rng = np.random.default_rng(8)
+    ensemble = TreeEnsemble.from_trees(
+        [random_tree(rng, 12, depth=12, grow=0.7) for _ in range(20)],
+        n_features=12,
+        n_outputs=1,
+        base=0.0,
+        comparison="<=",
+        input_dtype="float64",
+    )
+    rows = random_rows(rng, 300, 12)
+    explainer = TreeExplainer(ensemble)
+    engine = explainer._engine
+    longest = engine.paths.most_of_tree(engine.paths.distinct)
+    small = longest > engines.MOST_PLAYERS
+    small[[tree for trees in engine._deep for tree in trees]] = False
+    assert small.any()
+    monkeypatch.setattr(engines, "SMALL_ENTRIES", -1)
+    apart = TreeExplainer(ensemble)
+    assert len(np.concatenate(apart._engine._deep)) > sum(map(len, engine._deep))
+    values = explainer(rows).values
+    np.testing.assert_allclose(apart(rows).values, values, rtol=0, atol=1e-13)
