@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._kernels import pattern_counts
-from .._kernels import patterns as kernel
+from .._kernels import background_sets, pattern_counts
 from ..threads import row_blocks, run_blocks
 from .lookup import Groups
 from .tree import LEAF
@@ -21,6 +20,9 @@ STEP = 8
 # Rows are read so many blocks at a time, and counted so many bytes of patterns at a time.
 BLOCKS = 4
 PATTERN_BYTES = 1 << 17
+
+NO_NUMBERS = np.empty(0, np.int64)
+NO_WORDS = np.empty(0, np.uint64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,14 @@ class TreePatterns:
     count : int64 (n_sets,)
         Background weight of each set; sums to ``whole`` at each leaf.
     whole : int
+    n_sets : int64 (n_nodes,)
+        Of trees without tables, how many sets ``passing`` tells of at each node, in the order of
+        the walk: 0 where it tells nothing, those of the leaf at leaves.
+    passing_start : int64 (n_nodes,)
+        Where each node's words of ``passing`` begin.
+    passing : uint64
+        Of each such node, player by player of its path, a bit for each of its sets: whether it
+        does not hold the player.
     """
 
     tree: int
@@ -44,6 +54,9 @@ class TreePatterns:
     words: NDArray[np.uint64]
     count: NDArray[np.int64]
     whole: int
+    n_sets: NDArray[np.int64]
+    passing_start: NDArray[np.int64]
+    passing: NDArray[np.uint64]
 
     @property
     def total(self) -> NDArray[np.float64]:
@@ -53,7 +66,9 @@ class TreePatterns:
     @property
     def nbytes(self) -> int:
         """Memory taken."""
-        return self.start.nbytes + self.words.nbytes + self.count.nbytes
+        arrays = (self.start, self.words, self.count)
+        told = (self.n_sets, self.passing_start, self.passing)
+        return sum(array.nbytes for array in (*arrays, *told))
 
 
 @dataclass(frozen=True)
@@ -295,19 +310,26 @@ class Background:
             words,
             total,
         )
-        return TreePatterns(tree, start, words[:used].copy(), total[:used].copy(), self.whole)
+        kept = words[:used].copy(), total[:used].copy()
+        return TreePatterns(tree, start, *kept, self.whole, NO_NUMBERS, NO_NUMBERS, NO_WORDS)
 
     def _sort(self, tree: int) -> TreePatterns:
         """Sort the rows into their sets, node by node."""
-        paths = self.paths
+        paths, offsets = self.paths, self.paths.ensemble.tree_offsets
         assert self.columns is not None
         n_leaves = len(self._leaf_distinct(tree))
         start = np.empty(n_leaves + 1, np.int64)
-        room = 16 * n_leaves
+        n_sets = passing_start = NO_NUMBERS
+        if not self.groups.has_tables[tree]:
+            n_sets, passing_start = np.empty((2, offsets[tree + 1] - offsets[tree]), np.int64)
+        # Mostly enough; memory that is not written to costs nothing.
+        room = n_leaves * min(self.n_rows, 16 * int(self.n_rows**0.5))
+        room_passing = room if len(n_sets) else 0
         while True:
             words = np.empty((room, self.n_words[tree]), np.uint64)
             total = np.empty(room, np.int64)
-            used = kernel.background(
+            passing = np.empty(room_passing, np.uint64)
+            used, used_passing = background_sets.find(
                 paths.ensemble.kernel,
                 tree,
                 self.columns,
@@ -317,34 +339,23 @@ class Background:
                 start,
                 words,
                 total,
+                n_sets,
+                passing_start,
+                passing,
             )
-            if used <= room:
-                return self._in_order(tree, start, words[:used], total[:used])
-            room = used
-
-    def _in_order(
-        self,
-        tree: int,
-        start: NDArray[np.int64],
-        words: NDArray[np.uint64],
-        total: NDArray[np.int64],
-    ) -> TreePatterns:
-        """Sort each leaf's sets, and join equal ones: no order of the background can be seen."""
-        leaf = np.repeat(np.arange(len(start) - 1), np.diff(start))
-        bits = max(1, int(self._leaf_distinct(tree).max()))
-        if bits + len(start).bit_length() < 64:
-            # One key sorts faster than two.
-            order = np.argsort((leaf.astype(np.uint64) << np.uint64(bits)) | words[:, 0])
-        else:
-            order = np.lexsort((*words.T, leaf))
-        leaf, words, total = leaf[order], words[order], total[order]
-        new = np.ones(len(leaf), bool)
-        new[1:] = (leaf[1:] != leaf[:-1]) | (words[1:] != words[:-1]).any(axis=1)
-        first = np.flatnonzero(new)
-        if len(first):
-            total = np.add.reduceat(total, first)
-        start = np.searchsorted(leaf[first], np.arange(len(start)))
-        return TreePatterns(tree, start, words[first], total, self.whole)
+            if used <= room and used_passing <= room_passing:
+                # Only what was needed stays in memory.
+                return TreePatterns(
+                    tree,
+                    start,
+                    words[:used].copy(),
+                    total[:used].copy(),
+                    self.whole,
+                    n_sets,
+                    passing_start,
+                    passing[:used_passing].copy(),
+                )
+            room, room_passing = max(room, used), max(room_passing, used_passing)
 
     def _leaf_distinct(self, tree: int) -> NDArray[np.int64]:
         """Number of distinct features on the way to each leaf of a tree."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._kernels import few_rows, pattern_tables, patterns
+from .._kernels import alive_sets, few_rows, pattern_tables, patterns
 from .background import Background, BackgroundRows, TreePatterns, cube_shares
 from .lookup import Groups
 from .paths import CoverShares, Paths, Quadrature
@@ -167,7 +167,7 @@ class Interventional:
                     yield self._meet([of_tree[tree] for tree in trees], n_rows, n_threads)
             deep = [found for found in batch if not shallow[found.tree]]
             if deep:
-                yield self._meet(deep, n_rows, n_threads)
+                yield self._meet_alive(deep, n_rows, n_threads)
 
     def _fill(
         self,
@@ -222,4 +222,29 @@ class Interventional:
                 )
 
         # The more rows meet the groups at once, the fewer meetings a row.
+        return Stage(len(batch), max(64, min(MANY_ROWS, -(-n_rows // n_threads))), add)
+
+    def _meet_alive(self, batch: list[TreePatterns], n_rows: int, n_threads: int) -> Stage:
+        paths, groups = self.paths, self.groups
+
+        def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+            for found in batch:
+                alive_sets.explain(
+                    paths.ensemble.kernel,
+                    found.tree,
+                    columns,
+                    paths.kernel,
+                    groups.subtree,
+                    int(self.background.levels[found.tree]),
+                    found.start,
+                    found.words,
+                    found.count,
+                    found.n_sets,
+                    found.passing_start,
+                    found.passing,
+                    self.gain,
+                    self.loss,
+                    out,
+                )
+
         return Stage(len(batch), max(64, min(MANY_ROWS, -(-n_rows // n_threads))), add)
