@@ -7,13 +7,14 @@ both ways give the same bits.
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcpy, memset
 
 from .forest cimport LEAF, Forest, Nodes, goes_left
 from .leaf_games cimport (
     OCTET, Layers, Scratch, allocate, background_leaf, n_entries, product_leaf, release
 )
 from .paths cimport Paths
+from .set_numbers cimport number_sets, places_for
 
 
 cdef extern from "scatter.h" nogil:
@@ -49,33 +50,6 @@ cdef void descend(
     memcpy(here, above, rows.n_rows * n * sizeof(uint64_t))
     for row in range(rows.n_rows):
         here[row * n + word] |= <uint64_t>(left[row] != side) << shift
-
-
-cdef int64_t group(Rows* rows, int64_t level) noexcept nogil:
-    """Number the different sets of failed players in the order of the rows; return how many."""
-    cdef int64_t row, k, n = rows.n_words, count = 0
-    cdef uint64_t place
-    cdef const uint64_t* words = rows.failed + level * rows.n_rows * n
-    cdef uint64_t key
-    memset(rows.table, 0, rows.n_places * sizeof(int32_t))
-    for row in range(rows.n_rows):
-        key = 0
-        for k in range(n):
-            # Fibonacci hashing: the multiplier is 2^64 over the golden ratio.
-            key = (key ^ words[row * n + k]) * <uint64_t>0x9E3779B97F4A7C15
-            key ^= key >> 32
-        place = key & (rows.n_places - 1)
-        while rows.table[place]:
-            k = rows.first[rows.table[place] - 1]
-            if not memcmp(words + k * n, words + row * n, n * sizeof(uint64_t)):
-                break
-            place = (place + 1) & (rows.n_places - 1)
-        if not rows.table[place]:
-            rows.first[count] = <int32_t>row
-            count += 1
-            rows.table[place] = <int32_t>count
-        rows.lane[row] = rows.table[place] - 1
-    return count
 
 
 def explain(
@@ -137,9 +111,7 @@ def explain(
     memset(&rows, 0, sizeof(Rows))
     rows.n_rows = n
     rows.n_words = max(1, (most + 63) // 64)
-    rows.n_places = 2
-    while rows.n_places < 2 * n:
-        rows.n_places *= 2
+    rows.n_places = places_for(n)
     rows.failed = <uint64_t*>calloc(n_levels * n * rows.n_words, sizeof(uint64_t))
     rows.left = <uint8_t*>malloc(n_levels * n)
     rows.lane = <int32_t*>malloc(n * sizeof(int32_t))
@@ -175,7 +147,10 @@ def explain(
             d = paths.distinct[node]
             entries = n_entries(layers, d)
             column = &leaf_columns[0] + leaf_offsets[leaf]
-            count = group(&rows, level)
+            count = number_sets(
+                rows.failed + level * n * rows.n_words, n, rows.n_words, rows.table,
+                rows.n_places, rows.first, rows.lane,
+            )
             stride = (count + OCTET - 1) // OCTET * OCTET
             if entries * stride > entry_room:
                 entry_room = entries * stride

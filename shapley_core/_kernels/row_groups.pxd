@@ -5,11 +5,11 @@ of a level are kept in ascending order of their sets, so that their numbers do n
 order of the rows.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
-from .forest cimport Nodes, goes_left
+from .forest cimport Nodes
 from .group_patterns cimport decide
 from .paths cimport Paths
 
@@ -23,10 +23,7 @@ cdef struct RowGroups:
     int64_t n_rows
     int64_t n_words
     int64_t n_levels
-    int64_t* n_kept        # levels: number of rows that were not dropped
-    int32_t** kept         # levels: which they are, where rows were dropped; else as above
-    int32_t* rows          # levels x rows: room for them
-    int32_t* group         # levels x rows: the group of each kept row
+    int32_t* group         # levels x rows
     uint16_t* left         # levels x rows: which way they go
     int64_t* count         # levels: number of groups
     int64_t* capacity      # levels: groups that there is room for
@@ -40,9 +37,6 @@ cdef inline void release_groups(RowGroups* g) noexcept nogil:
     if g.words != NULL:
         for level in range(g.n_levels):
             free(g.words[level])
-    free(g.n_kept)
-    free(g.kept)
-    free(g.rows)
     free(g.group)
     free(g.left)
     free(g.count)
@@ -79,7 +73,6 @@ cdef inline int begin_groups(
     int64_t n_levels,
 ) noexcept nogil:
     """Put all rows into one group at the root; -1 without memory. Call `release_groups` anyway."""
-    cdef int64_t row
     memset(g, 0, sizeof(RowGroups))
     g.nodes = nodes
     g.parent = paths.parent
@@ -89,39 +82,26 @@ cdef inline int begin_groups(
     g.n_rows = columns.shape[1]
     g.n_words = n_words
     g.n_levels = n_levels
-    g.n_kept = <int64_t*>calloc(n_levels, sizeof(int64_t))
-    g.kept = <int32_t**>calloc(n_levels, sizeof(int32_t*))
-    g.rows = <int32_t*>malloc(n_levels * g.n_rows * sizeof(int32_t))
     g.group = <int32_t*>malloc(n_levels * g.n_rows * sizeof(int32_t))
     g.left = <uint16_t*>malloc(n_levels * g.n_rows * sizeof(uint16_t))
     g.count = <int64_t*>calloc(n_levels, sizeof(int64_t))
     g.capacity = <int64_t*>calloc(n_levels, sizeof(int64_t))
     g.words = <uint64_t**>calloc(n_levels, sizeof(uint64_t*))
-    if (g.n_kept == NULL or g.kept == NULL or g.rows == NULL or g.group == NULL
-            or g.left == NULL or g.count == NULL or g.capacity == NULL or g.words == NULL
-            or grow_groups(g, 0, 1) < 0):
+    if (g.group == NULL or g.left == NULL or g.count == NULL or g.capacity == NULL
+            or g.words == NULL or grow_groups(g, 0, 1) < 0):
         return -1
     memset(g.words[0], 0, n_words * sizeof(uint64_t))
     g.count[0] = 1
-    g.n_kept[0] = g.n_rows
-    g.kept[0] = g.rows
-    for row in range(g.n_rows):
-        g.rows[row] = <int32_t>row
-        g.group[row] = 0
+    memset(g.group, 0, g.n_rows * sizeof(int32_t))
     return 0
 
 
 cdef inline void decide_rows(RowGroups* g, int64_t node, int64_t level) noexcept nogil:
     """Find which way the rows of a level go at its node."""
-    cdef const double* x = g.columns + g.nodes.feature[node] * g.n_rows
-    cdef uint16_t* left = g.left + level * g.n_rows
-    cdef const int32_t* kept = g.kept[level]
-    cdef int64_t k
-    if 8 * g.n_kept[level] > g.n_rows:
-        decide(g.nodes, node, x, left, g.n_rows)
-    else:
-        for k in range(g.n_kept[level]):
-            left[kept[k]] = goes_left(g.nodes, node, x[kept[k]])
+    decide(
+        g.nodes, node, g.columns + g.nodes.feature[node] * g.n_rows,
+        g.left + level * g.n_rows, g.n_rows,
+    )
 
 
 cdef inline int compare_sets(const uint64_t* a, const uint64_t* b, int64_t n) noexcept nogil:
@@ -135,20 +115,18 @@ cdef inline int refine(RowGroups* g, int64_t node, int64_t level) noexcept nogil
     """Split the groups of the level above by the edge into ``node``; -1 without memory."""
     cdef const int32_t* above = g.group + (level - 1) * g.n_rows
     cdef const uint16_t* left = g.left + (level - 1) * g.n_rows
-    cdef const int32_t* kept = g.kept[level - 1]
     cdef int32_t* here = g.group + level * g.n_rows
     cdef uint16_t side = g.nodes.left[g.parent[node]] == node
     cdef int64_t word = g.slot[node] >> 6
     cdef uint64_t bit = <uint64_t>1 << (g.slot[node] & 63)
     cdef int64_t n = g.n_words
     cdef int64_t n_above = g.count[level - 1]
-    cdef int64_t n_kept = g.n_kept[level - 1]
     cdef int64_t k, same = 0, more = 0, count = 0
     cdef int order
     cdef const uint64_t* old
     cdef uint64_t* target
     cdef int32_t* number
-    if grow_groups(g, level, min(2 * n_above, n_kept)) < 0:
+    if grow_groups(g, level, min(2 * n_above, g.n_rows)) < 0:
         return -1
     if grow_groups(g, level - 1, n_above) < 0:
         return -1
@@ -156,8 +134,8 @@ cdef inline int refine(RowGroups* g, int64_t node, int64_t level) noexcept nogil
     target = g.words[level]
     number = g.number
     memset(number, 0, 2 * n_above * sizeof(int32_t))
-    for k in range(n_kept):
-        here[k] = 2 * above[k] + (left[kept[k]] != side)
+    for k in range(g.n_rows):
+        here[k] = 2 * above[k] + (left[k] != side)
         number[here[k]] = 1
     if g.previous[node] != -1:
         # Who has failed the player before does not fail it anew.
@@ -194,34 +172,8 @@ cdef inline int refine(RowGroups* g, int64_t node, int64_t level) noexcept nogil
         for k in range(n_above):
             if old[k * n + word] & bit:
                 number[2 * k + 1] = number[2 * k]
-    for k in range(n_kept):
+    for k in range(g.n_rows):
         here[k] = number[here[k]]
     g.count[level] = count
-    g.n_kept[level] = n_kept
-    g.kept[level] = g.kept[level - 1]
     return 0
 
-
-cdef inline void drop_groups(RowGroups* g, int64_t level, const uint8_t* stays) noexcept nogil:
-    """Go on without the rows of some groups."""
-    cdef int32_t* group = g.group + level * g.n_rows
-    cdef int32_t* rows = g.rows + level * g.n_rows
-    cdef const int32_t* kept = g.kept[level]
-    cdef int64_t n = g.n_words
-    cdef uint64_t* words = g.words[level]
-    cdef int64_t k, count = 0
-    for k in range(g.count[level]):
-        g.number[k] = -1
-        if stays[k]:
-            g.number[k] = <int32_t>count
-            memcpy(words + count * n, words + k * n, n * sizeof(uint64_t))
-            count += 1
-    g.count[level] = count
-    count = 0
-    for k in range(g.n_kept[level]):
-        if g.number[group[k]] >= 0:
-            rows[count] = kept[k]
-            group[count] = g.number[group[k]]
-            count += 1
-    g.n_kept[level] = count
-    g.kept[level] = rows

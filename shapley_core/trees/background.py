@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._kernels import background_sets, pattern_counts
+from .._kernels import alive_sets, background_sets, pattern_counts
 from ..threads import row_blocks, run_blocks
 from .lookup import Groups
 from .tree import LEAF
@@ -21,8 +21,8 @@ STEP = 8
 BLOCKS = 4
 PATTERN_BYTES = 1 << 17
 
-NO_NUMBERS = np.empty(0, np.int64)
 NO_WORDS = np.empty(0, np.uint64)
+NO_STEPS = np.empty((0, alive_sets.STEP_BYTES), np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,14 +39,11 @@ class TreePatterns:
     count : int64 (n_sets,)
         Background weight of each set; sums to ``whole`` at each leaf.
     whole : int
-    n_sets : int64 (n_nodes,)
-        Of trees without tables, how many sets ``passing`` tells of at each node, in the order of
-        the walk: 0 where it tells nothing, those of the leaf at leaves.
-    passing_start : int64 (n_nodes,)
-        Where each node's words of ``passing`` begin.
     passing : uint64
-        Of each such node, player by player of its path, a bit for each of its sets: whether it
-        does not hold the player.
+        Of trees without tables, for leaves and some of the inner nodes, player by player of the
+        path, a bit for each set of the node: whether it does not hold the player.
+    steps : uint8 (n_nodes, STEP_BYTES)
+        Of trees without tables, the nodes in the order of the walk, as alive_sets.pyx wants them.
     """
 
     tree: int
@@ -54,9 +51,8 @@ class TreePatterns:
     words: NDArray[np.uint64]
     count: NDArray[np.int64]
     whole: int
-    n_sets: NDArray[np.int64]
-    passing_start: NDArray[np.int64]
     passing: NDArray[np.uint64]
+    steps: NDArray[np.uint8]
 
     @property
     def total(self) -> NDArray[np.float64]:
@@ -66,9 +62,8 @@ class TreePatterns:
     @property
     def nbytes(self) -> int:
         """Memory taken."""
-        arrays = (self.start, self.words, self.count)
-        told = (self.n_sets, self.passing_start, self.passing)
-        return sum(array.nbytes for array in (*arrays, *told))
+        arrays = (self.start, self.words, self.count, self.passing, self.steps)
+        return sum(array.nbytes for array in arrays)
 
 
 @dataclass(frozen=True)
@@ -311,7 +306,7 @@ class Background:
             total,
         )
         kept = words[:used].copy(), total[:used].copy()
-        return TreePatterns(tree, start, *kept, self.whole, NO_NUMBERS, NO_NUMBERS, NO_WORDS)
+        return TreePatterns(tree, start, *kept, self.whole, NO_WORDS, NO_STEPS)
 
     def _sort(self, tree: int) -> TreePatterns:
         """Sort the rows into their sets, node by node."""
@@ -319,12 +314,11 @@ class Background:
         assert self.columns is not None
         n_leaves = len(self._leaf_distinct(tree))
         start = np.empty(n_leaves + 1, np.int64)
-        n_sets = passing_start = NO_NUMBERS
-        if not self.groups.has_tables[tree]:
-            n_sets, passing_start = np.empty((2, offsets[tree + 1] - offsets[tree]), np.int64)
+        n_nodes = 0 if self.groups.has_tables[tree] else offsets[tree + 1] - offsets[tree]
+        n_sets, passing_start = np.empty((2, n_nodes), np.int64)
         # Mostly enough; memory that is not written to costs nothing.
         room = n_leaves * min(self.n_rows, 16 * int(self.n_rows**0.5))
-        room_passing = room if len(n_sets) else 0
+        room_passing = room if n_nodes else 0
         while True:
             words = np.empty((room, self.n_words[tree]), np.uint64)
             total = np.empty(room, np.int64)
@@ -344,18 +338,22 @@ class Background:
                 passing,
             )
             if used <= room and used_passing <= room_passing:
-                # Only what was needed stays in memory.
-                return TreePatterns(
-                    tree,
-                    start,
-                    words[:used].copy(),
-                    total[:used].copy(),
-                    self.whole,
-                    n_sets,
-                    passing_start,
-                    passing[:used_passing].copy(),
-                )
+                break
             room, room_passing = max(room, used), max(room_passing, used_passing)
+        steps = np.empty((n_nodes, alive_sets.STEP_BYTES), np.uint8)
+        alive_sets.pack(
+            paths.ensemble.kernel,
+            tree,
+            paths.kernel,
+            self.groups.subtree,
+            start,
+            n_sets,
+            passing_start,
+            steps,
+        )
+        # Only what was needed stays in memory.
+        kept = words[:used].copy(), total[:used].copy()
+        return TreePatterns(tree, start, *kept, self.whole, passing[:used_passing].copy(), steps)
 
     def _leaf_distinct(self, tree: int) -> NDArray[np.int64]:
         """Number of distinct features on the way to each leaf of a tree."""

@@ -21,6 +21,9 @@ from .subtree_sums import SubtreeSums
 # Measured: with more players on a path, the path-dependent game is faster by subtree sums.
 MOST_PLAYERS = 8
 
+# What a kernel keeps of the rows that go down a deep tree together.
+ROWS_BYTES = 1 << 22
+
 NO_FLOATS = np.empty(0)
 NO_WORDS = np.empty((0, 1), np.uint64)
 NO_SHARES = np.empty((0, 0))
@@ -145,6 +148,8 @@ class Interventional:
         self.expected = self.background.expected
         gain, loss = cube_shares(int(paths.distinct.max(initial=0)))
         self.gain, self.loss = gain / rows.whole, loss / rows.whole
+        self.gain_by_failed = np.ascontiguousarray(self.gain.T)
+        self.loss_by_failed = np.ascontiguousarray(self.loss.T)
 
     def stages(self, n_rows: int, n_threads: int) -> Iterator[Stage]:
         """Yield the stages: of each batch of patterns the shallow trees, then the deep ones."""
@@ -225,25 +230,22 @@ class Interventional:
         return Stage(len(batch), max(64, min(MANY_ROWS, -(-n_rows // n_threads))), add)
 
     def _meet_alive(self, batch: list[TreePatterns], n_rows: int, n_threads: int) -> Stage:
-        paths, groups = self.paths, self.groups
-
         def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:
             for found in batch:
+                n_levels = int(self.background.levels[found.tree])
+                row_bytes = n_levels * (8 * found.words.shape[1] + 6)
                 alive_sets.explain(
-                    paths.ensemble.kernel,
+                    self.paths.ensemble.kernel,
                     found.tree,
                     columns,
-                    paths.kernel,
-                    groups.subtree,
-                    int(self.background.levels[found.tree]),
-                    found.start,
+                    n_levels,
+                    found.steps,
                     found.words,
                     found.count,
-                    found.n_sets,
-                    found.passing_start,
                     found.passing,
-                    self.gain,
-                    self.loss,
+                    self.gain_by_failed,
+                    self.loss_by_failed,
+                    max(8, ROWS_BYTES // row_bytes),
                     out,
                 )
 
