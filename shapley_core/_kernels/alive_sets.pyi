@@ -25,6 +25,7 @@ def explain(
     words: NDArray[np.uint64],
     count: NDArray[np.int64],
     passing: NDArray[np.uint64],
+    most_sets: int,
     gain: NDArray[np.float64],
     loss: NDArray[np.float64],
     n_rows_at_once: int,
