@@ -10,16 +10,16 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
-from .bits cimport lowest_bit
+from .bits cimport count_bits
 from .deep_walk cimport (
-    Rows, Step, add_leaf, allocate_rows, begin_rows, decide_rows, group_leaf, release_rows,
-    share_given,
+    Rows, Step, add_leaf, allocate_rows, begin_rows, decide_rows, enter, group_leaf, leave,
+    release_rows, share_given,
 )
 from .forest cimport LEAF, Forest, Nodes
 from .group_patterns cimport decide
 
 
-cdef extern from "alive.h" nogil:
+cdef extern from "alive_rows.h" nogil:
     int64_t keep_alive(
         const uint64_t*, const uint64_t*, const int32_t*, const uint16_t*, int64_t, int, int64_t,
         int64_t, const uint64_t*, int64_t, uint64_t*, uint64_t*, int32_t*
@@ -114,8 +114,8 @@ def explain(
     cdef int64_t at_once = min(n_rows_at_once, n_rows)
     cdef int64_t first = 0
     cdef int64_t i, j, k, f, n_alive, level
-    cdef uint64_t word
     cdef double lost
+    cdef double* values = NULL
     cdef const uint64_t* failed
     cdef uint64_t* alive = NULL          # levels x rows x words
     cdef const uint64_t** path = NULL    # levels: the edge's bits
@@ -129,7 +129,7 @@ def explain(
     if not n_rows or not out.shape[1]:
         return
     with nogil:
-        status = allocate_rows(&rows, n_levels, at_once, n_words)
+        status = allocate_rows(&rows, n_levels, at_once, n_words, 64 * n_words * nodes.width)
         alive = <uint64_t*>malloc(n_levels * at_once * size * sizeof(uint64_t))
         path = <const uint64_t**>malloc(n_levels * sizeof(uint64_t*))
         slot = <int64_t*>malloc(n_levels * sizeof(int64_t))
@@ -144,6 +144,8 @@ def explain(
         i = steps.shape[0]
         while not status:
             if i == steps.shape[0]:
+                if first:
+                    leave(&rows, 0, nodes.width, values, out.shape[1], out.shape[2])
                 if first == n_rows:
                     break
                 begin_rows(
@@ -156,12 +158,14 @@ def explain(
                         alive[j * size + size - 1] = (
                             (<uint64_t>1 << (weight.shape[0] & 63)) - 1
                         )
+                values = &out[first, 0, nodes.tree_outputs[tree]]
                 first += rows.n[0]
                 i = 0
             step = <const Step*>&steps[i, 0]
             level = step.level
             if level:
-                rows.player[step.slot] = step.player
+                leave(&rows, level - 1, nodes.width, values, out.shape[1], out.shape[2])
+                enter(&rows, step)
                 path[level] = &passing[i, 0]
                 slot[level] = step.slot
                 rows.kept[level] = rows.room + level * at_once
@@ -192,23 +196,16 @@ def explain(
                 failed = rows.failed + (level * at_once + rows.first[j]) * n_words
                 f = 0
                 for n_alive in range(n_words):
-                    word = failed[n_alive]
-                    while word:
-                        rows.slots[f] = <int32_t>(64 * n_alive + lowest_bit(word))
-                        f += 1
-                        word &= word - 1
+                    f += count_bits(failed[n_alive])
                 n_alive = list_rows(
                     alive + (level * at_once + rows.first[j]) * size, size, of_slot,
                     step.n_players, n_words, sets if k >= MANY else NULL, &weight[0], &gain[f, 0],
                     &loss[f, 0], list_, place, given, &lost,
                 )
                 share_given(
-                    &rows, step, j, f, sets if k >= MANY else list_, place, given, n_alive, lost
+                    &rows, step, j, sets if k >= MANY else list_, place, given, n_alive, lost
                 )
-            add_leaf(
-                nodes, step, &rows, &out[first - rows.n[0], 0, nodes.tree_outputs[tree]],
-                out.shape[1], out.shape[2],
-            )
+            add_leaf(nodes, step, &rows)
         release_rows(&rows)
         free(alive)
         free(path)

@@ -14,15 +14,15 @@ from libc.string cimport memcpy, memset
 
 from .bits cimport lowest_bit
 from .deep_walk cimport (
-    Rows, Step, add_leaf, allocate_rows, begin_rows, decide_rows, group_leaf, release_rows,
-    share_given,
+    Rows, Step, add_leaf, allocate_rows, begin_rows, decide_rows, enter, group_leaf, leave,
+    release_rows, share_given,
 )
 from .forest cimport DEFAULT_LEFT, LEAF, Forest, Nodes
 from .group_patterns cimport FEW, is_plain
 from .paths cimport Paths
 
 
-cdef extern from "alive.h" nogil:
+cdef extern from "alive_sets.h" nogil:
     ctypedef struct Meeting:
         const uint64_t* passing
         int64_t n_sets
@@ -103,7 +103,9 @@ cdef inline void descend(Rows* rows, const Step* step) noexcept nogil:
         here[i * size + (step.slot >> 6)] |= <uint64_t>(left[i] != step.is_left) << shift
 
 
-cdef inline void list_failed(Meeting* meeting, const uint64_t* words, int32_t* slots) noexcept nogil:
+cdef inline void list_failed(
+    Meeting* meeting, const uint64_t* words, int32_t* slots
+) noexcept nogil:
     cdef int64_t k, n = 0
     cdef uint64_t word
     for k in range(meeting.n_words):
@@ -116,14 +118,16 @@ cdef inline void list_failed(Meeting* meeting, const uint64_t* words, int32_t* s
     meeting.failed = slots
 
 
-cdef inline void drop_rows(Rows* rows, int64_t level, Meeting* meeting) noexcept nogil:
+cdef inline void drop_rows(
+    Rows* rows, int64_t level, Meeting* meeting, int32_t* slots
+) noexcept nogil:
     """Go on without the rows that no set of the background survives."""
     cdef uint64_t* words = rows.failed + level * rows.most * rows.n_words
     cdef const int32_t* kept = rows.kept[level]
     cdef int32_t* room = rows.room + level * rows.most
     cdef int64_t i, k, n = 0, size = rows.n_words
     for i in range(rows.n[level]):
-        list_failed(meeting, words + i * size, rows.slots)
+        list_failed(meeting, words + i * size, slots)
         if not is_any_alive(meeting):
             continue
         for k in range(size):
@@ -169,6 +173,8 @@ def explain(
     cdef double lost
     cdef const uint64_t* failed
     cdef const uint64_t* bits = &passing[0] if passing.shape[0] else NULL
+    cdef double* values = NULL
+    cdef int32_t* slots = NULL
     cdef int32_t* alive = NULL
     cdef double* given = NULL
     cdef int status
@@ -176,30 +182,37 @@ def explain(
         return
     meeting.n_words = words.shape[1]
     with nogil:
-        status = allocate_rows(&rows, n_levels, at_once, words.shape[1])
+        status = allocate_rows(
+            &rows, n_levels, at_once, words.shape[1], 64 * words.shape[1] * nodes.width
+        )
+        slots = <int32_t*>malloc(64 * words.shape[1] * sizeof(int32_t))
         alive = <int32_t*>malloc(most_sets * sizeof(int32_t))
         given = <double*>malloc(most_sets * sizeof(double))
-        if alive == NULL or given == NULL:
+        if alive == NULL or given == NULL or slots == NULL:
             status = -1
         i = steps.shape[0]
         while not status:
             if i == steps.shape[0]:
+                if first:
+                    leave(&rows, 0, nodes.width, values, out.shape[1], out.shape[2])
                 if first == n_rows:
                     break
                 begin_rows(
                     &rows, &columns[0, first], columns.shape[1], min(at_once, n_rows - first)
                 )
+                values = &out[first, 0, nodes.tree_outputs[tree]]
                 first += rows.n[0]
                 i = 0
             step = <const Step*>&steps[i, 0]
             if step.level:
-                rows.player[step.slot] = step.player
+                leave(&rows, step.level - 1, nodes.width, values, out.shape[1], out.shape[2])
+                enter(&rows, step)
                 descend(&rows, step)
             meeting.n_sets = step.n_sets
             meeting.passing = bits + step.passing_start
             if step.feature != LEAF:
                 if step.n_sets:
-                    drop_rows(&rows, step.level, &meeting)
+                    drop_rows(&rows, step.level, &meeting, slots)
                     if not rows.n[step.level]:
                         i += step.subtree
                         continue
@@ -213,21 +226,17 @@ def explain(
                 status = -1
             failed = rows.failed + step.level * rows.most * rows.n_words
             for j in range(k):
-                list_failed(&meeting, failed + rows.first[j] * rows.n_words, rows.slots)
+                list_failed(&meeting, failed + rows.first[j] * rows.n_words, slots)
                 n_alive = list_alive(
                     &meeting, &gain[meeting.n_failed, 0], &loss[meeting.n_failed, 0], alive, given,
                     &lost,
                 )
-                share_given(
-                    &rows, step, j, meeting.n_failed, meeting.words, alive, given, n_alive, lost
-                )
+                share_given(&rows, step, j, meeting.words, alive, given, n_alive, lost)
             if not status:
-                add_leaf(
-                    nodes, step, &rows, &out[first - rows.n[0], 0, nodes.tree_outputs[tree]],
-                    out.shape[1], out.shape[2],
-                )
+                add_leaf(nodes, step, &rows)
             i += 1
         release_rows(&rows)
+        free(slots)
         free(alive)
         free(given)
     if status:

@@ -1,7 +1,7 @@
 """Rows on their way down a deep tree: what the kernels of the interventional game share."""
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
 from .forest cimport Nodes, goes_left
@@ -14,7 +14,8 @@ cdef extern from "alive.h" nogil:
         CHUNK
 
     void sum_given(
-        const uint64_t*, int64_t, const int32_t*, const double*, int64_t, int64_t, double*
+        const uint64_t*, int64_t, const int32_t*, const double*, int64_t, const uint64_t*, double,
+        int64_t, double*
     )
 
 
@@ -49,6 +50,7 @@ cdef struct Rows:
     int32_t* room          # levels x rows: for them
     uint64_t* failed       # levels x rows x words: what each kept row fails
     uint16_t* left         # levels x rows: which way each kept row goes
+    int64_t level          # of the walk
     int64_t* player        # of each slot of the path
     double* shares         # different sets of failed players by players of the leaf
     int64_t n_shares
@@ -56,7 +58,9 @@ cdef struct Rows:
     int32_t* first         # a row that fails it
     int32_t* number        # rows: the set of each
     int32_t* table
-    int32_t* slots         # room for the players of one set
+    int64_t* path          # levels: the new slot of the edge there, or -1
+    double* sums           # rows by slots of the path by values of a leaf: of what is below
+    int64_t n_sums         # of a row
 
 
 cdef inline void release_rows(Rows* rows) noexcept nogil:
@@ -71,16 +75,18 @@ cdef inline void release_rows(Rows* rows) noexcept nogil:
     free(rows.first)
     free(rows.number)
     free(rows.table)
-    free(rows.slots)
+    free(rows.path)
+    free(rows.sums)
 
 
 cdef inline int allocate_rows(
-    Rows* rows, int64_t n_levels, int64_t most, int64_t n_words
+    Rows* rows, int64_t n_levels, int64_t most, int64_t n_words, int64_t n_sums
 ) noexcept nogil:
     """Room for so many rows at once; -1 without memory. Call `release_rows` in any case."""
     memset(rows, 0, sizeof(Rows))
     rows.most = most
     rows.n_words = n_words
+    rows.n_sums = n_sums
     rows.n = <int64_t*>malloc(n_levels * sizeof(int64_t))
     rows.kept = <int32_t**>malloc(n_levels * sizeof(int32_t*))
     rows.room = <int32_t*>malloc(n_levels * most * sizeof(int32_t))
@@ -91,16 +97,19 @@ cdef inline int allocate_rows(
     rows.first = <int32_t*>malloc(most * sizeof(int32_t))
     rows.number = <int32_t*>malloc(most * sizeof(int32_t))
     rows.table = <int32_t*>malloc(places_for(most) * sizeof(int32_t))
-    rows.slots = <int32_t*>malloc(64 * n_words * sizeof(int32_t))
+    rows.path = <int64_t*>malloc(n_levels * sizeof(int64_t))
+    rows.sums = <double*>calloc(most * n_sums, sizeof(double))
     if (rows.n == NULL or rows.kept == NULL or rows.room == NULL or rows.failed == NULL
             or rows.left == NULL or rows.player == NULL or rows.lives == NULL
             or rows.first == NULL or rows.number == NULL or rows.table == NULL
-            or rows.slots == NULL):
+            or rows.path == NULL or rows.sums == NULL):
         return -1
     return 0
 
 
-cdef inline void begin_rows(Rows* rows, const double* data, int64_t stride, int64_t n) noexcept nogil:
+cdef inline void begin_rows(
+    Rows* rows, const double* data, int64_t stride, int64_t n
+) noexcept nogil:
     """Put rows at the root."""
     cdef int64_t i
     rows.data = data
@@ -110,6 +119,8 @@ cdef inline void begin_rows(Rows* rows, const double* data, int64_t stride, int6
     for i in range(n):
         rows.room[i] = <int32_t>i
     memset(rows.failed, 0, n * rows.n_words * sizeof(uint64_t))
+    rows.level = 0
+    rows.path[0] = -1
 
 
 cdef inline void decide_rows(const Nodes* nodes, const Step* step, Rows* rows) noexcept nogil:
@@ -163,7 +174,6 @@ cdef inline void share_given(
     Rows* rows,
     const Step* step,
     int64_t number,
-    int64_t n_failed,
     const uint64_t* words,
     const int32_t* place,
     const double* given,
@@ -172,38 +182,64 @@ cdef inline void share_given(
 ) noexcept nogil:
     """Sum what n sets of the background, at their places in ``words``, give to their players.
 
-    The failed players, in ``slots``, get ``lost``. There is nothing where n is 0.
+    The failed players get ``lost``. There is nothing where n is 0.
     """
     cdef double* shares = rows.shares + number * leaf_stride(step)
+    cdef const uint64_t* failed = (
+        rows.failed + (step.level * rows.most + rows.first[number]) * rows.n_words
+    )
     cdef int64_t j
     rows.lives[number] = n > 0
     if not n:
         return
     for j in range(leaf_stride(step) // CHUNK):
-        sum_given(words, rows.n_words, place, given, n, j, shares + j * CHUNK)
-    for j in range(n_failed):
-        shares[rows.slots[j]] = lost
+        sum_given(words, rows.n_words, place, given, n, failed, lost, j, shares + j * CHUNK)
 
 
-cdef inline void add_leaf(
-    const Nodes* nodes,
-    const Step* step,
-    const Rows* rows,
-    double* out,
-    int64_t n_players,
-    int64_t n_outputs,
-) noexcept nogil:
-    """Add the shares of a leaf's value to the rows'."""
+cdef inline void add_leaf(const Nodes* nodes, const Step* step, Rows* rows) noexcept nogil:
+    """Add the shares of a leaf's value to the sums."""
     cdef const double* value = nodes.values + step.node * nodes.width
-    cdef const int32_t* kept = rows.kept[step.level]
     cdef const double* shares
     cdef double* target
+    cdef double single = value[0]
     cdef int64_t i, j, k
     for i in range(rows.n[step.level]):
         if not rows.lives[rows.number[i]]:
             continue
         shares = rows.shares + rows.number[i] * leaf_stride(step)
-        target = out + kept[i] * n_players * n_outputs
+        target = rows.sums + rows.kept[step.level][i] * rows.n_sums
+        if nodes.width == 1:
+            for j in range(leaf_stride(step)):
+                target[j] += single * shares[j]
+            continue
         for j in range(step.n_players):
             for k in range(nodes.width):
-                target[rows.player[j] * n_outputs + k] += value[k] * shares[j]
+                target[j * nodes.width + k] += value[k] * shares[j]
+
+
+cdef inline void leave(
+    Rows* rows, int64_t level, int64_t width, double* out, int64_t n_players, int64_t n_outputs
+) noexcept nogil:
+    """Go up to a level: add the sums of the players met below it to the rows' values."""
+    cdef const int32_t* kept
+    cdef double* sums
+    cdef double* target
+    cdef int64_t i, k, slot
+    while rows.level > level:
+        slot = rows.path[rows.level]
+        if slot >= 0:
+            kept = rows.kept[rows.level]
+            for i in range(rows.n[rows.level]):
+                sums = rows.sums + kept[i] * rows.n_sums + slot * width
+                target = out + (kept[i] * n_players + rows.player[slot]) * n_outputs
+                for k in range(width):
+                    target[k] += sums[k]
+                    sums[k] = 0.0
+        rows.level -= 1
+
+
+cdef inline void enter(Rows* rows, const Step* step) noexcept nogil:
+    """Note the edge to a step, once what is above has been left for."""
+    rows.level = step.level
+    rows.path[step.level] = -1 if step.again else step.slot
+    rows.player[step.slot] = step.player

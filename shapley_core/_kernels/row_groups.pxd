@@ -176,4 +176,3 @@ cdef inline int refine(RowGroups* g, int64_t node, int64_t level) noexcept nogil
         here[k] = number[here[k]]
     g.count[level] = count
     return 0
-

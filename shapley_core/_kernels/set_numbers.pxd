@@ -38,7 +38,9 @@ cdef inline int64_t number_sets(
         place = key & (n_places - 1)
         while table[place]:
             k = first[table[place] - 1]
-            if not memcmp(words + k * n, words + row * n, n * sizeof(uint64_t)):
+            if words[k * n] == words[row * n] and (
+                n == 1 or not memcmp(words + k * n, words + row * n, n * sizeof(uint64_t))
+            ):
                 break
             place = (place + 1) & (n_places - 1)
         if not table[place]:

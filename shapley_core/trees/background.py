@@ -36,6 +36,7 @@ PATTERN_BYTES = 1 << 17
 FEW_ROWS = 1024
 SETS_BYTES = 1 << 28
 
+
 @dataclass(frozen=True)
 class BackgroundRows:
     """The rows of a background, read some at a time.

@@ -186,6 +186,7 @@ class Interactions:
         keep = self.background.is_kept
         for batch in self.background.batches(n_threads):
             rows = [found for found in batch if isinstance(found, TreeRows)]
+            parts: list[list[TreePatterns] | list[TreeRows]]
             parts = [[found for found in batch if isinstance(found, TreePatterns)]]
             # Their sets take more memory: a few trees at a time.
             parts += [rows[i : i + AT_ONCE] for i in range(0, len(rows), AT_ONCE)]
