@@ -89,6 +89,7 @@ def explain(
     cdef int64_t width = nodes.width
     cdef int64_t leaf = 0, end = first, n_local = 0, room = 0, entry_room = 0, most = 0
     cdef int64_t n_levels = 1
+    cdef int64_t n_alive, found
     cdef bint by_cover = share.shape[0] > 0
     cdef int status = 0
     cdef Rows rows
@@ -184,12 +185,21 @@ def explain(
                     product_leaf(layers, z, passed, d, lanes, &scratch, entry + at, stride)
                     at += lanes
             else:
+                n_alive = 0
                 for c in range(count):
-                    background_leaf(
+                    found = background_leaf(
                         layers, set_words + rows.first[c] * rows.n_words, &words[start[leaf], 0],
                         &total[start[leaf]], start[leaf + 1] - start[leaf], rows.n_words, d,
                         &scratch, entry + c, stride,
                     )
+                    if found < 0:
+                        status = -1
+                        break
+                    n_alive += found
+                if status:
+                    break
+                if not n_alive:
+                    entries = 0  # There is nothing to add.
             leaf += 1
             if (n_local + entries) * width * n > room:
                 room = 2 * (n_local + entries) * width * n
