@@ -60,6 +60,12 @@ static inline void gather_set(
 ) {
     int64_t at = row >> 6;
     int shift = (int)(row & 63);
+    if (n_words == 1) {
+        uint64_t word = 0;
+        for (int64_t j = 0; j < d; j++) word |= (~passing[j][at] >> shift & 1) << j;
+        out[0] = word;
+        return;
+    }
     for (int64_t k = 0; k < n_words; k++) {
         uint64_t word = 0;
         for (int64_t j = 64 * k; j < d && j < 64 * k + 64; j++) {

@@ -15,7 +15,7 @@ from .deep_walk cimport (
     Rows, Step, add_leaf, allocate_rows, begin_rows, decide_rows, enter, group_leaf, leave,
     release_rows, share_given,
 )
-from .forest cimport LEAF, Forest, Nodes, goes_left
+from .forest cimport LEAF, Forest, Nodes
 from .group_patterns cimport decide
 
 
@@ -31,47 +31,10 @@ cdef extern from "alive_rows.h" nogil:
     )
 
 
-cdef extern from "alive_row.h" nogil:
-    ctypedef struct OneRow:
-        uint64_t* failed
-        uint64_t* alive
-        uint16_t* left
-        int64_t* path
-        int64_t* slot
-        const uint64_t** bits
-        const uint64_t** of_slot
-        int64_t* player
-        uint64_t* list
-        int32_t* place
-        double* given
-        double* sums
-
-    ctypedef int (*GoesLeft)(const void*, int64_t, double) noexcept nogil
-    void walk_row(
-        const Step*, int64_t, const double*, int64_t, const void*, GoesLeft, const double*,
-        const uint64_t*, int64_t, const double*, const double*, const double*, int64_t,
-        const OneRow*, double*, int64_t
-    )
-
-
-cdef int row_goes_left(const void* nodes, int64_t node, double x) noexcept nogil:
-    return goes_left(<const Nodes*>nodes, node, x)
-
-
 # The sets of all background rows at a leaf are gathered together where so many explained ones
 # meet them.
 cdef enum:
-    MANY = 16
-    ONE_BY_ONE = 16  # so few rows
-
-
-cdef inline void start_alive(uint64_t* alive, int64_t size, int64_t n) noexcept nogil:
-    """At the root all n background rows are alive."""
-    cdef int64_t k
-    for k in range(size):
-        alive[k] = ~<uint64_t>0
-    if n & 63:
-        alive[size - 1] = (<uint64_t>1 << (n & 63)) - 1
+    MANY = 32
 
 
 def tell(
@@ -162,8 +125,6 @@ def explain(
     cdef uint64_t* list_ = NULL
     cdef int32_t* place = NULL
     cdef double* given = NULL
-    cdef OneRow one
-    cdef bint single = n_rows <= ONE_BY_ONE and n_words == 1 and nodes.width == 1
     cdef int status
     if not n_rows or not out.shape[1]:
         return
@@ -180,21 +141,8 @@ def explain(
         if (alive == NULL or path == NULL or slot == NULL or of_slot == NULL or sets == NULL
                 or list_ == NULL or place == NULL or given == NULL):
             status = -1
-        if single and not status:
-            one.failed, one.alive, one.left = rows.failed, alive, rows.left
-            one.path, one.slot, one.bits, one.of_slot = rows.path, slot, path, of_slot
-            one.player, one.list, one.place, one.given = rows.player, list_, place, given
-            one.sums = rows.sums
-            for j in range(n_rows):
-                start_alive(alive, size, weight.shape[0])
-                walk_row(
-                    <const Step*>&steps[0, 0], steps.shape[0], &columns[0, j], columns.shape[1],
-                    nodes, row_goes_left, nodes.values, &passing[0, 0], size, &weight[0],
-                    &gain[0, 0], &loss[0, 0], gain.shape[1], &one,
-                    &out[j, 0, nodes.tree_outputs[tree]], out.shape[2],
-                )
         i = steps.shape[0]
-        while not status and not single:
+        while not status:
             if i == steps.shape[0]:
                 if first:
                     leave(&rows, 0, nodes.width, values, out.shape[1], out.shape[2])
@@ -204,7 +152,12 @@ def explain(
                     &rows, &columns[0, first], columns.shape[1], min(at_once, n_rows - first)
                 )
                 for j in range(rows.n[0]):
-                    start_alive(alive + j * size, size, weight.shape[0])
+                    for k in range(size):
+                        alive[j * size + k] = ~<uint64_t>0
+                    if weight.shape[0] & 63:
+                        alive[j * size + size - 1] = (
+                            (<uint64_t>1 << (weight.shape[0] & 63)) - 1
+                        )
                 values = &out[first, 0, nodes.tree_outputs[tree]]
                 first += rows.n[0]
                 i = 0
