@@ -67,7 +67,8 @@ FULL = [
     *(Case(m, b, 1000) for m in (XGB6, LGB31) for b in (100, 20_000)),
     *(Case(m, 20_000, 20_000) for m in (XGB6, LGB31)),
     *(Case(m, b, 1000) for m in (XGB8, XGB10, XGB12, LGB255) for b in (100, 1000, 20_000)),
-    Case(XGB20, 100, 100),
+    *(Case(m, b, r) for m in (XGB16, XGB20) for b in (100, 1000) for r in (1, 100, 1000)),
+    Case(XGB20, 20_000, 100),
     *(Case(XGB6, b, r, order=2) for b in (0, 1000) for r in (1, 1000, 20_000)),
 ]
 

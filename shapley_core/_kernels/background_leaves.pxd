@@ -106,36 +106,6 @@ cdef inline void meet_few(
         out[j] = lost if failed >> j & 1 else own - below[j]
 
 
-cdef inline void meet_sorted(
-    uint64_t failed,
-    const uint64_t* words,
-    const int64_t* count,
-    int64_t n_groups,
-    const double* gain,
-    const double* loss,
-    int64_t side,
-    double* out,
-) noexcept nogil:
-    """Add the values of one set of failed features to ``out``, for value 1."""
-    cdef int64_t i, b, n_failed = count_bits(failed)
-    cdef uint64_t word
-    cdef double lost = 0.0, given
-    i = next_set(words, 0, n_groups, failed)
-    while i < n_groups:
-        word = words[i]
-        b = count_bits(word)
-        lost += count[i] * loss[b * side + n_failed]
-        given = count[i] * gain[b * side + n_failed]
-        while word:
-            out[lowest_bit(word)] += given
-            word &= word - 1
-        i = next_set(words, i + 1, n_groups, failed)
-    word = failed
-    while word:
-        out[lowest_bit(word)] = lost
-        word &= word - 1
-
-
 cdef inline void fill_by_background(
     const uint64_t* words,
     const int64_t* count,

@@ -7,13 +7,14 @@ both ways give the same bits.
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcpy, memset
 
 from .forest cimport LEAF, Forest, Nodes, goes_left
 from .leaf_games cimport (
     OCTET, Layers, Scratch, allocate, background_leaf, n_entries, product_leaf, release
 )
 from .paths cimport Paths
+from .set_numbers cimport number_sets, places_for
 
 
 cdef extern from "scatter.h" nogil:
@@ -49,33 +50,6 @@ cdef void descend(
     memcpy(here, above, rows.n_rows * n * sizeof(uint64_t))
     for row in range(rows.n_rows):
         here[row * n + word] |= <uint64_t>(left[row] != side) << shift
-
-
-cdef int64_t group(Rows* rows, int64_t level) noexcept nogil:
-    """Number the different sets of failed players in the order of the rows; return how many."""
-    cdef int64_t row, k, n = rows.n_words, count = 0
-    cdef uint64_t place
-    cdef const uint64_t* words = rows.failed + level * rows.n_rows * n
-    cdef uint64_t key
-    memset(rows.table, 0, rows.n_places * sizeof(int32_t))
-    for row in range(rows.n_rows):
-        key = 0
-        for k in range(n):
-            # Fibonacci hashing: the multiplier is 2^64 over the golden ratio.
-            key = (key ^ words[row * n + k]) * <uint64_t>0x9E3779B97F4A7C15
-            key ^= key >> 32
-        place = key & (rows.n_places - 1)
-        while rows.table[place]:
-            k = rows.first[rows.table[place] - 1]
-            if not memcmp(words + k * n, words + row * n, n * sizeof(uint64_t)):
-                break
-            place = (place + 1) & (rows.n_places - 1)
-        if not rows.table[place]:
-            rows.first[count] = <int32_t>row
-            count += 1
-            rows.table[place] = <int32_t>count
-        rows.lane[row] = rows.table[place] - 1
-    return count
 
 
 def explain(
@@ -115,6 +89,7 @@ def explain(
     cdef int64_t width = nodes.width
     cdef int64_t leaf = 0, end = first, n_local = 0, room = 0, entry_room = 0, most = 0
     cdef int64_t n_levels = 1
+    cdef int64_t n_alive, found
     cdef bint by_cover = share.shape[0] > 0
     cdef int status = 0
     cdef Rows rows
@@ -137,9 +112,7 @@ def explain(
     memset(&rows, 0, sizeof(Rows))
     rows.n_rows = n
     rows.n_words = max(1, (most + 63) // 64)
-    rows.n_places = 2
-    while rows.n_places < 2 * n:
-        rows.n_places *= 2
+    rows.n_places = places_for(n)
     rows.failed = <uint64_t*>calloc(n_levels * n * rows.n_words, sizeof(uint64_t))
     rows.left = <uint8_t*>malloc(n_levels * n)
     rows.lane = <int32_t*>malloc(n * sizeof(int32_t))
@@ -175,7 +148,10 @@ def explain(
             d = paths.distinct[node]
             entries = n_entries(layers, d)
             column = &leaf_columns[0] + leaf_offsets[leaf]
-            count = group(&rows, level)
+            count = number_sets(
+                rows.failed + level * n * rows.n_words, n, rows.n_words, rows.table,
+                rows.n_places, rows.first, rows.lane,
+            )
             stride = (count + OCTET - 1) // OCTET * OCTET
             if entries * stride > entry_room:
                 entry_room = entries * stride
@@ -209,12 +185,21 @@ def explain(
                     product_leaf(layers, z, passed, d, lanes, &scratch, entry + at, stride)
                     at += lanes
             else:
+                n_alive = 0
                 for c in range(count):
-                    background_leaf(
+                    found = background_leaf(
                         layers, set_words + rows.first[c] * rows.n_words, &words[start[leaf], 0],
                         &total[start[leaf]], start[leaf + 1] - start[leaf], rows.n_words, d,
                         &scratch, entry + c, stride,
                     )
+                    if found < 0:
+                        status = -1
+                        break
+                    n_alive += found
+                if status:
+                    break
+                if not n_alive:
+                    entries = 0  # There is nothing to add.
             leaf += 1
             if (n_local + entries) * width * n > room:
                 room = 2 * (n_local + entries) * width * n

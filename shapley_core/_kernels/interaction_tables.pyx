@@ -139,10 +139,14 @@ def build(
                 else:
                     for c in range(<int64_t>1 << d):
                         failed = ~<uint64_t>c & ((<uint64_t>1 << d) - 1)
-                        background_leaf(
+                        if background_leaf(
                             layers, &failed, &words[start[leaf], 0], &total[start[leaf]],
                             start[leaf + 1] - start[leaf], 1, d, &scratch, entry + c, stride,
-                        )
+                        ) < 0:
+                            status = -1
+                            break
+                    if status:
+                        break
                 k = paths.distinct[root]
                 n_runs = size >> k
                 runs_at_leaf(

@@ -27,6 +27,8 @@ cdef struct Scratch:
     int64_t* members
     int64_t* chosen
     int64_t* base
+    int64_t* alive
+    int64_t n_alive
 
 
 cdef int allocate(Layers layers, int64_t d, int64_t n_lanes, Scratch* scratch) noexcept nogil
@@ -36,7 +38,7 @@ cdef void product_leaf(
     Layers layers, const double* share, const double* passed, int64_t d, int64_t n,
     Scratch* scratch, double* out, int64_t stride,
 ) noexcept nogil
-cdef void background_leaf(
+cdef int64_t background_leaf(
     Layers layers, const uint64_t* failed, const uint64_t* words, const double* total,
     int64_t n_groups, int64_t n_words, int64_t d, Scratch* scratch, double* out, int64_t stride,
 ) noexcept nogil

@@ -106,6 +106,7 @@ cdef void release(Scratch* scratch) noexcept nogil:
     free(scratch.members)
     free(scratch.chosen)
     free(scratch.base)
+    free(scratch.alive)
 
 
 cdef void product_layer(
@@ -266,7 +267,26 @@ cdef void spread(
             level += 1
 
 
-cdef void background_leaf(
+cdef inline int64_t list_alive(
+    const uint64_t* failed,
+    const uint64_t* words,
+    int64_t n_groups,
+    int64_t n_words,
+    int64_t* out,
+) noexcept nogil:
+    """List the background sets that hold none of the failed players; return how many."""
+    cdef int64_t j, k, n = 0
+    cdef uint64_t common
+    for j in range(n_groups):
+        common = 0
+        for k in range(n_words):
+            common |= failed[k] & words[j * n_words + k]
+        out[n] = j
+        n += not common
+    return n
+
+
+cdef int64_t background_leaf(
     Layers layers,
     const uint64_t* failed,
     const uint64_t* words,
@@ -281,14 +301,27 @@ cdef void background_leaf(
     """Write the values of one explained set F beside the background sets: ``out[entry * stride]``.
 
     A cube's value depends on S ∩ F by its size only, so each background set B gives the same to
-    all S' ⊆ B of one size, and S takes what S∖F was given.
+    all S' ⊆ B of one size, and S takes what S∖F was given. Returns how many sets B do not meet
+    F: where there are none all values are 0; -1 without memory.
     """
-    cdef int64_t layer, k, j, s, kept, n_members, n_failed = 0, count
+    cdef int64_t layer, k, j, s, kept, n_members, n_alive, at, n_failed = 0, count
     cdef int64_t side = layers.side
-    cdef uint64_t word, common
+    cdef uint64_t word
     cdef const double* weight
     cdef double* given
     cdef double value
+    if n_groups > scratch.n_alive:
+        free(scratch.alive)
+        scratch.n_alive = 2 * n_groups
+        scratch.alive = <int64_t*>malloc(scratch.n_alive * sizeof(int64_t))
+        if scratch.alive == NULL:
+            scratch.n_alive = 0
+            return -1
+    n_alive = list_alive(failed, words, n_groups, n_words, scratch.alive)
+    if not n_alive:
+        for j in range(n_entries(layers, d)):
+            out[j * stride] = 0.0
+        return 0
     for k in range(n_words):
         n_failed += count_bits(failed[k])
     for layer in range(layers.n_layers):
@@ -300,12 +333,8 @@ cdef void background_leaf(
         for kept in range(s + 1):
             count += layers.binomial[d * layers.columns + kept]
         memset(scratch.given, 0, count * sizeof(double))
-        for j in range(n_groups):
-            common = 0
-            for k in range(n_words):
-                common |= failed[k] & words[j * n_words + k]
-            if common:
-                continue
+        for at in range(n_alive):
+            j = scratch.alive[at]
             n_members = 0
             for k in range(n_words):
                 word = words[j * n_words + k]
@@ -325,3 +354,4 @@ cdef void background_leaf(
                 given += layers.binomial[d * layers.columns + kept]
         spread(layers, failed, d, s, scratch.given, scratch.chosen, out, stride)
         out += layers.binomial[d * layers.columns + s] * stride
+    return n_alive

@@ -4,17 +4,6 @@ from numpy.typing import NDArray
 from .forest import Forest
 from .paths import Paths
 
-def background(
-    forest: Forest,
-    tree: int,
-    columns: NDArray[np.float64],
-    weight: NDArray[np.int64],
-    paths: Paths,
-    n_levels: int,
-    start: NDArray[np.int64],
-    words: NDArray[np.uint64],
-    total: NDArray[np.int64],
-) -> int: ...
 def interventional(
     forest: Forest,
     tree: int,

@@ -7,13 +7,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._kernels import pattern_counts
-from .._kernels import patterns as kernel
+from .._kernels import forest, pattern_counts
 from ..threads import row_blocks, run_blocks
 from .lookup import Groups
 from .tree import LEAF
+from .tree_patterns import (
+    NO_PASSING,
+    NO_STEPS,
+    TreePatterns,
+    TreeRows,
+    in_order,
+    leaves_of_tree,
+    sort_rows,
+    tell_rows,
+)
 
 KEPT_BYTES = 1 << 30
+# In trees without tables, the rows of a background of at most so many are met one by one.
+FEW_ROWS = 1024
 # Counts of the trees that are counted together, and how many other trees are searched together;
 # fixed, so that what is kept does not depend on the number of threads.
 COUNTS_BYTES = 1 << 27
@@ -21,39 +32,9 @@ STEP = 8
 # Rows are read so many blocks at a time, and counted so many bytes of patterns at a time.
 BLOCKS = 4
 PATTERN_BYTES = 1 << 17
-
-
-@dataclass(frozen=True, eq=False)
-class TreePatterns:
-    """Which sets of path features the background fails at each leaf of one tree.
-
-    Parameters
-    ----------
-    tree : int
-    start : int64 (n_leaves + 1,)
-        Where each leaf's sets begin, leaves in the order of the walk.
-    words : uint64 (n_sets, n_words)
-        The sets; bit ``slot & 63`` of word ``slot >> 6``.
-    count : int64 (n_sets,)
-        Background weight of each set; sums to ``whole`` at each leaf.
-    whole : int
-    """
-
-    tree: int
-    start: NDArray[np.int64]
-    words: NDArray[np.uint64]
-    count: NDArray[np.int64]
-    whole: int
-
-    @property
-    def total(self) -> NDArray[np.float64]:
-        """Share of the background of each set; sums to one at each leaf."""
-        return self.count / self.whole
-
-    @property
-    def nbytes(self) -> int:
-        """Memory taken."""
-        return self.start.nbytes + self.words.nbytes + self.count.nbytes
+# In trees without tables the rows of a background of at most so many are met one by one: measured.
+FEW_ROWS = 1024
+SETS_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -117,7 +98,8 @@ class Background:
     Its patterns are found once and kept up to ``KEPT_BYTES``; what is beyond is found again in
     each call, a gigabyte at a time, from the columns. Of trees with tables they are counted group
     by group, in a time that is that of a look-up; of others, and where there are fewer rows than
-    it takes to fill the counts, the rows are sorted into their sets node by node.
+    it takes to fill the counts, the rows are sorted into their sets node by node; unless they are
+    met one by one.
 
     Parameters
     ----------
@@ -135,13 +117,19 @@ class Background:
         self.block_rows = rows.block_rows
         self.whole = rows.whole
         self.levels = paths.most_of_tree(ensemble.depth) + 1
-        self.n_words = np.maximum(1, -(-paths.most_of_tree(paths.distinct) // 64))
         self.counted = groups.has_tables & (16 * rows.n_rows >= 1 << groups.max_bits)
         self.columns: NDArray[np.float64] | None = None
         if not self.counted.all() or 16 * self._most_sets() > KEPT_BYTES:
             self.columns = rows.columns(0, rows.n_rows, n_threads)
         # Rows that reach each leaf.
         self._reached = np.zeros(ensemble.n_nodes, np.int64)
+        self.by_row = ~groups.has_tables & (rows.n_rows <= FEW_ROWS)
+        self.few: tuple[NDArray[np.float64], NDArray[np.int64]] | None = None
+        self._sets: dict[int, TreePatterns] = {}
+        if self.by_row.any():
+            assert self.columns is not None
+            self.few = in_order(self.columns, self.weight)
+            self._route(*self.few)
         self.kept, self.first_rest = self._find(0, n_threads, rows)
         for _ in self._rest(n_threads):
             pass  # Only for the rows that reach their leaves.
@@ -164,14 +152,26 @@ class Background:
     def contents(self) -> tuple[Any, ...]:
         """All that values depend on: patterns, and columns to find others in."""
         rest = None if self.columns is None else (self.columns, self.weight)
-        return self.whole, self.kept, rest
+        return self.whole, self.kept, self.few, rest
 
-    def batches(self, n_threads: int) -> Iterator[list[TreePatterns]]:
+    def sets_of(self, found: TreePatterns | TreeRows) -> TreePatterns:
+        """Sort the rows of a small background into their sets, if that was not done."""
+        if isinstance(found, TreePatterns):
+            return found
+        sets = self._sets.get(found.tree)
+        if sets is None:
+            assert self.few is not None
+            sets = sort_rows(self.groups, found.tree, *self.few, self.whole, False)
+            if sum(some.nbytes for some in list(self._sets.values())) < SETS_BYTES:
+                self._sets[found.tree] = sets
+        return sets
+
+    def batches(self, n_threads: int) -> Iterator[list[TreePatterns | TreeRows]]:
         """Yield the patterns of all trees, a bounded number at a time."""
         yield self.kept
         yield from self._rest(n_threads)
 
-    def _rest(self, n_threads: int) -> Iterator[list[TreePatterns]]:
+    def _rest(self, n_threads: int) -> Iterator[list[TreePatterns | TreeRows]]:
         first = self.first_rest
         while first < self.paths.ensemble.n_trees:
             batch, first = self._find(first, n_threads)
@@ -185,22 +185,26 @@ class Background:
 
     def _find(
         self, first: int, n_threads: int, rows: BackgroundRows | None = None
-    ) -> tuple[list[TreePatterns], int]:
+    ) -> tuple[list[TreePatterns | TreeRows], int]:
         """Find the patterns of trees from ``first`` on, until they fill the memory."""
-        found: list[TreePatterns] = []
+        found: list[TreePatterns | TreeRows] = []
         size = 0
         cost = np.where(self.counted, 8 * self.groups.n_patterns / COUNTS_BYTES, 1 / STEP)
         while first < self.paths.ensemble.n_trees and size < KEPT_BYTES:
             n_trees = int(np.searchsorted(np.cumsum(cost[first:]), 1.0, side="right"))
             trees = range(first, first + max(1, n_trees))
             counts = self._count([tree for tree in trees if self.counted[tree]], n_threads, rows)
-            some: dict[int, TreePatterns] = {}
+            some: dict[int, TreePatterns | TreeRows] = {}
 
             def work(
                 tree: int,
-                some: dict[int, TreePatterns] = some,
+                some: dict[int, TreePatterns | TreeRows] = some,
                 counts: dict[int, NDArray[np.int64]] = counts,
             ) -> None:
+                if self.by_row[tree]:
+                    assert self.few is not None
+                    some[tree] = tell_rows(self.groups, tree, self.few[0])
+                    return
                 found = self._list(tree, counts[tree]) if tree in counts else self._sort(tree)
                 self._reach(found)
                 some[tree] = found
@@ -211,11 +215,16 @@ class Background:
             first = trees.stop
         return found, first
 
-    def _reach(self, found: TreePatterns) -> None:
+    def _route(self, columns: NDArray[np.float64], weight: NDArray[np.int64]) -> None:
+        """Find the leaves of the trees whose rows are met one by one."""
         ensemble = self.paths.ensemble
-        nodes = slice(ensemble.tree_offsets[found.tree], ensemble.tree_offsets[found.tree + 1])
-        leaves = self.paths.order[nodes]
-        leaves = leaves[ensemble.feature[leaves] == LEAF]
+        leaf = np.empty((len(weight), ensemble.n_trees), np.int64)
+        forest.apply(ensemble.kernel, columns, leaf)
+        leaf += ensemble.tree_offsets[:-1]
+        np.add.at(self._reached, leaf[:, self.by_row], weight[:, None])
+
+    def _reach(self, found: TreePatterns) -> None:
+        leaves = leaves_of_tree(self.groups, found.tree)
         nothing = np.flatnonzero(~found.words.any(axis=1))
         at = np.searchsorted(found.start, nothing, side="right") - 1
         self._reached[leaves[at]] = found.count[nothing]
@@ -275,7 +284,7 @@ class Background:
     def _list(self, tree: int, counts: NDArray[np.int64]) -> TreePatterns:
         """List the sets of each leaf from the counts of the groups."""
         paths, groups = self.paths, self.groups
-        leaf = self._leaf_distinct(tree)
+        leaf = paths.distinct[leaves_of_tree(groups, tree)]
         start = np.empty(len(leaf) + 1, np.int64)
         room = int((1 << leaf).sum())
         words = np.empty((room, 1), np.uint64)
@@ -292,63 +301,14 @@ class Background:
             words,
             total,
         )
-        return TreePatterns(tree, start, words[:used].copy(), total[:used].copy(), self.whole)
+        kept = words[:used].copy(), total[:used].copy()
+        return TreePatterns(tree, start, *kept, self.whole, NO_PASSING, NO_STEPS)
 
     def _sort(self, tree: int) -> TreePatterns:
         """Sort the rows into their sets, node by node."""
-        paths = self.paths
         assert self.columns is not None
-        n_leaves = len(self._leaf_distinct(tree))
-        start = np.empty(n_leaves + 1, np.int64)
-        room = 16 * n_leaves
-        while True:
-            words = np.empty((room, self.n_words[tree]), np.uint64)
-            total = np.empty(room, np.int64)
-            used = kernel.background(
-                paths.ensemble.kernel,
-                tree,
-                self.columns,
-                self.weight,
-                paths.kernel,
-                int(self.levels[tree]),
-                start,
-                words,
-                total,
-            )
-            if used <= room:
-                return self._in_order(tree, start, words[:used], total[:used])
-            room = used
-
-    def _in_order(
-        self,
-        tree: int,
-        start: NDArray[np.int64],
-        words: NDArray[np.uint64],
-        total: NDArray[np.int64],
-    ) -> TreePatterns:
-        """Sort each leaf's sets, and join equal ones: no order of the background can be seen."""
-        leaf = np.repeat(np.arange(len(start) - 1), np.diff(start))
-        bits = max(1, int(self._leaf_distinct(tree).max()))
-        if bits + len(start).bit_length() < 64:
-            # One key sorts faster than two.
-            order = np.argsort((leaf.astype(np.uint64) << np.uint64(bits)) | words[:, 0])
-        else:
-            order = np.lexsort((*words.T, leaf))
-        leaf, words, total = leaf[order], words[order], total[order]
-        new = np.ones(len(leaf), bool)
-        new[1:] = (leaf[1:] != leaf[:-1]) | (words[1:] != words[:-1]).any(axis=1)
-        first = np.flatnonzero(new)
-        if len(first):
-            total = np.add.reduceat(total, first)
-        start = np.searchsorted(leaf[first], np.arange(len(start)))
-        return TreePatterns(tree, start, words[first], total, self.whole)
-
-    def _leaf_distinct(self, tree: int) -> NDArray[np.int64]:
-        """Number of distinct features on the way to each leaf of a tree."""
-        ensemble = self.paths.ensemble
-        nodes = slice(ensemble.tree_offsets[tree], ensemble.tree_offsets[tree + 1])
-        distinct: NDArray[np.int64] = self.paths.distinct[nodes][ensemble.feature[nodes] == LEAF]
-        return distinct
+        tells = not self.groups.has_tables[tree]
+        return sort_rows(self.groups, tree, self.columns, self.weight, self.whole, tells)
 
 
 def cube_shares(most_players: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -12,12 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._kernels import few_rows, pattern_tables, patterns, single_rows
-from .background import Background, BackgroundRows, TreePatterns, cube_shares
+from .._kernels import (
+    alive_rows,
+    alive_sets,
+    few_rows,
+    pattern_tables,
+    patterns,
+    single_rows,
+)
+from .background import Background, BackgroundRows, cube_shares
 from .lookup import Groups
 from .paths import CoverShares, Paths, Quadrature
 from .stages import MANY_ROWS, NO_NUMBERS, Stage, SubtreeStages, TableStages
 from .subtree_sums import SubtreeSums
+from .tree_patterns import TreePatterns, TreeRows, words_of_sets
 
 # Measured: with more players on a path, the path-dependent game is faster by subtree sums.
 MOST_PLAYERS = 8
@@ -25,6 +33,9 @@ MOST_PLAYERS = 8
 SMALL_ENTRIES = 1 << 17
 # Measured: fewer rows than these are faster by the slots of a path than side by side.
 SINGLE_ROWS = 8
+
+# What a kernel keeps of the rows that go down a deep tree together.
+ROWS_BYTES = 1 << 22
 
 NO_FLOATS = np.empty(0)
 NO_WORDS = np.empty((0, 1), np.uint64)
@@ -150,18 +161,23 @@ class Interventional:
         self.expected = self.background.expected
         gain, loss = cube_shares(int(paths.distinct.max(initial=0)))
         self.gain, self.loss = gain / rows.whole, loss / rows.whole
+        self.gain_by_failed = np.ascontiguousarray(self.gain.T)
+        self.loss_by_failed = np.ascontiguousarray(self.loss.T)
+        few = self.background.few
+        self.background_weight = NO_FLOATS if few is None else few[1].astype(np.float64)
 
     def stages(self, n_rows: int, n_threads: int) -> Iterator[Stage]:
         """Yield the stages: of each batch of patterns the shallow trees, then the deep ones."""
         shallow = self.groups.has_tables
         keep = self.background.is_kept
         for batch in self.background.batches(n_threads):
-            of_tree = {found.tree: found for found in batch}
+            sets = [found for found in batch if isinstance(found, TreePatterns)]
+            of_tree = {found.tree: found for found in sets}
 
             def fill(tree: int, *arrays: Any, of_tree: dict[int, TreePatterns] = of_tree) -> None:
                 self._fill(of_tree[tree], *arrays)
 
-            some = [found.tree for found in batch if shallow[found.tree]]
+            some = [found.tree for found in sets if shallow[found.tree]]
             for trees in self.tables.split(some) if some else []:
                 # Each leaf's groups are met by every row; beside a background the tables take up
                 # to twice as long to build.
@@ -172,7 +188,7 @@ class Interventional:
                     yield self._meet([of_tree[tree] for tree in trees], n_rows, n_threads)
             deep = [found for found in batch if not shallow[found.tree]]
             if deep:
-                yield self._meet(deep, n_rows, n_threads)
+                yield self._meet_alive(deep, n_rows, n_threads)
 
     def _fill(
         self,
@@ -227,4 +243,49 @@ class Interventional:
                 )
 
         # The more rows meet the groups at once, the fewer meetings a row.
+        return Stage(len(batch), max(64, min(MANY_ROWS, -(-n_rows // n_threads))), add)
+
+    def _meet_alive(
+        self, batch: list[TreePatterns | TreeRows], n_rows: int, n_threads: int
+    ) -> Stage:
+        forest, gain, loss = self.paths.ensemble.kernel, self.gain_by_failed, self.loss_by_failed
+
+        def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+            for found in batch:
+                n_levels = int(self.background.levels[found.tree])
+                if isinstance(found, TreeRows):
+                    n_words = words_of_sets(self.groups, found.tree)
+                    row_bytes = n_levels * (8 * (n_words + found.passing.shape[1]) + 6)
+                    alive_rows.explain(
+                        forest,
+                        found.tree,
+                        columns,
+                        n_levels,
+                        n_words,
+                        found.steps,
+                        found.passing,
+                        self.background_weight,
+                        gain,
+                        loss,
+                        max(8, ROWS_BYTES // row_bytes),
+                        out,
+                    )
+                    continue
+                row_bytes = n_levels * (8 * found.words.shape[1] + 6)
+                alive_sets.explain(
+                    forest,
+                    found.tree,
+                    columns,
+                    n_levels,
+                    found.steps,
+                    found.words,
+                    found.count,
+                    found.passing,
+                    int(np.diff(found.start).max()),
+                    gain,
+                    loss,
+                    max(8, ROWS_BYTES // row_bytes),
+                    out,
+                )
+
         return Stage(len(batch), max(64, min(MANY_ROWS, -(-n_rows // n_threads))), add)

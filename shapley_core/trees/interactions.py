@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from .._kernels import interaction_rows, interaction_tables, leaf_games
 from ..memory import check_memory, human_count
-from .background import TreePatterns
 from .column_tables import ColumnGroups, ColumnTables
 from .engines import NO_FLOATS, NO_WORDS, Interventional, PathDependent
 from .lookup import Fill
 from .occurring import Occurring, leaves_of, players_of_leaves, subsets
 from .paths import Paths
 from .stages import MANY_ROWS, NO_NUMBERS, Lookup, Stage, TableStages
+from .tree_patterns import TreePatterns, TreeRows
 
 # Places of the leaves' values among the columns: of all trees together, if so many, else by batch.
 MOST_PLACES = 1 << 26
@@ -27,6 +27,7 @@ MOST_PLACES = 1 << 26
 ENTRY_BYTES = 1 << 24
 LANE_BYTES = 1 << 18
 OCTET = 8
+AT_ONCE = 8
 
 
 class Columns:
@@ -184,8 +185,15 @@ class Interactions:
             return
         keep = self.background.is_kept
         for batch in self.background.batches(n_threads):
-            some: dict[int, TreePatterns | None] = {found.tree: found for found in batch}
-            yield from self._stages(some, n_rows, n_threads, keep)
+            rows = [found for found in batch if isinstance(found, TreeRows)]
+            parts: list[list[TreePatterns] | list[TreeRows]]
+            parts = [[found for found in batch if isinstance(found, TreePatterns)]]
+            # Their sets take more memory: a few trees at a time.
+            parts += [rows[i : i + AT_ONCE] for i in range(0, len(rows), AT_ONCE)]
+            for part in parts:
+                sets = map(self.background.sets_of, part)
+                some: dict[int, TreePatterns | None] = {found.tree: found for found in sets}
+                yield from self._stages(some, n_rows, n_threads, keep)
 
     def _stages(
         self,

@@ -1,0 +1,63 @@
+/* What a leaf's players get of the background's sets. */
+#ifndef SHAPLEY_CORE_ALIVE_H
+#define SHAPLEY_CORE_ALIVE_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "bits.h"
+#include "vectors.h"
+
+enum { CHUNK = 16 }; /* players whose sums stay in registers */
+
+/* Sum what n sets, at their places in `words`, give to players 16 c .. 16 c + 15; those that are
+ * failed, and in none of the sets, get `lost`.
+ */
+#if defined(__GNUC__)
+typedef double Doubles __attribute__((vector_size(32)));
+typedef uint64_t Words __attribute__((vector_size(32)));
+
+WIDE static void sum_given(
+    const uint64_t *RESTRICT words, int64_t n_words, const int32_t *RESTRICT place,
+    const double *RESTRICT given, int64_t n, const uint64_t *failed, double lost, int64_t c,
+    double *RESTRICT out
+) {
+    const Words bit0 = {1, 2, 4, 8}, bit1 = bit0 << 4, bit2 = bit0 << 8, bit3 = bit0 << 12;
+    int shift = (int)(c & 3) * CHUNK;
+    uint64_t out_of = failed[c / 4] >> shift;
+    Words fails = {out_of, out_of, out_of, out_of};
+    Doubles loss = {lost, lost, lost, lost};
+    Doubles sum0 = (Doubles)((Words)((fails & bit0) == bit0) & (Words)loss);
+    Doubles sum1 = (Doubles)((Words)((fails & bit1) == bit1) & (Words)loss);
+    Doubles sum2 = (Doubles)((Words)((fails & bit2) == bit2) & (Words)loss);
+    Doubles sum3 = (Doubles)((Words)((fails & bit3) == bit3) & (Words)loss);
+    for (int64_t i = 0; i < n; i++) {
+        uint64_t word = words[place[i] * n_words + c / 4] >> shift;
+        Words all = {word, word, word, word};
+        Doubles share = {given[i], given[i], given[i], given[i]};
+        sum0 += (Doubles)((Words)((all & bit0) == bit0) & (Words)share);
+        sum1 += (Doubles)((Words)((all & bit1) == bit1) & (Words)share);
+        sum2 += (Doubles)((Words)((all & bit2) == bit2) & (Words)share);
+        sum3 += (Doubles)((Words)((all & bit3) == bit3) & (Words)share);
+    }
+    memcpy(out, &sum0, sizeof sum0);
+    memcpy(out + 4, &sum1, sizeof sum1);
+    memcpy(out + 8, &sum2, sizeof sum2);
+    memcpy(out + 12, &sum3, sizeof sum3);
+}
+#else
+static void sum_given(
+    const uint64_t *RESTRICT words, int64_t n_words, const int32_t *RESTRICT place,
+    const double *RESTRICT given, int64_t n, const uint64_t *failed, double lost, int64_t c,
+    double *RESTRICT out
+) {
+    int shift = (int)(c & 3) * CHUNK;
+    for (int j = 0; j < CHUNK; j++) out[j] = failed[c / 4] >> shift >> j & 1 ? lost : 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        uint64_t word = words[place[i] * n_words + c / 4] >> shift;
+        for (int j = 0; j < CHUNK; j++) out[j] += word >> j & 1 ? given[i] : 0.0;
+    }
+}
+#endif
+
+#endif

@@ -1,0 +1,20 @@
+import numpy as np
+from numpy.typing import NDArray
+
+from .forest import Forest
+from .paths import Paths
+
+def find(
+    forest: Forest,
+    tree: int,
+    columns: NDArray[np.float64],
+    weight: NDArray[np.int64],
+    paths: Paths,
+    n_levels: int,
+    start: NDArray[np.int64],
+    words: NDArray[np.uint64],
+    total: NDArray[np.int64],
+    n_sets: NDArray[np.int64],
+    passing_start: NDArray[np.int64],
+    passing: NDArray[np.uint64],
+) -> tuple[int, int]: ...

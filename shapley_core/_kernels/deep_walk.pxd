@@ -1,0 +1,245 @@
+"""Rows on their way down a deep tree: what the kernels of the interventional game share."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memset
+
+from .forest cimport Nodes, goes_left
+from .group_patterns cimport FEW, decide
+from .set_numbers cimport number_sets, places_for
+
+
+cdef extern from "alive.h" nogil:
+    enum:
+        CHUNK
+
+    void sum_given(
+        const uint64_t*, int64_t, const int32_t*, const double*, int64_t, const uint64_t*, double,
+        int64_t, double*
+    )
+
+
+cdef struct Step:
+    # What the walk needs of a node, in the order of the walk: nodes lie in memory as the library
+    # numbers them, and a few rows would mostly wait for it.
+    double threshold
+    int64_t node
+    int64_t set_start      # where a leaf's sets of the background begin
+    int64_t passing_start  # where the node's bits begin
+    int32_t n_sets         # that bits tell of; 0 for none
+    int32_t n_players      # of the path
+    int32_t subtree
+    int32_t level
+    int32_t feature        # tested here, or LEAF
+    int32_t player         # of the edge into the node
+    int32_t slot
+    uint8_t is_left
+    uint8_t is_plain
+    uint8_t missing_left
+    uint8_t again          # whether the path tests the player above
+
+
+cdef struct Rows:
+    # The rows of one block that are not dropped, by level of the path, and what their leaves need.
+    int64_t most           # at once
+    int64_t n_words        # of a set of players
+    const double* data     # features ``stride`` apart
+    int64_t stride
+    int64_t* n             # levels
+    int32_t** kept         # levels: which they are, where rows were dropped; else as above
+    int32_t* room          # levels x rows: for them
+    uint64_t* failed       # levels x rows x words: what each kept row fails
+    uint16_t* left         # levels x rows: which way each kept row goes
+    int64_t level          # of the walk
+    int64_t* player        # of each slot of the path
+    double* shares         # different sets of failed players by players of the leaf
+    int64_t n_shares
+    uint8_t* lives         # whether such a set meets any of the background
+    int32_t* first         # a row that fails it
+    int32_t* number        # rows: the set of each
+    int32_t* table
+    int64_t* path          # levels: the new slot of the edge there, or -1
+    double* sums           # rows by slots of the path by values of a leaf: of what is below
+    int64_t n_sums         # of a row
+
+
+cdef inline void release_rows(Rows* rows) noexcept nogil:
+    free(rows.n)
+    free(rows.kept)
+    free(rows.room)
+    free(rows.failed)
+    free(rows.left)
+    free(rows.player)
+    free(rows.shares)
+    free(rows.lives)
+    free(rows.first)
+    free(rows.number)
+    free(rows.table)
+    free(rows.path)
+    free(rows.sums)
+
+
+cdef inline int allocate_rows(
+    Rows* rows, int64_t n_levels, int64_t most, int64_t n_words, int64_t n_sums
+) noexcept nogil:
+    """Room for so many rows at once; -1 without memory. Call `release_rows` in any case."""
+    memset(rows, 0, sizeof(Rows))
+    rows.most = most
+    rows.n_words = n_words
+    rows.n_sums = n_sums
+    rows.n = <int64_t*>malloc(n_levels * sizeof(int64_t))
+    rows.kept = <int32_t**>malloc(n_levels * sizeof(int32_t*))
+    rows.room = <int32_t*>malloc(n_levels * most * sizeof(int32_t))
+    rows.failed = <uint64_t*>malloc(n_levels * most * n_words * sizeof(uint64_t))
+    rows.left = <uint16_t*>malloc(n_levels * most * sizeof(uint16_t))
+    rows.player = <int64_t*>malloc(64 * n_words * sizeof(int64_t))
+    rows.lives = <uint8_t*>malloc(most)
+    rows.first = <int32_t*>malloc(most * sizeof(int32_t))
+    rows.number = <int32_t*>malloc(most * sizeof(int32_t))
+    rows.table = <int32_t*>malloc(places_for(most) * sizeof(int32_t))
+    rows.path = <int64_t*>malloc(n_levels * sizeof(int64_t))
+    rows.sums = <double*>calloc(most * n_sums, sizeof(double))
+    if (rows.n == NULL or rows.kept == NULL or rows.room == NULL or rows.failed == NULL
+            or rows.left == NULL or rows.player == NULL or rows.lives == NULL
+            or rows.first == NULL or rows.number == NULL or rows.table == NULL
+            or rows.path == NULL or rows.sums == NULL):
+        return -1
+    return 0
+
+
+cdef inline void begin_rows(
+    Rows* rows, const double* data, int64_t stride, int64_t n
+) noexcept nogil:
+    """Put rows at the root."""
+    cdef int64_t i
+    rows.data = data
+    rows.stride = stride
+    rows.n[0] = n
+    rows.kept[0] = rows.room
+    for i in range(n):
+        rows.room[i] = <int32_t>i
+    memset(rows.failed, 0, n * rows.n_words * sizeof(uint64_t))
+    rows.level = 0
+    rows.path[0] = -1
+
+
+cdef inline void decide_rows(const Nodes* nodes, const Step* step, Rows* rows) noexcept nogil:
+    """Find which way the rows go."""
+    cdef const double* x = rows.data + step.feature * rows.stride
+    cdef uint16_t* left = rows.left + step.level * rows.most
+    cdef const int32_t* kept = rows.kept[step.level]
+    cdef int64_t n = rows.n[step.level]
+    cdef int64_t i
+    cdef double value
+    if n == rows.n[0] and n > FEW:  # none was dropped
+        decide(nodes, step.node, x, left, n)
+    elif step.is_plain:
+        for i in range(n):
+            value = x[kept[i]]
+            left[i] = (value <= step.threshold) | ((value != value) & step.missing_left)
+    else:
+        for i in range(n):
+            left[i] = goes_left(nodes, step.node, x[kept[i]])
+
+
+cdef inline int64_t group_leaf(Rows* rows, const Step* step) noexcept nogil:
+    """Number the different sets that the rows fail at a leaf; return how many, -1 without memory.
+
+    There is room for their shares, `leaf_stride` each.
+    """
+    cdef int64_t n = rows.n[step.level]
+    cdef int64_t i, count = n
+    cdef const uint64_t* words = rows.failed + step.level * rows.most * rows.n_words
+    if n > FEW:
+        count = number_sets(
+            words, n, rows.n_words, rows.table, places_for(n), rows.first, rows.number
+        )
+    else:
+        for i in range(n):
+            rows.first[i] = rows.number[i] = <int32_t>i
+    if count * leaf_stride(step) > rows.n_shares:
+        rows.n_shares = 2 * count * leaf_stride(step)
+        free(rows.shares)
+        rows.shares = <double*>malloc(rows.n_shares * sizeof(double))
+        if rows.shares == NULL:
+            return -1
+    return count
+
+
+cdef inline int64_t leaf_stride(const Step* step) noexcept nogil:
+    return max(1, (step.n_players + CHUNK - 1) // CHUNK) * CHUNK
+
+
+cdef inline void share_given(
+    Rows* rows,
+    const Step* step,
+    int64_t number,
+    const uint64_t* words,
+    const int32_t* place,
+    const double* given,
+    int64_t n,
+    double lost,
+) noexcept nogil:
+    """Sum what n sets of the background, at their places in ``words``, give to their players.
+
+    The failed players get ``lost``. There is nothing where n is 0.
+    """
+    cdef double* shares = rows.shares + number * leaf_stride(step)
+    cdef const uint64_t* failed = (
+        rows.failed + (step.level * rows.most + rows.first[number]) * rows.n_words
+    )
+    cdef int64_t j
+    rows.lives[number] = n > 0
+    if not n:
+        return
+    for j in range(leaf_stride(step) // CHUNK):
+        sum_given(words, rows.n_words, place, given, n, failed, lost, j, shares + j * CHUNK)
+
+
+cdef inline void add_leaf(const Nodes* nodes, const Step* step, Rows* rows) noexcept nogil:
+    """Add the shares of a leaf's value to the sums."""
+    cdef const double* value = nodes.values + step.node * nodes.width
+    cdef const double* shares
+    cdef double* target
+    cdef double single = value[0]
+    cdef int64_t i, j, k
+    for i in range(rows.n[step.level]):
+        if not rows.lives[rows.number[i]]:
+            continue
+        shares = rows.shares + rows.number[i] * leaf_stride(step)
+        target = rows.sums + rows.kept[step.level][i] * rows.n_sums
+        if nodes.width == 1:
+            for j in range(leaf_stride(step)):
+                target[j] += single * shares[j]
+            continue
+        for j in range(step.n_players):
+            for k in range(nodes.width):
+                target[j * nodes.width + k] += value[k] * shares[j]
+
+
+cdef inline void leave(
+    Rows* rows, int64_t level, int64_t width, double* out, int64_t n_players, int64_t n_outputs
+) noexcept nogil:
+    """Go up to a level: add the sums of the players met below it to the rows' values."""
+    cdef const int32_t* kept
+    cdef double* sums
+    cdef double* target
+    cdef int64_t i, k, slot
+    while rows.level > level:
+        slot = rows.path[rows.level]
+        if slot >= 0:
+            kept = rows.kept[rows.level]
+            for i in range(rows.n[rows.level]):
+                sums = rows.sums + kept[i] * rows.n_sums + slot * width
+                target = out + (kept[i] * n_players + rows.player[slot]) * n_outputs
+                for k in range(width):
+                    target[k] += sums[k]
+                    sums[k] = 0.0
+        rows.level -= 1
+
+
+cdef inline void enter(Rows* rows, const Step* step) noexcept nogil:
+    """Note the edge to a step, once what is above has been left for."""
+    rows.level = step.level
+    rows.path[step.level] = -1 if step.again else step.slot
+    rows.player[step.slot] = step.player
