@@ -74,6 +74,13 @@ class Filler(ABC):
         table of n_coalitions * n_rows * n_donors rows, weights
         """
 
+    def differing(self, rows: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+        """Where some of the rows to show for a coalition depend on whether a feature is in it.
+
+        Shape (n_rows, n_features); None where that may be everywhere.
+        """
+        return None
+
     @abstractmethod
     def nothing(self, donors: slice) -> Filled:
         """Rows to show for the empty coalition, (of 0 .. n_nothing) which ``donors`` says."""

@@ -117,6 +117,11 @@ class MarginalFiller(Filler):
         table = self._bound.mix(rows, masks, self.rows, donors, n_threads)
         return table, self._weights[None, donors]
 
+    def differing(self, rows: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+        """See `Filler`."""
+        assert self._bound is not None
+        return self._bound.differing(rows, self.rows)
+
     def nothing(self, donors: slice) -> Filled:
         """See `Filler`."""
         return self.rows.take(donors), self._weights[None, donors]
