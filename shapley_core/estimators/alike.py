@@ -57,8 +57,6 @@ LAWS = (
 _SPARE_ROWS = 3
 # Least share of a row's variance that the others must leave open for it to check a regression.
 _LEAST_OPEN = 1e-8
-# Numbers in a work array.
-_CELLS = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,19 +106,23 @@ class Solution:
             found += self.terms.values.T @ (self.terms.coefficients @ y)
         return found
 
-    def predicted(self, order: int, y: Matrix, alpha: Matrix, there: Inside) -> Matrix:
-        """The part at other coalitions, shape (len(there), n_games)."""
-        out = np.empty((len(there), y.shape[1]))
+    def explained(self, y: Matrix, alpha: Matrix) -> Matrix:
+        """The part at the pairs themselves, less what each coalition does by itself."""
+        return y - self.law.nugget * alpha
+
+    def predicted(
+        self, order: int, y: Matrix, alpha: Matrix, there: Inside, agreeing: NDArray[np.intp]
+    ) -> Matrix:
+        """The part at other coalitions, shape (len(there), n_games).
+
+        ``agreeing``, of shape (len(there), m), is what `agreeing_players` gives.
+        """
         table = _kernel(there.shape[1], order, self.law, self.parity)
-        step = max(1, _CELLS // len(self.inside))
-        beta = None if self.terms is None else self.terms.coefficients @ y
-        for start in range(0, len(there), step):
-            some = there[start : start + step]
-            out[start : start + step] = table[_agreeing(some, self.inside)] @ alpha
-            if self.terms is not None:
-                chi = covariance.characters(self.terms.members, covariance.signs(some))
-                out[start : start + step] += chi @ beta
-        return out
+        found: Matrix = table[agreeing] @ alpha
+        if self.terms is not None:
+            chi = covariance.characters(self.terms.members, covariance.signs(there))
+            found += chi @ (self.terms.coefficients @ y)
+        return found
 
 
 def solutions(task: Task, parity: int, inside: Inside, whole: bool) -> list[Solution]:
@@ -128,7 +130,7 @@ def solutions(task: Task, parity: int, inside: Inside, whole: bool) -> list[Solu
 
     ``whole`` says whether values are to count what the law does not explain of the worths seen.
     """
-    agreeing = _agreeing(inside, inside)
+    agreeing = agreeing_players(inside, inside)
     found = [_solution(task, law, parity, inside, agreeing, whole) for law in LAWS]
     return [one for one in found if one is not None]
 
@@ -188,7 +190,7 @@ def _degrees(n_players: int, order: int, parity: int) -> list[int]:
     return [d for d in range(1, min(order, n_players) + 1) if d % 2 == parity]
 
 
-def _agreeing(inside: Inside, other: Inside) -> NDArray[np.intp]:
+def agreeing_players(inside: Inside, other: Inside) -> NDArray[np.intp]:
     """In how many players coalitions agree, shape (m, m')."""
     n = inside.shape[1]
     products = covariance.signs(inside) @ covariance.signs(other).T

@@ -1,14 +1,16 @@
 """Values of many games as normal processes under which all players are alike: one factorisation."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import coalitions as sets
 from ..indices import IndexSpec
-from .alike import LAWS, Solution, solutions
+from ..threads import row_blocks
+from .alike import Solution, agreeing_players, solutions
 from .base import Design, Estimates, Estimator, Task
 from .covariance import EVEN, ODD
 from .pairs import PairedDesign, paired_design
@@ -21,9 +23,13 @@ from .sample import Sample
 Matrix = NDArray[np.float64]
 
 # Pairs of one covariance matrix: of more, these predict all, and the residuals are sampled.
-MOST_PAIRS = 768
-# What may be kept of several tasks for the next games.
-_MOST_KEPT = 1 << 20
+MOST_PAIRS = 640
+# Relative to the heaviest; what is lighter says nothing.
+_LEAST_WEIGHT = 1e-12
+# Numbers in a work array.
+_CELLS = 1 << 22
+# Bytes of matrices that are kept for the next games.
+_MOST_KEPT = 1 << 26
 # By how much variances are raised for each parameter that worths choose, n + 5, and each pair.
 _UNCERTAIN = 1.0
 
@@ -43,7 +49,7 @@ class SymmetricProcess(Estimator):
     well it predicts every pair of worths from the others.
 
     What a process does not explain of the worths that were seen counts as it is, so with all
-    coalitions the values are exact. Beyond 768 pairs the processes learn from so many of them and
+    coalitions the values are exact. Beyond 640 pairs the processes learn from so many of them and
     predict all, each from others; ``KernelRegression``, or ``SampleReuse`` where that does not give
     the index, estimates the values of what they leave.
 
@@ -104,6 +110,7 @@ class Mixture:
         off = np.maximum(off, 1e-28 * np.einsum("ij,ij->j", y, y) / m)
         off = np.where(off > 0.0, off, 1.0)
         weights = (off.min(axis=0) / off) ** (m / 2)
+        weights[weights < _LEAST_WEIGHT] = 0.0
         return cls(found, y, alphas, weights / weights.sum(axis=0))
 
     def values(self) -> tuple[Matrix, Matrix]:
@@ -121,22 +128,35 @@ class Mixture:
             variance += weight * (np.outer(one.variance, scale) + (own - mean) ** 2)
         return np.asarray(mean), variance
 
+    def explained(self) -> Matrix:
+        """The part at the pairs, but for what each coalition does by itself: (m, n_games)."""
+        found: Matrix = sum(  # type: ignore[assignment]
+            weight * one.explained(self.y, alpha) for one, alpha, weight in self._every()
+        )
+        return found
+
     def predicted(self, order: int, there: NDArray[np.bool_]) -> Matrix:
         """The part at other coalitions, shape (len(there), n_games)."""
-        every = zip(self.solutions, self.alphas, self.weights, strict=True)
-        found: Matrix = sum(
-            one.predicted(order, self.y * weight, alpha * weight, there)
-            for one, alpha, weight in every
-        )  # type: ignore[assignment]
+        found = np.zeros((len(there), self.y.shape[1]))
+        step = max(1, _CELLS // len(self.y))
+        for start, stop in row_blocks(len(there), step):
+            some = there[start:stop]
+            agreeing = agreeing_players(some, self.solutions[0].inside)
+            for one, alpha, weight in self._every():
+                if weight.any():
+                    there_is = one.predicted(order, self.y, alpha, some, agreeing)
+                    found[start:stop] += weight * there_is
         return found
 
     def left_out(self) -> Matrix:
         """What the others say of each pair, shape (m, n_games)."""
-        every = zip(self.solutions, self.alphas, self.weights, strict=True)
         found: Matrix = self.y - sum(
-            weight * alpha / one.inverse.diagonal()[:, None] for one, alpha, weight in every
+            weight * alpha / one.inverse.diagonal()[:, None] for one, alpha, weight in self._every()
         )
         return found
+
+    def _every(self) -> Iterator[tuple[Solution, Matrix, Matrix]]:
+        return zip(self.solutions, self.alphas, self.weights, strict=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,22 +168,37 @@ class Prepared:
     solutions: dict[int, list[Solution]]
     rest: Estimator | None
 
-
-def prepared(task: Task) -> Prepared:
-    """Design and solutions; those of a few tasks are kept for the next games."""
-    m = min(task.budget // 2, MOST_PAIRS)
-    cells = len(LAWS) * m * (m + len(task.interactions))
-    return _kept(task) if cells <= _MOST_KEPT else _last(task)
-
-
-@lru_cache(maxsize=8)
-def _kept(task: Task) -> Prepared:
-    return _prepare(task)
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of the largest arrays."""
+        every = [one for found in self.solutions.values() for one in found]
+        return self.design.words.nbytes + sum(s.inverse.nbytes + s.readout.nbytes for s in every)
 
 
-@lru_cache(maxsize=2)
-def _last(task: Task) -> Prepared:
-    return _prepare(task)
+class _Kept:
+    """What was prepared for the last few tasks, up to a number of bytes."""
+
+    def __init__(self) -> None:
+        self._found: dict[Task, Prepared] = {}
+        self._lock = Lock()
+
+    def __call__(self, task: Task) -> Prepared:
+        with self._lock:
+            found = self._found.pop(task, None)
+        if found is None:
+            found = _prepare(task)
+        with self._lock:
+            # The last one is that which was asked for last.
+            self._found[task] = found
+            total = sum(one.n_bytes for one in self._found.values())
+            for old in list(self._found)[:-1]:
+                if total <= _MOST_KEPT:
+                    break
+                total -= self._found.pop(old).n_bytes
+        return found
+
+
+prepared = _Kept()
 
 
 def _prepare(task: Task) -> Prepared:
@@ -202,16 +237,18 @@ def _of_rest(task: Task, known: Prepared, sample: Sample, worths: Matrix) -> Est
     parts = [np.zeros_like(sample.parts[0]), np.zeros_like(sample.parts[0])]
     values = np.zeros((task.spec.has_constant + len(task.interactions), worths.shape[1]))
     for parity, found in known.solutions.items():
-        mixture = Mixture.of(found, sample.parts[parity][known.train])
+        train = known.train
+        mixture = Mixture.of(found, sample.parts[parity][train])
         values += mixture.values()[0]
-        parts[parity] = mixture.predicted(task.order, sample.inside)
         # What is left of a pair is by what others say of it: what it says of itself is too good.
         # The difference is known, and counts as it is.
-        others = mixture.left_out()
-        others[0] = parts[parity][0]
-        differing = others - parts[parity][known.train]
-        parts[parity][known.train] = others
-        inside, sign = sample.inside[known.train], -1.0 if parity == ODD else 1.0
+        others, explained = mixture.left_out(), mixture.explained()
+        held = np.append(0, np.setdiff1d(np.arange(len(sample.inside)), train))
+        parts[parity][train] = others
+        parts[parity][held] = mixture.predicted(task.order, sample.inside[held])
+        others[0] = explained[0] = parts[parity][0]
+        differing = others - explained
+        inside, sign = sample.inside[train], -1.0 if parity == ODD else 1.0
         for readout, here in blocks(task):
             values[here] += readout.of_worths(inside, differing)
             values[here] += sign * readout.of_worths(~inside, differing)

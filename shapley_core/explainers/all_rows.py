@@ -72,12 +72,9 @@ def values_of_rows(
     for start, stop in row_blocks(rows.n_rows, max(1, games.memory // 2 // each)):
         for group in groups_of(matter, np.arange(start, stop), n, m, order):
             found = _found(bound, group, spec, order, m, chosen, seed, tolerance)
-            shape = (-1, len(group.rows), k)
-            for at, row in enumerate(group.rows.tolist()):
-                here = group.interactions(at, order)
-                values[row, here] = found.values.reshape(shape)[:, at]
-                if error is not None and found.std_error is not None:
-                    error[row, here] = found.std_error.reshape(shape)[:, at]
+            group.put(found.values, values, order)
+            if error is not None and found.std_error is not None:
+                group.put(found.std_error, error, order)
             baseline[group.rows] = found.baseline.reshape(-1, k)
             evaluations[group.rows] = found.n_evaluations.reshape(-1, k)[:, 0]
     games.check_repeats()

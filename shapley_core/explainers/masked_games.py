@@ -19,8 +19,9 @@ Link = Callable[[NDArray[np.float64]], NDArray[np.float64]] | None
 # From predictions (n_coalitions, n_rows, n_donors, n_outputs) and the numbers of the rows.
 PerRow = Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]] | None
 
-# Rows shown to a model at once where the user does not say: calls cost little beside them.
-_BATCH_ROWS = 1 << 14
+# Rows shown to a model at once where the user does not say: calls cost little beside so many, and a
+# table of so many bytes is still in the cache when the model reads it.
+_BATCH_ROWS, _LEAST_BATCH_ROWS, _BATCH_BYTES = 1 << 14, 1 << 11, 3 << 20
 
 
 class MaskedGames:
@@ -65,7 +66,10 @@ class MaskedGames:
         self.memory = memory
         # The table itself, what the model makes of it, and what numpy needs to mix objects.
         most = max(1, memory // 4 // max(1, filler.row_bytes + 64))
-        self.batch_rows = min(most, _BATCH_ROWS if batch_size is None else batch_size)
+        if batch_size is None:
+            batch_size = max(_LEAST_BATCH_ROWS, _BATCH_BYTES // max(1, filler.row_bytes))
+            batch_size = min(batch_size, _BATCH_ROWS)
+        self.batch_rows = min(most, batch_size)
         self._first: NDArray[np.float64] | None = None
         self.nothing_outputs: NDArray[np.float64] | None = None
         self.nothing_weights: NDArray[np.float64] | None = None

@@ -53,18 +53,24 @@ class Group:
             out[:, here] = bound.worths(whole, self.rows[some[here]])
         return out
 
-    def interactions(self, at: int, order: int) -> NDArray[np.int64] | slice:
-        """Where the interactions of a row's players are among those of all players."""
+    def put(self, found: NDArray[np.float64], out: NDArray[np.float64], order: int) -> None:
+        """Put values of their players, (n_interactions, n_rows * n_outputs), where they belong.
+
+        ``out`` has the shape (n_rows in all, n_interactions in all, n_outputs).
+        """
+        by_row = found.reshape(len(found), len(self.rows), -1).transpose(1, 0, 2)
         if self.n_players == self.n_in_all:
-            return slice(None)
-        if order == 1:
-            return self.players[at]
-        found, before = [], 0
+            out[self.rows] = by_row
+            return
+        before, start = 0, 0
         for size in range(1, order + 1):
             members = sets.interactions_of_size(self.n_players, size)
-            found.append(before + sets.ranks(self.players[at][members], self.n_in_all))
+            stop = start + len(members)
+            for row, players, one in zip(self.rows.tolist(), self.players, by_row, strict=True):
+                here = sets.ranks(players[members], self.n_in_all) if size > 1 else players
+                out[row, before + here] = one[start:stop]
             before += sets.n_interactions(self.n_in_all, size, size)
-        return np.concatenate(found)
+            start = stop
 
 
 def groups_of(
@@ -87,5 +93,5 @@ def _rounded(count: int, most: int, budget: int) -> int:
     """A number of players that other rows are likely to share: the matrices are made for each."""
     if count < budget.bit_length():
         return count
-    step = 1 << max(0, count.bit_length() - 4)
+    step = 1 << max(2, count.bit_length() - 4)
     return min(-(-count // step) * step, most)
