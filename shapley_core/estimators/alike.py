@@ -4,13 +4,15 @@ The covariance of two coalitions depends on the number of players in which they 
 a value and a coalition on the number of players inside and outside of its interaction.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import comb, log
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import coalitions as sets
+from ..indices import IndexSpec
 from . import covariance
 from .base import Task
 from .covariance import EVEN, LEVEL, ODD, Prior
@@ -95,21 +97,6 @@ class Solution:
     variance: Matrix
     terms: Terms | None
 
-    def values(self, y: Matrix, alpha: Matrix) -> Matrix:
-        """Values, shape (n_values, n_games)."""
-        if self.whole:
-            found: Matrix = self.readout.T @ y
-            return found
-        # Of the same alpha as predictions, so that both round alike.
-        found = self.readout.T @ alpha
-        if self.terms is not None:
-            found += self.terms.values.T @ (self.terms.coefficients @ y)
-        return found
-
-    def explained(self, y: Matrix, alpha: Matrix) -> Matrix:
-        """The part at the pairs themselves, less what each coalition does by itself."""
-        return y - self.law.nugget * alpha
-
     def predicted(
         self, order: int, y: Matrix, alpha: Matrix, there: Inside, agreeing: NDArray[np.intp]
     ) -> Matrix:
@@ -125,14 +112,53 @@ class Solution:
         return found
 
 
-def solutions(task: Task, parity: int, inside: Inside, whole: bool) -> list[Solution]:
-    """One part under each law that the coalitions suffice for.
+@dataclass(frozen=True, eq=False)
+class Laws:
+    """One part of games under each law that the coalitions suffice for, in arrays.
 
-    ``whole`` says whether values are to count what the law does not explain of the worths seen.
+    Attributes
+    ----------
+    inverses : float64 array of shape (n_laws, m, m)
+    diagonals : float64 array of shape (n_laws, m)
+    readouts : float64 array of shape (n_laws, n_values, m)
+    variances : float64 array of shape (n_laws, n_values)
     """
-    agreeing = agreeing_players(inside, inside)
-    found = [_solution(task, law, parity, inside, agreeing, whole) for law in LAWS]
-    return [one for one in found if one is not None]
+
+    solutions: list[Solution]
+    inverses: Matrix
+    diagonals: Matrix
+    readouts: Matrix
+    variances: Matrix
+
+    @classmethod
+    def of(cls, task: Task, parity: int, inside: Inside, whole: bool) -> "Laws":
+        """At some coalitions, the first of them empty.
+
+        ``whole`` says whether values are to count what a law does not explain of the worths seen.
+        """
+        agreeing = agreeing_players(inside, inside)
+        every = (_solution(task, law, parity, inside, agreeing, whole) for law in LAWS)
+        found = [one for one in every if one is not None]
+        inverses = np.stack([one.inverse for one in found])
+        return cls(
+            [replace(one, inverse=its) for one, its in zip(found, inverses, strict=True)],
+            inverses,
+            np.ascontiguousarray(inverses.diagonal(axis1=1, axis2=2)),
+            np.stack([one.readout.T for one in found]),
+            np.stack([one.variance for one in found]),
+        )
+
+    def values(self, y: Matrix, alphas: Matrix) -> Matrix:
+        """Values under each law, shape (n_laws, n_values, n_games)."""
+        if self.solutions[0].whole:
+            flat: Matrix = self.readouts.reshape(-1, len(y)) @ y
+            return flat.reshape(len(self.readouts), -1, y.shape[1])
+        # Of the same alphas as predictions, so that both round alike.
+        found: Matrix = self.readouts @ alphas
+        for at, one in enumerate(self.solutions):
+            if one.terms is not None:
+                found[at] += one.terms.values.T @ (one.terms.coefficients @ y)
+        return found
 
 
 def _solution(
@@ -233,13 +259,10 @@ def _of_values(
             columns.append(np.zeros((len(inside), len(members))))
             variances.append(np.zeros(len(members)))
             continue
-        structured, own = _by_meeting(readout, law, parity)
+        of_size = (readout.spec, readout.order, readout.n_players, readout.size)
+        structured, own, variance = _by_meeting(*of_size, law, parity)
         table = structured + own
-        # I(S) is a sum over coalitions: so many have so much weight.
-        n, s = readout.n_players, readout.size
-        ways = np.array([float(comb(s, k)) for k in range(s + 1)])
-        weights = scaled_weights(readout.spec, n, s, readout.order) * meeting_chances(n, s) * ways
-        variances.append(np.full(len(members), max(float((weights * table).sum()), 0.0)))
+        variances.append(np.full(len(members), variance))
         common = np.zeros((len(inside), len(members)), np.intp)
         for column in members.T:
             common += inside[:, column]
@@ -247,10 +270,15 @@ def _of_values(
     return np.hstack(columns), np.concatenate(variances)
 
 
-def _by_meeting(readout: Readout, law: Law, parity: int) -> tuple[Matrix, Matrix]:
-    """Cov(I(S), part at T) by |T| and |T ∩ S|, shapes (n + 1, s + 1): of the structure, the rest."""
-    n, s = readout.n_players, readout.size
-    one = Readout(readout.spec, readout.order, n, np.arange(s, dtype=np.int64)[None])
+@lru_cache(maxsize=128)
+def _by_meeting(
+    spec: IndexSpec, order: int, n: int, s: int, law: Law, parity: int
+) -> tuple[Matrix, Matrix, float]:
+    """Cov(I(S), part at T) by |T| and |T ∩ S|, shapes (n + 1, s + 1), and the variance of I(S).
+
+    The covariance of the structure, and of what each coalition does by itself.
+    """
+    one = Readout(spec, order, n, np.arange(s, dtype=np.int64)[None])
     t, r = (grid.ravel() for grid in np.mgrid[: n + 1, : s + 1])
     there = (r <= t) & (t - r <= n - s)
     t, r = t[there], r[there]
@@ -262,14 +290,17 @@ def _by_meeting(readout: Readout, law: Law, parity: int) -> tuple[Matrix, Matrix
     if s == 0 and parity == EVEN:
         smooth += one.of_term(0) * LEVEL
     if law.own is not None:
-        for d in _degrees(n, readout.order, parity):
+        for d in _degrees(n, order, parity):
             if d >= s:
                 sums = _sums_of_terms(n - s, d - s)[n - s - (t - r)] * (-1.0) ** (s - r)
                 smooth += law.own / comb(n, d) * one.of_term(d) * sums
     structured, rest = np.zeros((n + 1, s + 1)), np.zeros((n + 1, s + 1))
     structured[t, r] = smooth
     rest[t, r] = law.nugget * one.of_nugget(inside, parity, some)[:, 0]
-    return structured, rest
+    # I(S) is a sum over coalitions: so many have so much weight.
+    ways = np.array([float(comb(s, k)) for k in range(s + 1)])
+    weights = scaled_weights(spec, n, s, order) * meeting_chances(n, s) * ways
+    return structured, rest, max(float((weights * (structured + rest)).sum()), 0.0)
 
 
 def _prior(n: int, law: Law) -> Prior:

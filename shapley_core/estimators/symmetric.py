@@ -1,6 +1,5 @@
 """Values of many games as normal processes under which all players are alike: one factorisation."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from threading import Lock
 
@@ -10,15 +9,14 @@ from numpy.typing import NDArray
 from .. import coalitions as sets
 from ..indices import IndexSpec
 from ..threads import row_blocks
-from .alike import Solution, agreeing_players, solutions
+from .alike import Laws, agreeing_players
 from .base import Design, Estimates, Estimator, Task
 from .covariance import EVEN, ODD
 from .pairs import PairedDesign, paired_design
-from .posterior import blocks, estimates, parities_of
+from .posterior import blocks, parities_of
 from .registry import register
 from .regression import KernelRegression
 from .reuse import SampleReuse
-from .sample import Sample
 
 Matrix = NDArray[np.float64]
 
@@ -72,107 +70,126 @@ class SymmetricProcess(Estimator):
 
     def _solve(self, task: Task, design: Design, worths: Matrix) -> Estimates:
         known = prepared(task)
-        sample = Sample.of(task, known.design, worths)
+        games = Games.of(worths)
         if known.rest is not None:
-            return _of_rest(task, known, sample, worths)
-        shape = (task.spec.has_constant + len(task.interactions), worths.shape[1])
-        values, variances = np.zeros(shape), np.zeros(shape)
-        for parity, found in known.solutions.items():
-            mixture = Mixture.of(found, sample.parts[parity])
-            mean, variance = mixture.values()
-            values += mean
-            variances += variance
-        raised = 1.0 + _UNCERTAIN * (task.n_players + 5) / len(sample.inside)
-        return estimates(task, sample, values.T, np.sqrt(variances * raised).T)
+            return _of_rest(task, known, games, worths)
+        means, variances = [], []
+        for parity, laws in known.parts.items():
+            mean, variance = Mixture.of(laws, games.part(parity)).values()
+            means.append(mean)
+            variances.append(variance)
+        raised = 1.0 + _UNCERTAIN * (task.n_players + 5) / len(known.inside)
+        return games.estimates(task, sum(means), np.sqrt(raised * sum(variances)))
+
+
+@dataclass(frozen=True, eq=False)
+class Games:
+    """Worths less v(∅) at pairs, and by what they are divided: their largest half difference."""
+
+    first: Matrix
+    second: Matrix
+    scales: Matrix
+    middle: Matrix
+
+    @classmethod
+    def of(cls, worths: Matrix) -> "Games":
+        """From worths of shape (2 m, n_games)."""
+        first, second = worths[0::2], worths[1::2]
+        scales = np.abs(worths).max(axis=0)
+        return cls(first, second, np.where(scales > 0.0, scales, 1.0), worths.mean(axis=0))
+
+    def part(self, parity: int) -> Matrix:
+        """The odd part, or the even one less the mean; of games of moderate size, (m, n_games)."""
+        if parity == ODD:
+            return (self.first - self.second) / (2 * self.scales)
+        return ((self.first + self.second) / 2 - self.middle) / self.scales
+
+    def estimates(self, task: Task, values: Matrix, errors: Matrix) -> Estimates:
+        """Of the games themselves; from arrays (n_values, n_games), the constant first if any."""
+        values, errors = (values * self.scales).T, (errors * self.scales).T
+        if not task.spec.has_constant:
+            return Estimates(values, errors)
+        readout, _ = next(blocks(task))
+        constant = values[:, 0] + self.middle * readout.of_term(0)
+        return Estimates(values[:, 1:], errors[:, 1:], constant)
 
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
     """One part of the games under each law, weighted: alphas (n_laws, m, n_games)."""
 
-    solutions: list[Solution]
+    laws: Laws
     y: Matrix
-    alphas: list[Matrix]
+    alphas: Matrix
+    left_out: Matrix  # errors of predictions from the others, as alphas
     weights: Matrix  # (n_laws, n_games)
 
     @classmethod
-    def of(cls, found: list[Solution], y: Matrix) -> "Mixture":
+    def of(cls, laws: Laws, y: Matrix) -> "Mixture":
         """Weigh the laws by what they say of each pair that is left out."""
         m = len(y)
-        alphas = [one.inverse @ y for one in found]
-        off = np.array(
-            [
-                np.einsum("ij,ij,i->j", alpha, alpha, one.inverse.diagonal() ** -2.0) / m
-                for one, alpha in zip(found, alphas, strict=True)
-            ]
-        )
+        alphas = (laws.inverses.reshape(-1, m) @ y).reshape(-1, m, y.shape[1])
+        left_out = alphas / laws.diagonals[:, :, None]
+        off = np.einsum("lmg,lmg->lg", left_out, left_out)
         # Below this they are rounding.
-        off = np.maximum(off, 1e-28 * np.einsum("ij,ij->j", y, y) / m)
+        off = np.maximum(off, 1e-28 * np.einsum("mg,mg->g", y, y))
         off = np.where(off > 0.0, off, 1.0)
         weights = (off.min(axis=0) / off) ** (m / 2)
         weights[weights < _LEAST_WEIGHT] = 0.0
-        return cls(found, y, alphas, weights / weights.sum(axis=0))
+        return cls(laws, y, alphas, left_out, weights / weights.sum(axis=0))
 
     def values(self) -> tuple[Matrix, Matrix]:
         """Means and variances, shapes (n_values, n_games)."""
-        means = [
-            one.values(self.y, alpha)
-            for one, alpha in zip(self.solutions, self.alphas, strict=True)
-        ]
-        mean = sum(w * one for w, one in zip(self.weights, means, strict=True))
-        variance = np.zeros_like(means[0])
-        every = zip(self.solutions, self.alphas, means, self.weights, strict=True)
-        for one, alpha, own, weight in every:
-            # The law's scale is that of the errors of its predictions.
-            scale = np.einsum("ij,ij,i->j", alpha, alpha, 1 / one.inverse.diagonal()) / len(alpha)
-            variance += weight * (np.outer(one.variance, scale) + (own - mean) ** 2)
-        return np.asarray(mean), variance
+        means = self.laws.values(self.y, self.alphas)
+        mean = np.einsum("lg,lvg->vg", self.weights, means)
+        # A law's scale is that of the errors of its predictions.
+        scales = np.einsum("lmg,lmg->lg", self.alphas, self.left_out) * self.weights / len(self.y)
+        variance = self.laws.variances.T @ scales
+        variance += np.einsum("lg,lvg->vg", self.weights, (means - mean) ** 2)
+        return mean, variance
+
+    def from_others(self) -> Matrix:
+        """What the others say of each pair, shape (m, n_games)."""
+        found: Matrix = self.y - np.einsum("lg,lmg->mg", self.weights, self.left_out)
+        return found
 
     def explained(self) -> Matrix:
         """The part at the pairs, but for what each coalition does by itself: (m, n_games)."""
-        found: Matrix = sum(  # type: ignore[assignment]
-            weight * one.explained(self.y, alpha) for one, alpha, weight in self._every()
-        )
+        nuggets = np.array([one.law.nugget for one in self.laws.solutions])
+        own = np.einsum("lg,lmg->mg", self.weights * nuggets[:, None], self.alphas)
+        found: Matrix = self.y - own
         return found
 
     def predicted(self, order: int, there: NDArray[np.bool_]) -> Matrix:
         """The part at other coalitions, shape (len(there), n_games)."""
         found = np.zeros((len(there), self.y.shape[1]))
-        step = max(1, _CELLS // len(self.y))
-        for start, stop in row_blocks(len(there), step):
+        for start, stop in row_blocks(len(there), max(1, _CELLS // len(self.y))):
             some = there[start:stop]
-            agreeing = agreeing_players(some, self.solutions[0].inside)
-            for one, alpha, weight in self._every():
+            agreeing = agreeing_players(some, self.laws.solutions[0].inside)
+            every = zip(self.laws.solutions, self.alphas, self.weights, strict=True)
+            for one, alpha, weight in every:
                 if weight.any():
-                    there_is = one.predicted(order, self.y, alpha, some, agreeing)
-                    found[start:stop] += weight * there_is
+                    found[start:stop] += weight * one.predicted(
+                        order, self.y, alpha, some, agreeing
+                    )
         return found
-
-    def left_out(self) -> Matrix:
-        """What the others say of each pair, shape (m, n_games)."""
-        found: Matrix = self.y - sum(
-            weight * alpha / one.inverse.diagonal()[:, None] for one, alpha, weight in self._every()
-        )
-        return found
-
-    def _every(self) -> Iterator[tuple[Solution, Matrix, Matrix]]:
-        return zip(self.solutions, self.alphas, self.weights, strict=True)
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What follows from a task alone: of each part the solutions, and who estimates the rest."""
+    """What follows from a task alone: of each part the laws, and who estimates the rest."""
 
     design: PairedDesign
+    inside: NDArray[np.bool_]
     train: NDArray[np.int64]
-    solutions: dict[int, list[Solution]]
+    parts: dict[int, Laws]
     rest: Estimator | None
 
     @property
     def n_bytes(self) -> int:
         """Bytes of the largest arrays."""
-        every = [one for found in self.solutions.values() for one in found]
-        return self.design.words.nbytes + sum(s.inverse.nbytes + s.readout.nbytes for s in every)
+        laws = sum(one.inverses.nbytes + one.readouts.nbytes for one in self.parts.values())
+        return int(laws + self.inside.nbytes + self.design.words.nbytes)
 
 
 class _Kept:
@@ -219,11 +236,10 @@ def _prepare(task: Task) -> Prepared:
     if rest is not None:
         # Every so many-th pair of each size; the first is the empty coalition's.
         train = np.unique(np.linspace(0, len(inside) - 1, MOST_PAIRS).astype(np.int64))
-    found = {
-        parity: solutions(task, parity, inside[train], rest is None)
-        for parity in parities_of(task)
+    parts = {
+        parity: Laws.of(task, parity, inside[train], rest is None) for parity in parities_of(task)
     }
-    return Prepared(design, train, found, rest)
+    return Prepared(design, inside, train, parts, rest)
 
 
 def _process_design(task: Task) -> PairedDesign:
@@ -231,35 +247,34 @@ def _process_design(task: Task) -> PairedDesign:
     return paired_design(task, -0.5 * np.log(sizes * (task.n_players - sizes)))
 
 
-def _of_rest(task: Task, known: Prepared, sample: Sample, worths: Matrix) -> Estimates:
+def _of_rest(task: Task, known: Prepared, games: Games, worths: Matrix) -> Estimates:
     """Values of what the processes predict, and those of the rest as another estimates them."""
     assert known.rest is not None
-    parts = [np.zeros_like(sample.parts[0]), np.zeros_like(sample.parts[0])]
-    values = np.zeros((task.spec.has_constant + len(task.interactions), worths.shape[1]))
-    for parity, found in known.solutions.items():
-        train = known.train
-        mixture = Mixture.of(found, sample.parts[parity][train])
+    train, n_games = known.train, worths.shape[1]
+    held = np.append(0, np.setdiff1d(np.arange(len(known.inside)), train))
+    parts = {parity: np.zeros((len(known.inside), n_games)) for parity in (EVEN, ODD)}
+    values = np.zeros((task.spec.has_constant + len(task.interactions), n_games))
+    for parity, laws in known.parts.items():
+        mixture = Mixture.of(laws, games.part(parity)[train])
         values += mixture.values()[0]
         # What is left of a pair is by what others say of it: what it says of itself is too good.
         # The difference is known, and counts as it is.
-        others, explained = mixture.left_out(), mixture.explained()
-        held = np.append(0, np.setdiff1d(np.arange(len(sample.inside)), train))
+        others, explained = mixture.from_others(), mixture.explained()
         parts[parity][train] = others
-        parts[parity][held] = mixture.predicted(task.order, sample.inside[held])
+        parts[parity][held] = mixture.predicted(task.order, known.inside[held])
         others[0] = explained[0] = parts[parity][0]
-        differing = others - explained
-        inside, sign = sample.inside[train], -1.0 if parity == ODD else 1.0
+        inside, sign = known.inside[train], -1.0 if parity == ODD else 1.0
         for readout, here in blocks(task):
-            values[here] += readout.of_worths(inside, differing)
-            values[here] += sign * readout.of_worths(~inside, differing)
-    even, odd = parts[EVEN] * sample.scales, parts[ODD] * sample.scales
+            values[here] += readout.of_worths(inside, others - explained)
+            values[here] += sign * readout.of_worths(~inside, others - explained)
+    even, odd = parts[EVEN] * games.scales, parts[ODD] * games.scales
     predicted = np.empty_like(worths)
     predicted[0::2], predicted[1::2] = even + odd, even - odd
     empty = predicted[0].copy()
     rest = known.rest._solve(task, known.design, worths - (predicted - empty))
-    of_games = estimates(task, sample, values.T, np.zeros_like(values.T))
+    found = games.estimates(task, values, np.zeros_like(values))
     constant = None
     if task.spec.has_constant:
-        assert of_games.constant is not None and rest.constant is not None
-        constant = of_games.constant - sample.middle - empty + rest.constant
-    return Estimates(of_games.values + rest.values, rest.std_error, constant)
+        assert found.constant is not None and rest.constant is not None
+        constant = found.constant - games.middle - empty + rest.constant
+    return Estimates(found.values + rest.values, rest.std_error, constant)
