@@ -2,7 +2,13 @@
 
 import pytest
 
-from shapley_core.estimators import Auto, FourierRegression, GaussianProcess, TreeProxy
+from shapley_core.estimators import (
+    Auto,
+    FourierRegression,
+    GaussianProcess,
+    SymmetricProcess,
+    TreeProxy,
+)
 
 from .contracts import EstimatorContract, PosteriorContract
 
@@ -15,6 +21,16 @@ class TestGaussianProcess(PosteriorContract):
     @staticmethod
     def make():
         return GaussianProcess()
+
+
+class TestSymmetricProcess(PosteriorContract):
+    cases = (("SV", 1), ("SII", 2))
+    unsupported = ("JointSV", 2)
+    shares = True
+
+    @staticmethod
+    def make():
+        return SymmetricProcess()
 
 
 class TestFourierRegression(PosteriorContract):
