@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .distinct import Distinct
 from .rows import Rows
 
 # A table to show to the model, and weights of its rows: (n_coalitions * n_rows or 1, n_donors).
@@ -79,6 +80,12 @@ class Filler(ABC):
 
         Shape (n_rows, n_features); None where that may be everywhere.
         """
+        return None
+
+    def distinct(
+        self, row: int, masks: NDArray[np.bool_]
+    ) -> tuple[Distinct, NDArray[np.float64]] | None:
+        """The distinct rows to show for a row, and weights of the donors; None to show them all."""
         return None
 
     @abstractmethod

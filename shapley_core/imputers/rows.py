@@ -264,6 +264,35 @@ class ArrayRows(Rows):
             return None
         return differing_bits(self.array[rows], donors.array)
 
+    def differing_donors(self, row: int, donors: "ArrayRows") -> NDArray[np.bool_] | None:
+        """Where a row is not the same, to the bit, as each donor: (n_donors, n_features)."""
+        if self.array.dtype.hasobject:
+            return None
+        found: NDArray[np.bool_]
+        found = (_words(self.array[row : row + 1]) != _words(donors.array)).any(axis=2)
+        return found
+
+    def mix_ragged(
+        self,
+        row: int,
+        masks: NDArray[np.bool_],
+        donors: "ArrayRows",
+        starts: NDArray[np.int64],
+        which: NDArray[np.int64],
+    ) -> Any:
+        """Mix one row: coalition c with the donors ``which[starts[c]:starts[c + 1]]``."""
+        out = np.empty((len(which), self.n_features), self.array.dtype)
+        masking.mix_ragged(
+            np.ascontiguousarray(masks).view(np.uint8),
+            _bytes(self.array[row]),
+            _bytes(donors.array),
+            np.ascontiguousarray(starts),
+            np.ascontiguousarray(which),
+            self.array.dtype.itemsize,
+            out.view(np.uint8),
+        )
+        return self._wrap(out)
+
     def numbers(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """See `Rows`."""
         if self.array.dtype.kind in NUMERIC_KINDS:
