@@ -15,11 +15,11 @@ static inline uint64_t mixed(uint64_t x)
     return x;
 }
 
-/* For one donor: first[c] is the first coalition that agrees with c where the donor differs. slots
- * holds n_slots (a power of two, more than n) numbers, patterns n * n_words words. */
+/* For one donor: first[c * step] is the first coalition that agrees with c where the donor differs.
+ * slots holds n_slots (a power of two, more than n) numbers, patterns n * n_words words. */
 static void first_alike(
     const uint64_t *RESTRICT words, const uint64_t *RESTRICT differs, int64_t n, int64_t n_words,
-    int64_t n_slots, int32_t *RESTRICT slots, uint64_t *RESTRICT patterns, int32_t *RESTRICT first)
+    int64_t n_slots, int32_t *RESTRICT slots, uint64_t *RESTRICT patterns, int64_t step, int32_t *RESTRICT first)
 {
     int64_t c, w;
     memset(slots, 255, (size_t)n_slots * sizeof(int32_t));
@@ -33,11 +33,13 @@ static void first_alike(
             int32_t other = slots[hash];
             if (other < 0) {
                 slots[hash] = (int32_t)c;
-                first[c] = (int32_t)c;
+                first[c * step] = (int32_t)c;
                 break;
             }
-            if (memcmp(patterns + other * n_words, own, (size_t)n_words * 8) == 0) {
-                first[c] = other;
+            for (w = 0; w < n_words && patterns[other * n_words + w] == own[w]; w++)
+                ;
+            if (w == n_words) {
+                first[c * step] = other;
                 break;
             }
         }

@@ -10,7 +10,7 @@ from libc.stdlib cimport free, malloc
 cdef extern from "distinct.h" nogil:
     void first_alike(
         const uint64_t* words, const uint64_t* differs, int64_t n, int64_t n_words,
-        int64_t n_slots, int32_t* slots, uint64_t* patterns, int32_t* first
+        int64_t n_slots, int32_t* slots, uint64_t* patterns, int64_t step, int32_t* first
     )
 
 
@@ -21,7 +21,7 @@ def find(
     """Number the distinct masked rows of n coalitions and some donors.
 
     Parameters are packed coalitions of features (n, n_words), the features in which each donor
-    differs (n_donors, n_words), and what is found: the number of each row (n_donors, n); and the
+    differs (n_donors, n_words), and what is found: the number of each row (n, n_donors); and the
     donors of the rows, by number, those from ``starts[c]`` to ``starts[c + 1]`` with coalition c.
     """
     cdef int64_t n = words.shape[0]
@@ -39,19 +39,20 @@ def find(
     with nogil:
         for z in range(n_donors):
             first_alike(
-                &words[0, 0], &differs[z, 0], n, n_words, n_slots, slots, patterns, &number[z, 0]
+                &words[0, 0], &differs[z, 0], n, n_words, n_slots, slots, patterns, n_donors,
+                &number[0, z]
             )
         for c in range(n):
             starts[c] = count
             for z in range(n_donors):
-                first = number[z, c]
+                first = number[c, z]
                 if first == c:
                     donors[count] = z
-                    number[z, c] = <int32_t>count
+                    number[c, z] = <int32_t>count
                     count += 1
                 else:
                     # That of an earlier coalition is numbered already.
-                    number[z, c] = number[z, first]
+                    number[c, z] = number[first, z]
         starts[n] = count
     free(patterns)
 
@@ -60,11 +61,14 @@ def add_means(
     const double[:, ::1] outputs, const int32_t[:, ::1] number, const double[::1] weights,
     double[:, ::1] out,
 ):
-    """out[c, k] += Σ_z weights[z] outputs[number[z, c], k], in the order of z."""
+    """out[c, k] += Σ_z weights[z] outputs[number[c, z], k], in the order of z."""
     cdef int64_t n_outputs = outputs.shape[1]
     cdef int64_t z, c, k
+    cdef double total
     with nogil:
-        for z in range(number.shape[0]):
-            for c in range(number.shape[1]):
-                for k in range(n_outputs):
-                    out[c, k] += weights[z] * outputs[number[z, c], k]
+        for c in range(number.shape[0]):
+            for k in range(n_outputs):
+                total = out[c, k]
+                for z in range(number.shape[1]):
+                    total += weights[z] * outputs[number[c, z], k]
+                out[c, k] = total

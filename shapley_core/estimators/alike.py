@@ -49,7 +49,6 @@ class Law:
 # Of 31 laws those whose average erred least on games of models of tables, of 8 to 91 players, and
 # on noise; and a regression, which is exact where no interaction is larger.
 LAWS = (
-    Law(1.0, 1e-3, 3.0),
     Law(1.0, 1e-4, 30.0),
     Law(2.5, 1e-4, 3.0),
     Law(6.0, 1.0, 3.0),

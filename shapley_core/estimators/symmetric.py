@@ -21,7 +21,7 @@ from .reuse import SampleReuse
 Matrix = NDArray[np.float64]
 
 # Pairs of one covariance matrix: of more, these predict all, and the residuals are sampled.
-MOST_PAIRS = 640
+MOST_PAIRS = 512
 # Relative to the heaviest; what is lighter says nothing.
 _LEAST_WEIGHT = 1e-12
 # Numbers in a work array.
@@ -40,14 +40,14 @@ class SymmetricProcess(Estimator):
     Each game is held to be a draw from a normal process under which all players are alike: the
     covariance of two coalitions depends on the number d of players in which they differ alone,
     exp(-2 s d / n), with a variance of the terms of at most ``order`` players and one of each
-    coalition by itself. There are five processes, from smooth games to noise and a regression,
+    coalition by itself. There are four processes, from smooth games to noise and a regression,
     with parameters that are given. So the matrices that make values of worths follow from the
     design: they are factored once for all games, and a game costs a few matrix products,
     whatever the other games are. Its values are a mean over the processes, each weighted by how
     well it predicts every pair of worths from the others.
 
     What a process does not explain of the worths that were seen counts as it is, so with all
-    coalitions the values are exact. Beyond 640 pairs the processes learn from so many of them and
+    coalitions the values are exact. Beyond 512 pairs the processes learn from so many of them and
     predict all, each from others; ``KernelRegression``, or ``SampleReuse`` where that does not give
     the index, estimates the values of what they leave.
 

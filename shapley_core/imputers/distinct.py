@@ -24,7 +24,7 @@ class Distinct:
 
     Attributes
     ----------
-    number : int32 (n_donors, n_coalitions)
+    number : int32 (n_coalitions, n_donors)
         The number of each donor's row.
     starts : int64 (n_coalitions + 1,)
         Rows from ``starts[c]`` to ``starts[c + 1]`` are coalition c's.
@@ -50,7 +50,7 @@ class Distinct:
         differs = rows.differing_donors(row, background)
         if differs is None or differs.sum() > _MOST_DIFFERING * n_donors:
             return None
-        number = np.empty((n_donors, len(masks)), np.int32)
+        number = np.empty((len(masks), n_donors), np.int32)
         starts = np.empty(len(masks) + 1, np.int64)
         donors = np.empty(number.size, np.int64)
         kernels.find(sets.pack(masks), sets.pack(differs), number, starts, donors)
