@@ -15,7 +15,7 @@ from .. import coalitions as sets
 from ..indices import IndexSpec
 from . import covariance
 from .base import Task
-from .covariance import EVEN, LEVEL, ODD, Prior
+from .covariance import EVEN, ODD, Prior
 from .incidence import meeting_chances
 from .posterior import blocks
 from .readout import Readout
@@ -54,6 +54,8 @@ LAWS = (
     Law(6.0, 1.0, 3.0),
     Law(1.0, 1.0, None),
 )
+# Variance of the mean of the worths, of which most is taken off before.
+_LEVEL = 3.0
 # Rows that a regression needs beyond those that determine it.
 _SPARE_ROWS = 3
 # Least share of a row's variance that the others must leave open for it to check a regression.
@@ -84,7 +86,7 @@ class Solution:
         readoutᵀ y are the values of the whole, or readoutᵀ alpha those of what it predicts, less
         those of the terms.
     variance : float64 array of shape (n_values,)
-        Of the values of the whole, given the worths.
+        Of the values of the whole, given the worths; of no use otherwise.
     """
 
     law: Law
@@ -173,34 +175,36 @@ def _solution(
     total = _kernel(n, task.order, law, parity)[agreeing]
     total[np.diag_indices(m)] += law.nugget
     inverse = covariance.inverted(_factor(total))
-    cross, prior = _of_values(task, law, parity, inside, whole)
-    read = inverse @ cross
-    # An inverse rounds by the condition of the matrix; so it is one step from right.
-    read += inverse @ (cross - total @ read)
-    variance = prior - np.einsum("ij,ij->j", cross, read)
+    readout, prior = _of_values(task, law, parity, inside, whole)
+    chi = covariance.characters(members, covariance.signs(inside))
+    variance = np.zeros_like(prior)
+    if whole:
+        cross = readout
+        readout = inverse @ cross
+        # An inverse rounds by the condition of the matrix; so it is one step from right.
+        readout += inverse @ (cross - total @ readout)
+        variance = prior - np.einsum("ij,ij->j", cross, readout)
     terms = None
-    if law.own is None:
+    if members:
         before = inverse.diagonal().copy()
-        chi = covariance.characters(members, covariance.signs(inside))
         solved = inverse @ chi
         gram = chi.T @ solved
         # Coalitions may leave terms undetermined.
         if np.linalg.cond(gram) * 1e-12 > 1.0:
             return None
-        coefficients = np.linalg.solve(gram, solved.T)
+        coefficients = np.asarray(np.linalg.solve(gram, solved.T), np.float64)
         inverse -= solved @ coefficients
         if (inverse.diagonal() < _LEAST_OPEN * before).any():
             return None
         wanted = _of_terms(task, parity, members)
-        rest = wanted - chi.T @ read
-        read += coefficients.T @ rest
-        variance += np.einsum("ij,ij->j", rest, np.linalg.solve(gram, rest))
+        if whole:
+            rest = wanted - chi.T @ readout
+            readout += coefficients.T @ rest
+            variance += np.einsum("ij,ij->j", rest, np.linalg.solve(gram, rest))
         terms = Terms(members, coefficients, wanted)
     # Differences of large numbers: below this they are rounding.
     variance = np.maximum(variance, 1e-13 * prior)
-    return Solution(
-        law, parity, inside, whole, inverse, read if whole else cross, variance, terms
-    )
+    return Solution(law, parity, inside, whole, inverse, readout, variance, terms)
 
 
 def _factor(total: Matrix) -> Matrix:
@@ -227,7 +231,7 @@ def _kernel(n: int, order: int, law: Law, parity: int) -> Matrix:
     """The covariance of one part of two coalitions that agree in 0, 1, ..., n players."""
     share = 2.0 * np.arange(n + 1) / n - 1.0
     same, opposite = np.exp(law.reach * (share - 1)) / 2, np.exp(law.reach * (-share - 1)) / 2
-    table: Matrix = same - opposite if parity == ODD else same + opposite + LEVEL
+    table: Matrix = same - opposite if parity == ODD else same + opposite + _LEVEL
     if law.own is not None:
         for d in _degrees(n, order, parity):
             table += law.own / comb(n, d) * _sums_of_terms(n, d)[::-1]
@@ -287,7 +291,7 @@ def _by_meeting(
     some = slice(None)
     smooth = one.covariances(_prior(n, law), covariance.signs(inside), parity, some)[:, 0]
     if s == 0 and parity == EVEN:
-        smooth += one.of_term(0) * LEVEL
+        smooth += one.of_term(0) * _LEVEL
     if law.own is not None:
         for d in _degrees(n, order, parity):
             if d >= s:

@@ -79,7 +79,8 @@ class SymmetricProcess(Estimator):
             means.append(mean)
             variances.append(variance)
         raised = 1.0 + _UNCERTAIN * (task.n_players + 5) / len(known.inside)
-        return games.estimates(task, sum(means), np.sqrt(raised * sum(variances)))
+        errors = np.sqrt(raised * np.sum(variances, axis=0))
+        return games.estimates(task, np.sum(means, axis=0), errors)
 
 
 @dataclass(frozen=True, eq=False)

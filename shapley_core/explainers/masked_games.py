@@ -198,7 +198,9 @@ class RowGames:
         masks = coalitions[inner]
         if self.games.players.of_feature is not None:
             masks = masks[:, self.games.players.of_feature]
-        left = [at for at in range(len(rows)) if not self._put_distinct(masks, inner, rows, at, out)]
+        left = [
+            at for at in range(len(rows)) if not self._put_distinct(masks, inner, rows, at, out)
+        ]
         if left:
             whole = len(left) == len(rows)
             some = np.arange(len(rows)) if whole else np.array(left)
