@@ -14,11 +14,9 @@ from shapley_core.games import Additive
 
 from .games import unanimity
 
-RNG = np.random.default_rng(8)
-
 
 def functional(n, index, order):
-    """Values of each interaction as weights of the worths of all coalitions, by the exact engine."""
+    """Weights of the worths of all coalitions in each value, by the exact engine."""
     unit = np.eye(1 << n)
     found = [exact(TableGame(row), index, order) for row in unit]
     return np.stack([one.values for one in found], axis=1)
@@ -43,11 +41,12 @@ def covariance_of(law, n, order, parity):
 @pytest.mark.parametrize("law", [alike.Law(1.3, 0.02, 2.0), alike.Law(4.0, 0.5, 0.7)])
 @pytest.mark.parametrize(("index", "order"), [("SV", 1), ("BV", 1), ("SII", 2), ("k-SII", 3)])
 def test_the_posterior_is_that_of_all_coalitions(law, index, order, monkeypatch):
+    rng = np.random.default_rng(8)
     monkeypatch.setattr(alike, "LAWS", (law,))
     n, m = 5, 9
-    positions = np.append(0, 1 + RNG.permutation((1 << n) // 2 - 1)[: m - 1])
+    positions = np.append(0, 1 + rng.permutation((1 << n) // 2 - 1)[: m - 1])
     inside = sets.all_coalitions(n)[positions]
-    y = RNG.normal(size=(m, 3))
+    y = rng.normal(size=(m, 3))
     task = Task(n, indices.get(index), order, 2 * m, 0)
     values = functional(n, index, order)
     for parity in (0, 1):
@@ -79,9 +78,10 @@ def test_the_posterior_is_that_of_all_coalitions(law, index, order, monkeypatch)
 
 
 def test_a_law_without_a_prior_on_terms_is_the_limit_of_a_wide_one(monkeypatch):
+    rng = np.random.default_rng(8)
     n, m = 6, 28
-    inside = sets.all_coalitions(n)[np.append(0, 1 + RNG.permutation(31)[: m - 1])]
-    y = RNG.normal(size=(m, 2))
+    inside = sets.all_coalitions(n)[np.append(0, 1 + rng.permutation(31)[: m - 1])]
+    y = rng.normal(size=(m, 2))
     for order, parity in ((1, 1), (2, 0)):
         task = Task(n, indices.get("FSII"), order, 2 * m, 0)
         found = []
@@ -109,7 +109,7 @@ def test_a_game_does_not_depend_on_those_beside_it():
 
 
 def test_smooth_games_are_nearer_than_by_regression():
-    a, b = RNG.normal(size=(2, 11, 20)) / 3
+    a, b = np.random.default_rng(1).normal(size=(2, 11, 40)) / 4
 
     def worth(coalitions):
         return np.tanh(coalitions @ a) * np.cos(coalitions @ b)
