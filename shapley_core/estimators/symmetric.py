@@ -1,6 +1,8 @@
 """Values of many games as normal processes under which all players are alike: one factorisation."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 
 import numpy as np
@@ -19,6 +21,8 @@ from .regression import KernelRegression
 from .reuse import SampleReuse
 
 Matrix = NDArray[np.float64]
+# Values of what is left of the worths.
+Rest = Callable[[Matrix], Estimates]
 
 # Pairs of one covariance matrix: of more, these predict all, and the residuals are sampled.
 MOST_PAIRS = 512
@@ -184,7 +188,7 @@ class Prepared:
     inside: NDArray[np.bool_]
     train: NDArray[np.int64]
     parts: dict[int, Laws]
-    rest: Estimator | None
+    rest: Rest | None
 
     @property
     def n_bytes(self) -> int:
@@ -221,17 +225,17 @@ prepared = _Kept()
 
 def _prepare(task: Task) -> Prepared:
     n = task.n_players
-    rest: Estimator | None = None
+    rest: Rest | None = None
     design = _process_design(task)
     if design.n_pairs >= MOST_PAIRS:
-        rest = KernelRegression()
-        fits = rest.supports(task.spec, task.order) and task.budget >= rest.least_budget(
+        kernel = KernelRegression()
+        fits = kernel.supports(task.spec, task.order) and task.budget >= kernel.least_budget(
             n, task.spec, task.order
         )
         if fits:
-            design = rest._design(task)
+            rest = partial(kernel._solved, task, design, kernel._fits(task, design))
         else:
-            rest = SampleReuse(control=None)
+            rest = partial(SampleReuse(control=None)._solve, task, design)
     inside = sets.unpack(design.words[0::2], n)
     train = np.arange(len(inside))
     if rest is not None:
@@ -272,7 +276,7 @@ def _of_rest(task: Task, known: Prepared, games: Games, worths: Matrix) -> Estim
     predicted = np.empty_like(worths)
     predicted[0::2], predicted[1::2] = even + odd, even - odd
     empty = predicted[0].copy()
-    rest = known.rest._solve(task, known.design, worths - (predicted - empty))
+    rest = known.rest(worths - (predicted - empty))
     found = games.estimates(task, values, np.zeros_like(values))
     constant = None
     if task.spec.has_constant:

@@ -188,3 +188,13 @@ def test_what_is_kept_is_bounded(monkeypatch):
     monkeypatch.setattr(symmetric, "_MOST_KEPT", 1)
     kept(tasks[0])
     assert list(kept._found) == [tasks[0]]
+
+
+def test_larger_budgets_add_to_smaller_ones(few_pairs):
+    # Also where the design becomes a large one: rounds of an estimate with a tolerance go on.
+    seen = set()
+    for budget in (40, 60, 81, 82, 90, 135, 200):
+        task = Task(9, indices.get("SV"), 1, budget, 4)
+        words = set(symmetric.prepared(task).design.words[:, 0].tolist())
+        assert seen < words and len(words) <= budget
+        seen = words
