@@ -83,7 +83,8 @@ def main() -> None:
 
         booster = lightgbm.Booster(model_file=order["model"])
     work = {"threads": threads, "memory": memory}[order["what"]]
-    print(json.dumps(work(order, booster, X[: order["rows"]], background)))
+    rows = np.resize(X, (order["rows"], X.shape[1]))
+    print(json.dumps(work(order, booster, rows, background)))
 
 
 if __name__ == "__main__":

@@ -261,10 +261,13 @@ def other_tables(
             ("memory", "Peak memory", ["shapley_core", *peer, *fast]),
         ):
             if what == "threads":
-                some = {"rows": min(size.rows, 5000), "seconds": 3 * size.seconds}
+                order["seconds"] = 3 * size.seconds
+                cases = [(name, min(size.rows, 5000)) for name in names]
+                if not quick:
+                    cases += [(names[0], rows) for rows in (20_000, 100_000)]
             else:
-                some = {}
-            rows = [ask({**order, **some, "what": what, "contender": name}) for name in names]
+                cases = [(name, size.rows) for name in names]
+            rows = [ask({**order, "rows": n, "what": what, "contender": c}) for c, n in cases]
             tables.append({"title": f"{title}: {mode}", "rows": rows})
     return tables
 

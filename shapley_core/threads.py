@@ -37,6 +37,15 @@ def row_blocks(n_rows: int, block: int) -> list[tuple[int, int]]:
     return [(start, min(start + block, n_rows)) for start in range(0, n_rows, block)]
 
 
+def even_blocks(n_rows: int, most: int, n_threads: int, least: int = 1) -> list[tuple[int, int]]:
+    """Split ``range(n_rows)`` into blocks that so many threads can share evenly.
+
+    A block has at most ``most`` rows, and at least ``least`` but for the last.
+    """
+    n_blocks = n_threads * max(1, -(-n_rows // (n_threads * most)))
+    return row_blocks(n_rows, max(least, -(-n_rows // n_blocks)))
+
+
 def run_blocks(
     work: Callable[[Block], object],
     blocks: Iterable[Block],

@@ -31,5 +31,5 @@ def test_set_up_is_two_lines():
     lines = [line for line in README.read_text().splitlines() if "pip install" in line]
     assert lines == [
         "pip install '.[tables]' && python -m shapley_core demo",
-        "pip install '.[test]' && python -m pytest",
+        "pip install '.[test]' && python -m pytest -n auto",
     ]

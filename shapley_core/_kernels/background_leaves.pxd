@@ -12,6 +12,9 @@ from .bits cimport count_bits, highest_bit, lowest_bit
 
 cdef extern from "cube.h" nogil:
     void sum_subsets(int64_t*, int64_t, int64_t)
+    void weigh_sizes(
+        const int64_t*, int64_t, const double*, const double*, int64_t, double*, double*, double*
+    )
     void fill_column(const double*, const double*, const double*, int64_t, int64_t, double*)
 
 
@@ -155,12 +158,10 @@ cdef inline void fill_by_background(
     cdef int64_t size = <int64_t>1 << d
     cdef int64_t ranks = d + 1
     cdef int64_t pairs = 0
-    cdef int64_t g, p, n_in, n_out, spare, extra, b, j
-    cdef double weight
+    cdef int64_t g, n_in, spare, extra, j
     cdef double* own = product
     cdef double* below = product + size
     cdef double* lost = product + 2 * size
-    cdef const int64_t* c
     for g in range(n_groups):
         pairs += size >> count_bits(words[g])
     memset(ranked, 0, size * ranks * sizeof(int64_t))
@@ -178,18 +179,6 @@ cdef inline void fill_by_background(
         for g in range(n_groups):
             ranked[<int64_t>words[g] * ranks + count_bits(words[g])] += count[g]
         sum_subsets(ranked, d, ranks)
-    for p in range(size):
-        n_in = count_bits(<uint64_t>p)
-        n_out = d - n_in
-        c = ranked + p * ranks
-        own[p] = 0.0
-        below[p] = 0.0
-        lost[p] = 0.0
-        for b in range(n_in + 1):
-            weight = <double>c[b]
-            own[p] += weight * gain[b * side + n_out]
-            lost[p] += weight * loss[b * side + n_out]
-            if n_out:
-                below[p] += weight * gain[b * side + n_out - 1]
+    weigh_sizes(ranked, d, gain, loss, side, own, below, lost)
     for j in range(d):
         fill_column(own, below, lost, <int64_t>1 << j, size, table + j * size)

@@ -1,18 +1,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from .forest import Forest
-from .paths import Paths
+from .group_tests import GroupTests
 
 def explain(
-    forest: Forest,
     trees: NDArray[np.int64],
     columns: NDArray[np.float64],
-    paths: Paths,
-    subtree: NDArray[np.int64],
-    bits: NDArray[np.int64],
-    max_bits: NDArray[np.int64],
-    n_levels: int,
+    codes: NDArray[np.uint16],
+    tests: GroupTests,
     first_group: NDArray[np.int64],
     batch_trees: NDArray[np.int64],
     batch_runs: NDArray[np.int64],

@@ -8,9 +8,7 @@ column takes all that those trees' groups give it: a *run*. Sums are added in th
 from libc.stdint cimport int32_t, int64_t, uint16_t
 from libc.stdlib cimport free, malloc
 
-from .forest cimport Forest, Nodes
-from .group_patterns cimport find_patterns
-from .paths cimport Paths
+from .group_tests cimport LINE_ROWS, GroupTests, find_patterns, whole_lines
 
 
 cdef extern from "lookup.h" nogil:
@@ -21,14 +19,10 @@ cdef extern from "lookup.h" nogil:
 
 
 def explain(
-    Forest forest,
     const int64_t[::1] trees,
     const double[:, ::1] columns,
-    Paths paths,
-    const int64_t[::1] subtree,
-    const int64_t[::1] bits,
-    const int64_t[::1] max_bits,
-    int64_t n_levels,
+    const uint16_t[:, :, ::1] codes,
+    GroupTests tests,
     const int64_t[::1] first_group,
     const int64_t[::1] batch_trees,
     const int64_t[::1] batch_runs,
@@ -44,6 +38,7 @@ def explain(
 ):
     """Add the values of some trees to ``out`` (rows by columns by outputs).
 
+    codes, tests : of all rows and groups, see group_tests.pyx
     first_group : number of each tree's first group among those of its batch
     batch_trees : where each batch of trees begins in ``trees``, and the end
     batch_runs  : where each batch's runs begin, and the end
@@ -53,38 +48,36 @@ def explain(
     group, size : its group among those of the batch, its number of patterns
     n_groups    : most groups of a batch
     """
-    cdef const Nodes* nodes = &forest.nodes
     cdef int64_t n_rows = out.shape[0]
     cdef int64_t n_sums = out.shape[1] * out.shape[2]
-    cdef int64_t first, n, b, t, i, k, run, tree
-    cdef int64_t most = min(n_rows_at_once, n_rows)
-    cdef uint16_t* scratch
+    cdef int64_t first, n, b, t, i, k, run
+    cdef int64_t most = whole_lines(min(n_rows_at_once, n_rows))
+    cdef const uint16_t* lines = NULL
     cdef uint16_t* pattern
     cdef double* sums
     cdef double* target
     if not n_rows or not n_sums or not trees.shape[0] or not at.shape[0]:
         return
-    scratch = <uint16_t*>malloc((2 * n_levels + n_groups) * most * sizeof(uint16_t))
+    pattern = <uint16_t*>malloc(n_groups * most * sizeof(uint16_t))
     sums = <double*>malloc(n_sums * most * sizeof(double))
-    if scratch == NULL or sums == NULL:
-        free(scratch)
+    if pattern == NULL or sums == NULL:
+        free(pattern)
         free(sums)
         raise MemoryError("no memory for the sums of one block of rows")
     with nogil:
-        pattern = scratch + 2 * n_levels * most
         first = 0
         while first < n_rows:
             n = min(most, n_rows - first)
+            if codes.shape[1]:
+                lines = &codes[first // LINE_ROWS, 0, 0]
             for i in range(n):
                 target = &out[first + i, 0, 0]
                 for k in range(n_sums):
                     sums[k * most + i] = target[k]
             for b in range(batch_trees.shape[0] - 1):
                 for t in range(batch_trees[b], batch_trees[b + 1]):
-                    tree = trees[t]
                     find_patterns(
-                        nodes, paths, &subtree[0], &bits[0], max_bits[tree], tree,
-                        &columns[0, first], columns.shape[1], n, most, scratch,
+                        tests, trees[t], lines, &columns[0, first], columns.shape[1], n, most,
                         pattern + first_group[t] * most,
                     )
                 for run in range(batch_runs[b], batch_runs[b + 1]):
@@ -99,5 +92,5 @@ def explain(
                 for k in range(n_sums):
                     target[k] = sums[k * most + i]
             first += n
-        free(scratch)
+        free(pattern)
         free(sums)

@@ -11,7 +11,7 @@
 #include "vectors.h"
 
 /* out = 1 where x <= threshold, missing values as told. */
-WIDE static void compare_rows(
+WIDE static inline void compare_rows(
     const double *RESTRICT x, double threshold, int missing, uint16_t *RESTRICT out, int64_t n
 ) {
     if (missing) {
@@ -22,7 +22,7 @@ WIDE static void compare_rows(
 }
 
 /* Set a bit of out where x <= threshold, missing values as told. */
-WIDE static void compare_into_bit(
+WIDE static inline void compare_into_bit(
     const double *RESTRICT x, double threshold, int missing, int bit, uint16_t *RESTRICT out,
     int64_t n
 ) {
@@ -30,26 +30,6 @@ WIDE static void compare_into_bit(
         for (int64_t i = 0; i < n; i++) out[i] |= (uint16_t)(!(x[i] > threshold) << bit);
     } else {
         for (int64_t i = 0; i < n; i++) out[i] |= (uint16_t)((x[i] <= threshold) << bit);
-    }
-}
-
-/* out = pattern with bit slot set where the row goes this side. */
-WIDE static void add_bit(
-    const uint16_t *RESTRICT pattern, const uint16_t *RESTRICT left, uint16_t side, int slot,
-    uint16_t *RESTRICT out, int64_t n
-) {
-    for (int64_t i = 0; i < n; i++) {
-        out[i] = (uint16_t)(pattern[i] | (uint16_t)((left[i] == side) << slot));
-    }
-}
-
-/* out = pattern with bit slot cleared where the row does not go this side. */
-WIDE static void clear_bit(
-    const uint16_t *RESTRICT pattern, const uint16_t *RESTRICT left, uint16_t side, int slot,
-    uint16_t *RESTRICT out, int64_t n
-) {
-    for (int64_t i = 0; i < n; i++) {
-        out[i] = (uint16_t)(pattern[i] & ~(uint16_t)((left[i] != side) << slot));
     }
 }
 

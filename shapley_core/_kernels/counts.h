@@ -9,10 +9,10 @@
 
 /* Four counts side by side, so that equal patterns in a row do not wait for each other. */
 static void count_rows(
-    const uint16_t *RESTRICT pattern, int64_t n, uint32_t *RESTRICT lanes, int64_t bits,
+    const uint16_t *RESTRICT pattern, int64_t n, uint32_t *RESTRICT lanes, int64_t size,
     int64_t *RESTRICT out
 ) {
-    int64_t size = (int64_t)1 << bits, i = 0;
+    int64_t i = 0;
     uint32_t *a = lanes, *b = lanes + size, *c = lanes + 2 * size, *d = lanes + 3 * size;
     memset(lanes, 0, (size_t)(4 * size) * sizeof(uint32_t));
     for (; i + 4 <= n; i += 4) {

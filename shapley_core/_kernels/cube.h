@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "bits.h"
 #include "vectors.h"
 
 static void add_run(const int64_t *RESTRICT in, int64_t *RESTRICT out, int64_t n) {
@@ -16,6 +17,44 @@ static void sum_subsets(int64_t *counts, int64_t d, int64_t ranks) {
         for (int64_t base = 0; base < ranks << d; base += 2 * half) {
             add_run(counts + base, counts + base + half, half);
         }
+    }
+}
+
+/* Most players of a leaf whose sets are summed so. */
+#define MOST_RANKS 13
+
+/* For each pattern p the sums over its sets' sizes b of counts[p][b] times a weight by b and the number
+ * f of features that p fails: own by gain[b][f], lost by loss[b][f], below by gain[b][f - 1].
+ */
+WIDE static inline void weigh_sizes(
+    const int64_t *RESTRICT counts, int64_t d, const double *RESTRICT gain,
+    const double *RESTRICT loss, int64_t side, double *RESTRICT own, double *RESTRICT below,
+    double *RESTRICT lost
+) {
+    const int64_t ranks = d + 1;
+    /* The weights side by side, by f and b. */
+    double weight[MOST_RANKS * MOST_RANKS][4];
+    for (int64_t f = 0; f <= d; f++) {
+        for (int64_t b = 0; b + f <= d; b++) {
+            double *w = weight[f * ranks + b];
+            w[0] = gain[b * side + f];
+            w[1] = loss[b * side + f];
+            w[2] = f ? gain[b * side + f - 1] : 0.0;
+            w[3] = 0.0;
+        }
+    }
+    for (int64_t p = 0; p < (int64_t)1 << d; p++) {
+        const int64_t size = count_bits((uint64_t)p);
+        const int64_t *c = counts + p * ranks;
+        const double (*w)[4] = (const double (*)[4])weight + (d - size) * ranks;
+        double sum[4] = {0.0, 0.0, 0.0, 0.0};
+        for (int64_t b = 0; b <= size; b++) {
+            const double count = (double)c[b];
+            for (int k = 0; k < 4; k++) sum[k] += count * w[b][k];
+        }
+        own[p] = sum[0];
+        lost[p] = sum[1];
+        below[p] = sum[2];
     }
 }
 

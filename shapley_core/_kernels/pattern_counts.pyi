@@ -2,22 +2,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .forest import Forest
+from .group_tests import GroupTests
 from .paths import Paths
 
 def count(
-    forest: Forest,
     trees: NDArray[np.int64],
     columns: NDArray[np.float64],
+    codes: NDArray[np.uint16],
     first_row: int,
     last_row: int,
     weight: NDArray[np.int64],
-    paths: Paths,
-    subtree: NDArray[np.int64],
-    bits: NDArray[np.int64],
-    max_bits: NDArray[np.int64],
-    n_groups: NDArray[np.int64],
+    tests: GroupTests,
     n_patterns: NDArray[np.int64],
-    n_levels: int,
     n_rows_at_once: int,
     out: NDArray[np.int64],
 ) -> None: ...

@@ -1,6 +1,6 @@
 """How often each pattern of passed features occurs in a background, group by group.
 
-The background runs through the comparisons of pattern_tables.pyx; each row adds its weight, a
+The background runs through the tests of group_tests.pyx; each row adds its weight, a
 whole number, to one place of each group's counts. Whole numbers add up to the same sum in any
 order, so neither the order of the background nor threads can be seen in the counts.
 """
@@ -10,7 +10,8 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from .forest cimport LEAF, Forest, Nodes
-from .group_patterns cimport find_patterns, runs_at_leaf
+from .group_patterns cimport runs_at_leaf
+from .group_tests cimport GROUP_END, LINE_ROWS, GroupTest, GroupTests, find_patterns, whole_lines
 from .paths cimport Paths
 
 
@@ -21,35 +22,31 @@ cdef extern from "counts.h" nogil:
 
 
 def count(
-    Forest forest,
     const int64_t[::1] trees,
     const double[:, ::1] columns,
+    const uint16_t[:, :, ::1] codes,
     int64_t first_row,
     int64_t last_row,
     const int64_t[::1] weight,
-    Paths paths,
-    const int64_t[::1] subtree,
-    const int64_t[::1] bits,
-    const int64_t[::1] max_bits,
-    const int64_t[::1] n_groups,
+    GroupTests tests,
     const int64_t[::1] n_patterns,
-    int64_t n_levels,
     int64_t n_rows_at_once,
     int64_t[::1] out,
 ):
     """Add rows of a background to the counts of some trees.
 
     columns            : features by rows
+    codes              : of the rows from first_row on, see group_tests.pyx
     first_row, last_row: which of them
     weight             : of the rows from first_row on, or empty where all weigh 1
-    n_groups, n_patterns, max_bits : by tree; n_patterns is the sum of 2^bits over its groups
+    n_patterns         : of each tree the sum of 2^bits over its groups
     out                : the trees' counts, one after the other, group by group
     """
-    cdef const Nodes* nodes = &forest.nodes
-    cdef int64_t t, tree, i, last, first, n, offset, most_groups = 1
-    cdef int64_t most = min(n_rows_at_once, last_row - first_row)
-    cdef int64_t most_bits = 0
-    cdef uint16_t* scratch
+    cdef int64_t t, tree, _group, first, n, offset, size, most_size = 1, most_groups = 1
+    cdef int64_t most = whole_lines(min(n_rows_at_once, last_row - first_row))
+    cdef const uint16_t* lines = NULL
+    cdef const GroupTest* test
+    cdef uint16_t* patterns
     cdef uint16_t* here
     cdef uint32_t* lanes
     cdef int64_t* target
@@ -57,12 +54,12 @@ def count(
     if most <= 0 or not trees.shape[0]:
         return
     for t in range(trees.shape[0]):
-        most_groups = max(most_groups, n_groups[trees[t]])
-        most_bits = max(most_bits, max_bits[trees[t]])
-    scratch = <uint16_t*>malloc((2 * n_levels + most_groups) * most * sizeof(uint16_t))
-    lanes = <uint32_t*>malloc((<int64_t>4 << most_bits) * sizeof(uint32_t))
-    if scratch == NULL or lanes == NULL:
-        free(scratch)
+        most_groups = max(most_groups, tests.n_groups[trees[t]])
+        most_size = max(most_size, n_patterns[trees[t]])
+    patterns = <uint16_t*>malloc(most_groups * most * sizeof(uint16_t))
+    lanes = <uint32_t*>malloc(4 * most_size * sizeof(uint32_t))
+    if patterns == NULL or lanes == NULL:
+        free(patterns)
         free(lanes)
         raise MemoryError("no memory for the patterns of one block of rows")
     with nogil:
@@ -71,31 +68,31 @@ def count(
             n = min(most, last_row - first)
             if columns.shape[0]:
                 data = &columns[0, first]
+            if codes.shape[1]:
+                lines = &codes[(first - first_row) // LINE_ROWS, 0, 0]
             offset = 0
             for t in range(trees.shape[0]):
                 tree = trees[t]
-                here = scratch + 2 * n_levels * most
                 find_patterns(
-                    nodes, paths, &subtree[0], &bits[0], max_bits[tree], tree, data,
-                    columns.shape[1], n, most, scratch, here,
+                    tests, tree, lines, data, columns.shape[1], n, most, patterns
                 )
                 target = &out[offset]
-                i = nodes.tree_offsets[tree]
-                last = nodes.tree_offsets[tree + 1]
-                while i < last:
-                    if bits[paths.order[i]] > max_bits[tree]:
-                        i += 1
-                        continue
+                here = patterns
+                test = tests.tests + tests.first_test[tree]
+                for _group in range(tests.n_groups[tree]):
+                    while test.at != GROUP_END:
+                        test += 1
+                    size = <int64_t>test.keep + 1
                     if weight.shape[0]:
                         add_rows(here, &weight[first - first_row], n, target)
                     else:
-                        count_rows(here, n, lanes, bits[paths.order[i]], target)
-                    target += <int64_t>1 << bits[paths.order[i]]
+                        count_rows(here, n, lanes, size, target)
+                    target += size
                     here += most
-                    i += subtree[paths.order[i]]
+                    test += 1
                 offset += n_patterns[tree]
             first += n
-        free(scratch)
+        free(patterns)
         free(lanes)
 
 

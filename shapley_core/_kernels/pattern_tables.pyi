@@ -2,6 +2,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .forest import Forest
+from .group_tests import GroupTests
 from .paths import Paths
 
 def build(
@@ -25,15 +26,10 @@ def build(
     table: NDArray[np.float64],
 ) -> None: ...
 def explain(
-    forest: Forest,
     trees: NDArray[np.int64],
     columns: NDArray[np.float64],
-    paths: Paths,
-    subtree: NDArray[np.int64],
-    bits: NDArray[np.int64],
-    max_bits: NDArray[np.int64],
-    n_groups: NDArray[np.int64],
-    n_levels: int,
+    codes: NDArray[np.uint16],
+    tests: GroupTests,
     first_column: NDArray[np.int64],
     column_target: NDArray[np.int64],
     column_group: NDArray[np.int32],

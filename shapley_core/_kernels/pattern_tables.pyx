@@ -13,7 +13,8 @@ from libc.string cimport memset
 
 from .background_leaves cimport fill_by_background
 from .forest cimport LEAF, Forest, Nodes
-from .group_patterns cimport FEW, find_patterns, runs_at_leaf
+from .group_patterns cimport FEW, runs_at_leaf
+from .group_tests cimport LINE_ROWS, GroupTests, find_patterns, whole_lines
 from .paths cimport Paths, place_of
 
 
@@ -283,15 +284,10 @@ cdef void add_columns(
 
 
 def explain(
-    Forest forest,
     const int64_t[::1] trees,
     const double[:, ::1] columns,
-    Paths paths,
-    const int64_t[::1] subtree,
-    const int64_t[::1] bits,
-    const int64_t[::1] max_bits,
-    const int64_t[::1] n_groups,
-    int64_t n_levels,
+    const uint16_t[:, :, ::1] codes,
+    GroupTests tests,
     const int64_t[::1] first_column,
     const int64_t[::1] column_target,
     const int32_t[::1] column_group,
@@ -307,17 +303,16 @@ def explain(
     column_target : the feature, plus n_features times the output, that each column adds to
     column_group  : which of the tree's groups it belongs to
     column_offset : where its entries begin in ``table``
-    n_groups, max_bits : by tree
+    codes, tests  : of all rows and groups, see group_tests.pyx
     """
-    cdef const Nodes* nodes = &forest.nodes
     cdef int64_t n_rows = out.shape[0]
     cdef int64_t n_features = out.shape[1]
     cdef int64_t n_outputs = out.shape[2]
     cdef int64_t first, n, t, tree, i, k, feature, step, some, most_groups = 1, before
-    cdef int64_t most = min(n_rows_at_once, n_rows)
+    cdef int64_t most = whole_lines(min(n_rows_at_once, n_rows))
     cdef int64_t at_once
     cdef bint few
-    cdef uint16_t* scratch
+    cdef const uint16_t* lines = NULL
     cdef uint16_t* pattern
     cdef uint16_t* other
     cdef double* sums
@@ -325,20 +320,21 @@ def explain(
     if not n_rows or not n_features or not trees.shape[0]:
         return
     for t in range(trees.shape[0]):
-        most_groups = max(most_groups, n_groups[trees[t]])
-    at_once = max(1, min(most, PATTERNS / most_groups))
-    scratch = <uint16_t*>malloc((2 * n_levels + 2 * most_groups) * at_once * sizeof(uint16_t))
+        most_groups = max(most_groups, tests.n_groups[trees[t]])
+    at_once = min(most, whole_lines(PATTERNS // most_groups))
+    pattern = <uint16_t*>malloc(2 * most_groups * at_once * sizeof(uint16_t))
     sums = <double*>malloc(n_features * n_outputs * most * sizeof(double))
-    if scratch == NULL or sums == NULL:
-        free(scratch)
+    if pattern == NULL or sums == NULL:
+        free(pattern)
         free(sums)
         raise MemoryError("no memory for the sums of one block of rows")
     with nogil:
-        pattern = scratch + 2 * n_levels * at_once
         first = 0
         while first < n_rows:
             n = min(most, n_rows - first)
-            few = n <= min(FEW, at_once)
+            few = n <= FEW
+            if codes.shape[1]:
+                lines = &codes[first // LINE_ROWS, 0, 0]
             for i in range(n):
                 row = &out[first + i, 0, 0]
                 for k in range(n_outputs):
@@ -348,10 +344,9 @@ def explain(
                 # While the entries of one tree are on their way, find the patterns of the next.
                 other = pattern + (t & 1) * most_groups * at_once
                 if t < trees.shape[0] and first_column[t + 1] > first_column[t]:
-                    tree = trees[t]
                     find_patterns(
-                        nodes, paths, &subtree[0], &bits[0], max_bits[tree], tree,
-                        &columns[0, first], columns.shape[1], n, at_once, scratch, other,
+                        tests, trees[t], lines, &columns[0, first], columns.shape[1], n, at_once,
+                        other,
                     )
                     fetch_entries(
                         &table[0], &column_offset[first_column[t]], &column_group[first_column[t]],
@@ -375,9 +370,8 @@ def explain(
                 while step < n:
                     some = min(at_once, n - step)
                     find_patterns(
-                        nodes, paths, &subtree[0], &bits[0], max_bits[tree], tree,
-                        &columns[0, first + step], columns.shape[1], some, at_once, scratch,
-                        pattern,
+                        tests, tree, lines + step * tests.n_coded, &columns[0, first + step],
+                        columns.shape[1], some, at_once, pattern,
                     )
                     add_columns(
                         &table[0], &column_target[first_column[t]],
@@ -392,5 +386,5 @@ def explain(
                     for feature in range(n_features):
                         row[feature * n_outputs + k] = sums[(k * n_features + feature) * most + i]
             first += n
-        free(scratch)
+        free(pattern)
         free(sums)

@@ -45,6 +45,10 @@ from .subtree_walk cimport (
 )
 
 
+cdef extern from "vectors.h" nogil:
+    void FETCH(const void*)
+
+
 cdef extern from "subtree_sums.h" nogil:
     void add_column(const double*, const double*, double*, int64_t, int64_t, int64_t)
     void store_entries(const double*, int64_t, int64_t, double*, int64_t, int64_t)
@@ -171,6 +175,9 @@ cdef void explain_tree(
             follow_edge(walk, top, walk.path[level - 1], i, level, n)
         if step.bits < 0:
             walk.path[level] = i
+            # The right side of the next test lies far away, and a single row would wait for it.
+            if i + 2 < last and walk.steps[i + 1].feature != LEAF:
+                FETCH(walk.steps + i + 2 + walk.steps[i + 2].subtree)
             memset(walk.word, 0, n * sizeof(uint16_t))
             decide_step(walk, step, columns, stride, 0, walk.word, n)
             find_states(

@@ -18,6 +18,13 @@
 #define WIDE
 #endif
 
+/* For loops of loads from anywhere, which GCC would first put together into vectors. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define SCALAR __attribute__((optimize("no-tree-vectorize")))
+#else
+#define SCALAR
+#endif
+
 /* Ask for a number that will be wanted soon. */
 #if defined(__GNUC__)
 #define FETCH(address) __builtin_prefetch(address)

@@ -55,11 +55,11 @@ def check_additivity(
         doubtful = np.flatnonzero((excess[start:stop] > 1).any(axis=1))
         if not len(doubtful):
             continue
-        columns = ensemble.columns(table.block(start, stop))
+        block = table.block(start, stop)
         step = max(1, LEAVES_AT_ONCE // max(1, ensemble.n_trees))
         for some in np.split(doubtful, range(step, len(doubtful), step)):
             rows = start + some
-            allowed = few[rows] + epsilon / 2 * _passed(ensemble, columns[:, some])
+            allowed = few[rows] + epsilon / 2 * _passed(ensemble, ensemble.columns(block[some]))
             excess[rows] = gap[rows] / allowed
     # What is not finite has no rounding to excuse it.
     excess[~np.isfinite(gap)] = np.inf
@@ -84,7 +84,7 @@ def _passed(ensemble: TreeEnsemble, columns: NDArray[np.float64]) -> NDArray[np.
     fitted to their own rounded predictions.
     """
     nodes = np.empty((columns.shape[1], ensemble.n_trees), np.int64)
-    forest.apply(ensemble.kernel, np.ascontiguousarray(columns), nodes)
+    forest.apply(ensemble.kernel, columns, nodes)
     nodes += ensemble.tree_offsets[:-1]
     passed = np.zeros((len(nodes), ensemble.n_outputs))
     for output in range(ensemble.n_outputs):

@@ -8,13 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..tables import Table, as_table, is_pandas, is_sparse, take_rows
-from ..threads import available_threads, row_blocks, run_blocks
+from ..threads import available_threads, even_blocks, run_blocks
 from ..trees.ensemble import TreeEnsemble
 from ..trees.readers import reader_of
 
-# Rows that the library is asked about at once, where they are dealt out to threads: some
-# milliseconds' work, beside which what a frame's columns cost by themselves does not count.
+# Most rows that the library is asked about at once, where they are dealt out to threads. So many
+# of a frame are some milliseconds' work, beside which what its columns cost by themselves does not
+# count; of an array, each call of which costs microseconds, a part of them.
 AT_ONCE = 1 << 14
+ARRAY_PART = 16
+# Rows that are not worth another thread.
+FEW = 512
 
 
 def table_of(ensemble: TreeEnsemble, X: Any, what: str) -> Table:
@@ -71,7 +75,12 @@ class LiveModel:
         n_rows, n_outputs = table.n_rows, ensemble.n_outputs
         if not n_rows:
             return np.zeros((0, n_outputs))
-        if table.native and (n_rows <= AT_ONCE or n_threads == 1 or not _is_cut_alike(table)):
+        most = AT_ONCE if table.native else ensemble.block_rows
+        least = AT_ONCE // ARRAY_PART if isinstance(table.source, np.ndarray) else most
+        n_threads = min(n_threads, -(-n_rows // least))
+        if n_threads > 1:
+            n_threads = max(1, n_threads // _threads(self._reader.threads_of(self.model)))
+        if table.native and (n_threads == 1 or not _is_cut_alike(table)):
             return self._ask(table.source).reshape(n_rows, n_outputs)
         out = np.empty((n_rows, n_outputs))
 
@@ -81,15 +90,7 @@ class LiveModel:
             X = take_rows(table.source, rows) if table.native else table.block(start, stop)
             out[rows] = self._ask(X).reshape(stop - start, n_outputs)
 
-        block_rows = AT_ONCE if table.native else ensemble.block_rows
-        n_blocks = -(-n_rows // block_rows)
-        if n_blocks > 1 and n_threads > 1:
-            n_threads = max(1, n_threads // _threads(self._reader.threads_of(self.model)))
-            if n_threads == 1 and table.native:
-                return self._ask(table.source).reshape(n_rows, n_outputs)
-            # As many blocks as the threads can share evenly.
-            n_blocks = n_threads * -(-n_blocks // n_threads)
-        run_blocks(work, row_blocks(n_rows, -(-n_rows // n_blocks)), n_threads)
+        run_blocks(work, even_blocks(n_rows, most, n_threads), n_threads)
         return out
 
 
@@ -102,7 +103,8 @@ def predict_trees(ensemble: TreeEnsemble, table: Table, n_threads: int) -> NDArr
         columns = ensemble.columns(table.block(start, stop))
         out[start:stop] = ensemble.base + ensemble.sum_leaves(columns)
 
-    run_blocks(work, row_blocks(table.n_rows, ensemble.block_rows), n_threads)
+    blocks = even_blocks(table.n_rows, ensemble.block_rows, n_threads, FEW)
+    run_blocks(work, blocks, n_threads)
     return out
 
 

@@ -18,7 +18,7 @@ from ..players import Groups, Players
 from ..runs import is_file
 from ..runs.hashing import hash_of
 from ..tables import Table
-from ..threads import resolve_threads, row_blocks, run_blocks
+from ..threads import even_blocks, resolve_threads, row_blocks, run_blocks
 from ..top import TopExplanation
 from ..trees.background import BackgroundRows, whole_weights
 from ..trees.engines import Interventional, PathDependent
@@ -403,11 +403,8 @@ class TreeExplainer:
                     done += (block[1] - block[0]) * stage.n_trees
                     progress(done // ensemble.n_trees, table.n_rows)
 
-            # As many blocks as the threads can share evenly.
             most = min(stage.n_rows, ensemble.block_rows)
-            n_blocks = threads * max(1, -(-n_rows // (threads * most)))
-            at_once = max(8, -(-n_rows // n_blocks))
-            run_blocks(work, row_blocks(n_rows, at_once), threads, count)
+            run_blocks(work, even_blocks(n_rows, most, threads, 8), threads, count)
 
     def _sums(self, values: NDArray[np.float64], threads: int) -> NDArray[np.float64]:
         """Add up the values and the base value of each row."""

@@ -1,5 +1,6 @@
 """The indices: each described once, and the one place that knows their names."""
 
+import copyreg
 import re
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -355,3 +356,7 @@ def adds_up(name: str) -> bool:
     """Whether the values of all sizes of that index together describe the game."""
     spec = _BY_NAME.get(name)
     return spec is not None and spec.adds_up
+
+
+# An index is pickled by its name: its weights are functions.
+copyreg.pickle(IndexSpec, lambda spec: (get, (spec.name,)))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 from ..errors import InputError, UnknownIndexError
 
@@ -129,11 +129,6 @@ class IndexSpec:
             raise UnknownIndexError(
                 f"{self.name} is made for {self.n_players} players; the game has {n_players}"
             )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        from .catalogue import get
-
-        return get, (self.name,)
 
     def __repr__(self) -> str:
         return f"<index {self.name}>"

@@ -226,15 +226,15 @@ class Background:
         """Count the patterns of each tree's groups over all rows."""
         if not trees:
             return {}
-        paths, groups = self.paths, self.groups
+        groups = self.groups
         numbers = np.array(trees, np.int64)
         ends = np.cumsum(groups.n_patterns[numbers])
         starts = ends - groups.n_patterns[numbers]
         counts = np.zeros(ends[-1], np.int64)
+        codes = groups.codes
         # Every task has trees of its own and goes through all rows.
         parts = np.array_split(np.arange(len(numbers)), min(len(numbers), 4 * n_threads))
-        n_levels = paths.ensemble.max_depth + 1
-        places = int(groups.n_groups[numbers].max()) + 2 * n_levels
+        places = max(1, int(groups.n_groups[numbers].max()))
         at_once = int(np.clip(PATTERN_BYTES // (2 * places), 64, 2048))
         step = BLOCKS * self.block_rows
         for start, stop in row_blocks(self.n_rows, step):
@@ -244,28 +244,25 @@ class Background:
                 assert rows is not None
                 columns, first = rows.columns(start, stop, n_threads), 0
             last, weight = first + stop - start, self.weight[start:stop]
+            lines = codes.of(columns, first, last, n_threads)
 
             def work(
                 part: NDArray[np.int64],
                 columns: NDArray[np.float64] = columns,
+                lines: NDArray[np.uint16] = lines,
                 first: int = first,
                 last: int = last,
                 weight: NDArray[np.int64] = weight,
             ) -> None:
                 pattern_counts.count(
-                    paths.ensemble.kernel,
                     numbers[part],
                     columns,
+                    lines,
                     first,
                     last,
                     weight,
-                    paths.kernel,
-                    groups.subtree,
-                    groups.bits,
-                    groups.max_bits,
-                    groups.n_groups,
+                    codes.tests,
                     groups.n_patterns,
-                    n_levels,
                     at_once,
                     counts[starts[part[0]] : ends[part[-1]]],
                 )

@@ -133,16 +133,12 @@ class ColumnTables:
         self, columns: NDArray[np.float64], n_rows_at_once: int, out: NDArray[np.float64]
     ) -> None:
         """Add the values of prepared rows to ``out`` (rows by columns by outputs)."""
-        paths = self.groups.paths
+        codes = self.groups.codes
         column_lookup.explain(
-            paths.ensemble.kernel,
             self.trees,
             columns,
-            paths.kernel,
-            self.groups.subtree,
-            self.groups.bits,
-            self.groups.max_bits,
-            paths.ensemble.max_depth + 1,
+            codes.of(columns),
+            codes.tests,
             self.tree_group,
             self.batch_trees,
             self.batch_runs,

@@ -6,12 +6,13 @@ interventional one.
 """
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._kernels import few_rows, pattern_tables, patterns
+from .._kernels import few_rows, pattern_tables, patterns, single_rows
 from .background import Background, BackgroundRows, TreePatterns, cube_shares
 from .lookup import Groups
 from .paths import CoverShares, Paths, Quadrature
@@ -20,6 +21,8 @@ from .subtree_sums import SubtreeSums
 
 # Measured: with more players on a path, the path-dependent game is faster by subtree sums.
 MOST_PLAYERS = 8
+# Measured: fewer rows than these are faster by the slots of a path than side by side.
+SINGLE_ROWS = 8
 
 NO_FLOATS = np.empty(0)
 NO_WORDS = np.empty((0, 1), np.uint64)
@@ -37,7 +40,6 @@ class PathDependent:
         self.groups = Groups.of(paths)
         self.tables = TableStages(self.groups)
         shallow = self.groups.has_tables & (paths.most_of_tree(paths.distinct) <= MOST_PLAYERS)
-        self._weigh_passed(shallow)
         self.n_points = np.diff(self.rules.offsets)[self.rules.rule]
         some = np.flatnonzero(shallow).tolist()
         self._shallow = [self._costs(trees) for trees in self.tables.split(some)] if some else []
@@ -52,18 +54,16 @@ class PathDependent:
         row_cost = float((nodes * (1 + 1.5 * self.n_points[numbers])).sum())
         return trees, float(40 * nodes.sum()), row_cost
 
-    def _weigh_passed(self, shallow: NDArray[np.bool_]) -> None:
-        """Tabulate the share of a passed feature at each edge and point of the shallow trees."""
+    @cached_property
+    def _passed(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The share of a passed feature at each edge and point, and where each tree's begin."""
         rules, offsets = self.rules, self.paths.ensemble.tree_offsets
-        parts, ends = [NO_FLOATS], [0]
-        for tree, has_tables in enumerate(shallow):
-            if has_tables:
-                t = rules.points_of(tree)
-                z = self.shares.share[offsets[tree] : offsets[tree + 1], None]
-                parts.append(((1.0 - z) / (z * (1.0 - t) + t)).ravel())
-            ends.append(ends[-1] + (len(parts[-1]) if has_tables else 0))
-        self.passed_offsets = np.array(ends[:-1], np.int64)
-        self.passed = np.concatenate(parts)
+        n_points = np.repeat(self.n_points, np.diff(offsets))
+        ends = np.concatenate([[0], np.cumsum(n_points)])
+        first = np.repeat(rules.offsets[rules.rule], np.diff(offsets))
+        point = np.arange(ends[-1]) + np.repeat(first - ends[:-1], n_points)
+        z, t = np.repeat(self.shares.share, n_points), rules.points[point]
+        return ends[offsets[:-1]], (1.0 - z) / (z * (1.0 - t) + t)
 
     def stages(self, n_rows: int, n_threads: int) -> Iterator[Stage]:
         """Yield the stages: shallow trees, then deep ones."""
@@ -108,7 +108,7 @@ class PathDependent:
         paths, groups, rules = self.paths, self.groups, self.rules
 
         def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:
-            few_rows.explain(
+            given = (
                 paths.ensemble.kernel,
                 trees,
                 columns,
@@ -121,10 +121,11 @@ class PathDependent:
                 rules.offsets,
                 rules.points,
                 rules.weights,
-                self.passed_offsets,
-                self.passed,
-                out,
             )
+            if len(out) < SINGLE_ROWS:
+                single_rows.explain(*given, out)
+            else:
+                few_rows.explain(*given, *self._passed, out)
 
         return Stage(len(trees), 64, add)
 

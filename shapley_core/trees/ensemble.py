@@ -204,7 +204,7 @@ class TreeEnsemble:
             self.tree_offsets,
             self.tree_outputs,
             self.feature,
-            self._inclusive_threshold(),
+            self.inclusive_threshold,
             self.flags,
             self.left,
             self.right,
@@ -214,7 +214,9 @@ class TreeEnsemble:
             self.values,
         )
 
-    def _inclusive_threshold(self) -> NDArray[np.float64]:
+    @cached_property
+    def inclusive_threshold(self) -> NDArray[np.float64]:
+        """Every threshold in the form ``x <= threshold``: float64 (n_nodes,)."""
         if self.comparison == "<=":
             return self.threshold
         dtype = np.dtype(self.input_dtype).type

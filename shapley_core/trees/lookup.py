@@ -1,8 +1,9 @@
 """Tables of values by pattern: the fast way through trees of moderate depth for many rows."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from .._kernels import pattern_tables as kernel
 from ..threads import run_blocks
 from .paths import Paths
+from .row_codes import RowCodes
 from .tree import LEAF
 
 # Patterns are 16-bit words, and a table of 2^12 rows still fits a cache.
@@ -47,6 +49,18 @@ class Groups:
             np.add.at(subtree, paths.parent[nodes], subtree[nodes])
             np.add.at(inner, paths.parent[nodes], inner[nodes])
         return cls(paths, subtree, paths.distinct + inner)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is derived; the kernels' tests cannot be pickled."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    @cached_property
+    def codes(self) -> RowCodes:
+        """The groups' tests, and the codes of rows that they are made on."""
+        return RowCodes(self.paths, self.subtree, self.bits, self.max_bits)
 
     @cached_property
     def max_bits(self) -> NDArray[np.int64]:
@@ -229,17 +243,12 @@ class LookupTables:
         self, columns: NDArray[np.float64], n_rows_at_once: int, out: NDArray[np.float64]
     ) -> None:
         """Add the values of prepared rows to ``out`` (rows by features by outputs)."""
-        paths = self.groups.paths
+        codes = self.groups.codes
         kernel.explain(
-            paths.ensemble.kernel,
             self.trees,
             columns,
-            paths.kernel,
-            self.groups.subtree,
-            self.groups.bits,
-            self.groups.max_bits,
-            self.groups.n_groups,
-            paths.ensemble.max_depth + 1,
+            codes.of(columns),
+            codes.tests,
             self.first_column,
             self.column_target,
             self.column_group,

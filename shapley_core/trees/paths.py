@@ -1,7 +1,7 @@
 """What explaining needs of an ensemble beyond predicting: its paths and their cover shares."""
 
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -146,6 +146,15 @@ class CoverShares:
         return expected
 
 
+@lru_cache(maxsize=64)
+def _gauss_legendre(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Points and weights of the rule of n points on [0, 1]."""
+    from scipy.special import roots_legendre
+
+    x, weights = roots_legendre(n)
+    return (x + 1) / 2, weights / 2
+
+
 @dataclass(frozen=True, eq=False)
 class Quadrature:
     """Gauss-Legendre rules on [0, 1], one for each number of points that the trees need.
@@ -162,18 +171,16 @@ class Quadrature:
     @classmethod
     def of(cls, paths: Paths, even: bool = False) -> "Quadrature":
         """Choose the rule of every tree; of an even number of points if asked for."""
-        from scipy.special import roots_legendre
-
         needed = np.maximum(1, (paths.most_of_tree(paths.distinct) + 1) // 2)
         if even:
             needed += needed % 2
         sizes, rule = np.unique(needed, return_inverse=True)
-        rules = [roots_legendre(int(n)) for n in sizes]
+        rules = [_gauss_legendre(int(n)) for n in sizes]
         return cls(
             rule.astype(np.int64),
             np.concatenate([[0], np.cumsum(sizes)]),
-            np.concatenate([np.empty(0), *((x + 1) / 2 for x, _ in rules)]),
-            np.concatenate([np.empty(0), *(w / 2 for _, w in rules)]),
+            np.concatenate([np.empty(0), *(points for points, _ in rules)]),
+            np.concatenate([np.empty(0), *(weights for _, weights in rules)]),
         )
 
     def points_of(self, tree: int) -> NDArray[np.float64]:

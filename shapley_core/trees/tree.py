@@ -191,10 +191,12 @@ def _reachable(
     """Walk all trees level by level; a node met twice means a cycle or a shared child."""
     reached = np.zeros(len(leaf), np.bool_)
     frontier = offsets[:-1]
+    total = 0
     while len(frontier):
         reached[frontier] = True
+        total += len(frontier)
+        if np.count_nonzero(reached) != total:
+            raise ModelFileError("a node of the model has two parents or lies in a cycle")
         inner = frontier[~leaf[frontier]]
         frontier = np.concatenate([left[inner], right[inner]])
-        if reached[frontier].any() or len(np.unique(frontier)) != len(frontier):
-            raise ModelFileError("a node of the model has two parents or lies in a cycle")
     return reached

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from ...errors import InputError, ModelFileError, UnsupportedModelError
 from ..ensemble import TreeEnsemble
 from ..tree import CATEGORICAL, DEFAULT_LEFT, LEAF, Tree
+from .document_parts import array_of, arrays_of, count_of, part_of, text_of
 
 # Category codes at and above 2^24 have no float32 of their own; XGBoost takes none.
 MAX_CATEGORY = 1 << 24
 # Far above any model, far below what a damaged count could make us allocate.
 MAX_OUTPUTS = 1 << 20
-MAX_COUNT = (1 << 31) - 1
 EPSILON = np.float32(1e-6)
 
 IDENTITY = (
@@ -74,22 +74,20 @@ def ensemble_from_document(
             "not an XGBoost model: there is no 'learner' in it; wanted a file that save_model wrote"
         )
     learner = document["learner"]
-    objective = _text(_part(learner, "objective", dict), "name")
-    model, weights = _trees_and_weights(_part(learner, "gradient_booster", dict))
-    param = _part(learner, "learner_model_param", dict)
+    objective = text_of(part_of(learner, "objective", dict), "name")
+    model, weights = _trees_and_weights(part_of(learner, "gradient_booster", dict))
+    param = part_of(learner, "learner_model_param", dict)
     version = _version(document)
-    n_features = _count(param, "num_feature")
-    n_classes = _count(param, "num_class")
-    n_outputs = max(n_classes, _count(param, "num_target", 1), 1)
+    n_features = count_of(param, "num_feature")
+    n_classes = count_of(param, "num_class")
+    n_outputs = max(n_classes, count_of(param, "num_target", 1), 1)
     if n_outputs > MAX_OUTPUTS:
         raise ModelFileError(f"the model claims {n_outputs} outputs")
 
-    trees = _part(model, "trees", list)
-    outputs = _array(model, "tree_info", "iu", np.int64, len(trees))
+    trees = part_of(model, "trees", list)
+    outputs = array_of(model, "tree_info", "iu", np.int64, len(trees))
     start, stop = _kept_trees(model, outputs, iteration_range)
-    kept = [
-        _tree(trees[number], int(outputs[number]), weights, number) for number in range(start, stop)
-    ]
+    kept = _trees(trees, outputs[start:stop], weights, start)
     names = learner.get("feature_names")
     if names is not None and not (
         isinstance(names, list) and all(isinstance(name, str) for name in names)
@@ -100,7 +98,7 @@ def ensemble_from_document(
         kept,
         n_features=n_features,
         n_outputs=n_outputs,
-        base=_base_margin(_text(param, "base_score"), objective, n_outputs, version),
+        base=_base_margin(text_of(param, "base_score"), objective, n_outputs, version),
         comparison="<",
         input_dtype="float32",
         missing=missing,
@@ -119,19 +117,19 @@ def _trees_and_weights(
     booster: dict[str, Any],
 ) -> tuple[dict[str, Any], NDArray[np.float32] | None]:
     """Find the trees; DART's weights lie beside them before 3.4 and among them since."""
-    name = _text(booster, "name")
+    name = text_of(booster, "name")
     if name == "gblinear":
         raise UnsupportedModelError(
             "a gblinear model has no trees; its Shapley values are weight * (x - mean of x)"
         )
     if name not in ("gbtree", "dart"):
         raise UnsupportedModelError(f"boosters of kind {name!r} are not known")
-    inner = _part(booster, "gbtree", dict) if name == "dart" else booster
-    model = _part(inner, "model", dict)
+    inner = part_of(booster, "gbtree", dict) if name == "dart" else booster
+    model = part_of(inner, "model", dict)
     for place in (booster, model):
         if "weight_drop" in place:
-            count = len(_part(model, "trees", list))
-            return model, _array(place, "weight_drop", "iuf", np.float32, count)
+            count = len(part_of(model, "trees", list))
+            return model, array_of(place, "weight_drop", "iuf", np.float32, count)
     if name == "dart":
         raise ModelFileError("the DART model has no tree weights ('weight_drop')")
     return model, None
@@ -143,11 +141,11 @@ def _kept_trees(
     """Return the first tree to keep and the first after it."""
     n_trees = len(outputs)
     if "iteration_indptr" in model:
-        starts = _array(model, "iteration_indptr", "iu", np.int64)
+        starts = array_of(model, "iteration_indptr", "iu", np.int64)
     else:
         # Before 2.0 every round had as many trees.
-        param = _part(model, "gbtree_model_param", dict)
-        a_round = int(outputs.max(initial=0) + 1) * max(_count(param, "num_parallel_tree", 1), 1)
+        param = part_of(model, "gbtree_model_param", dict)
+        a_round = int(outputs.max(initial=0) + 1) * max(count_of(param, "num_parallel_tree", 1), 1)
         starts = np.arange(n_trees // a_round + 1, dtype=np.int64) * a_round
     if len(starts) == 0 or starts[0] != 0 or starts[-1] != n_trees or (np.diff(starts) < 0).any():
         raise ModelFileError("the rounds of the model do not add up to its trees")
@@ -163,42 +161,70 @@ def _kept_trees(
     return int(starts[first]), int(starts[last])
 
 
-def _tree(tree: Any, output: int, weights: NDArray[np.float32] | None, number: int) -> Tree:
-    if not isinstance(tree, dict):
-        raise ModelFileError(f"tree {number} of the model is not an object")
-    param = _part(tree, "tree_param", dict)
-    size, width = _count(param, "num_nodes"), max(_count(param, "size_leaf_vector", 1), 1)
-    left = _array(tree, "left_children", "iu", np.int64, size)
-    right = _array(tree, "right_children", "iu", np.int64, size)
-    feature = _array(tree, "split_indices", "iu", np.int64, size)
-    conditions = _array(tree, "split_conditions", "iuf", np.float32, size)
-    default_left = _array(tree, "default_left", "iub", np.bool_, size)
-    categorical = np.zeros(size, np.bool_)
-    if "split_type" in tree:
-        categorical = _array(tree, "split_type", "iu", np.int64, size) == 1
+def _trees(
+    trees: list[Any],
+    outputs: NDArray[np.int64],
+    weights: NDArray[np.float32] | None,
+    first: int,
+) -> list[Tree]:
+    """Read trees ``first .. first + len(outputs) - 1`` all at once, node after node."""
+    numbers = range(first, first + len(outputs))
+    some = trees[first : numbers.stop]
+    for number, tree in zip(numbers, some, strict=True):
+        if not isinstance(tree, dict):
+            raise ModelFileError(f"tree {number} of the model is not an object")
+    params = [part_of(tree, "tree_param", dict) for tree in some]
+    sizes = [count_of(param, "num_nodes") for param in params]
+    widths = [max(count_of(param, "size_leaf_vector", 1), 1) for param in params]
+    left = arrays_of(some, "left_children", "iu", np.int64, sizes)
+    right = arrays_of(some, "right_children", "iu", np.int64, sizes)
+    feature = arrays_of(some, "split_indices", "iu", np.int64, sizes)
+    conditions = arrays_of(some, "split_conditions", "iuf", np.float32, sizes)
+    default_left = arrays_of(some, "default_left", "iub", np.bool_, sizes)
+    categorical = np.zeros(len(left), np.bool_)
+    if any("split_type" in tree for tree in some):
+        categorical = arrays_of(some, "split_type", "iu", np.int64, sizes) == 1
+    cover = None
+    if all("sum_hessian" in tree for tree in some):
+        cover = arrays_of(some, "sum_hessian", "iuf", np.float32, sizes)
     leaf = left == LEAF
     # XGBoost steps from a node to "left child, or the node after it".
-    if (right[~leaf] != left[~leaf] + 1).any():
-        raise ModelFileError(f"the two children of a node of tree {number} are not neighbours")
-    values = conditions[:, None] if width == 1 else _vector_leaves(tree, leaf, right, width)
-    if weights is not None:
-        with np.errstate(over="ignore", invalid="ignore"):
-            values = values * weights[number]
-    cover = None
-    if "sum_hessian" in tree:
-        cover = _array(tree, "sum_hessian", "iuf", np.float32, size)
-    return Tree(
-        feature=np.where(leaf, LEAF, feature),
-        threshold=conditions,
-        left=np.where(leaf, LEAF, left),
-        right=np.where(leaf, LEAF, right),
-        flags=DEFAULT_LEFT * default_left.astype(np.uint8)
+    apart = ~leaf & (right != left + 1)
+    bounds = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+    if apart.any():
+        worst = first + int(np.searchsorted(bounds, np.argmax(apart), side="right")) - 1
+        raise ModelFileError(f"the two children of a node of tree {worst} are not neighbours")
+    whole = {
+        "feature": np.where(leaf, LEAF, feature),
+        "threshold": conditions,
+        "left": np.where(leaf, LEAF, left),
+        "right": np.where(leaf, LEAF, right),
+        "flags": DEFAULT_LEFT * default_left.astype(np.uint8)
         | CATEGORICAL * (categorical & ~leaf).astype(np.uint8),
-        values=values.astype(np.float64),
-        cover=cover,
-        output=output if width == 1 else 0,
-        category_sets=_category_sets(tree, number) if categorical.any() else {},
-    )
+    }
+    if cover is not None:
+        whole["cover"] = cover
+    found = []
+    for number, tree, width, (start, stop) in zip(
+        numbers, some, widths, pairwise(bounds.tolist()), strict=True
+    ):
+        nodes = slice(start, stop)
+        values = conditions[nodes, None]
+        if width > 1:
+            values = _vector_leaves(tree, leaf[nodes], right[nodes], width)
+        if weights is not None:
+            with np.errstate(over="ignore", invalid="ignore"):
+                values = values * weights[number]
+        has_sets = categorical[nodes].any()
+        found.append(
+            Tree(
+                **{name: column[nodes] for name, column in whole.items()},
+                values=values,
+                output=int(outputs[number - first]) if width == 1 else 0,
+                category_sets=_category_sets(tree, number) if has_sets else {},
+            )
+        )
+    return found
 
 
 def _vector_leaves(
@@ -210,20 +236,20 @@ def _vector_leaves(
     of a leaf counts.
     """
     if "leaf_weights" not in tree:
-        weights = _array(tree, "base_weights", "iuf", np.float32, len(leaf) * width)
+        weights = array_of(tree, "base_weights", "iuf", np.float32, len(leaf) * width)
         return weights.reshape(len(leaf), width)
     n_leaves = int(np.count_nonzero(leaf))
-    weights = _array(tree, "leaf_weights", "iuf", np.float32, n_leaves * width)
+    weights = array_of(tree, "leaf_weights", "iuf", np.float32, n_leaves * width)
     if ((right[leaf] < 0) | (right[leaf] >= n_leaves)).any():
         raise ModelFileError("a leaf of the model points outside its leaf weights")
     return weights.reshape(n_leaves, width)[np.where(leaf, right, 0)]
 
 
 def _category_sets(tree: dict[str, Any], number: int) -> dict[int, NDArray[np.int64]]:
-    nodes = _array(tree, "categories_nodes", "iu", np.int64)
-    begins = _array(tree, "categories_segments", "iu", np.int64, len(nodes))
-    sizes = _array(tree, "categories_sizes", "iu", np.int64, len(nodes))
-    codes = _array(tree, "categories", "iu", np.int64)
+    nodes = array_of(tree, "categories_nodes", "iu", np.int64)
+    begins = array_of(tree, "categories_segments", "iu", np.int64, len(nodes))
+    sizes = array_of(tree, "categories_sizes", "iu", np.int64, len(nodes))
+    codes = array_of(tree, "categories", "iu", np.int64)
     if (
         (begins < 0).any()
         or (sizes < 1).any()
@@ -280,7 +306,7 @@ def _categories(cats: Any, n_features: int, version: tuple[int, ...]) -> dict[in
     """Read the labels of categorical columns in code order, which models keep since 3.1."""
     if cats is None:
         return {}
-    columns = _part(cats, "enc", list) if isinstance(cats, dict) else None
+    columns = part_of(cats, "enc", list) if isinstance(cats, dict) else None
     if columns is None or len(columns) not in (0, n_features):
         raise ModelFileError("the categories of the model do not belong to its features")
     found = {feature: _labels(column, version) for feature, column in enumerate(columns)}
@@ -290,7 +316,7 @@ def _categories(cats: Any, n_features: int, version: tuple[int, ...]) -> dict[in
 def _labels(column: Any, version: tuple[int, ...]) -> list[Any]:
     if not isinstance(column, dict):
         raise ModelFileError("the categories of the model are damaged")
-    values = _array(column, "values", "iu", np.int64)
+    values = array_of(column, "values", "iu", np.int64)
     if "offsets" not in column:
         kind = column.get("type")
         if kind in UNSIGNED_CATEGORIES:
@@ -298,7 +324,7 @@ def _labels(column: Any, version: tuple[int, ...]) -> list[Any]:
         if kind in SIGNED_CATEGORIES:
             return [int(value) for value in values]
         raise ModelFileError(f"categories of type {kind!r} are not known")
-    offsets = _array(column, "offsets", "iu", np.int64)
+    offsets = array_of(column, "offsets", "iu", np.int64)
     if len(offsets) and (
         offsets[0] != 0 or offsets[-1] != len(values) or (np.diff(offsets) < 0).any()
     ):
@@ -319,47 +345,4 @@ def _labels(column: Any, version: tuple[int, ...]) -> list[Any]:
 def _version(document: dict[str, Any]) -> tuple[int, ...]:
     if "version" not in document:
         return ()
-    return tuple(_array(document, "version", "iu", np.int64).tolist())
-
-
-def _part(parent: dict[str, Any], key: str, kind: type) -> Any:
-    value = parent.get(key)
-    if not isinstance(value, kind):
-        raise ModelFileError(f"the model is damaged: there is no {key!r} where one belongs")
-    return value
-
-
-def _text(parent: dict[str, Any], key: str) -> str:
-    text: str = _part(parent, key, str)
-    return text
-
-
-def _count(parent: dict[str, Any], key: str, default: int | None = None) -> int:
-    """Read a count, which XGBoost saves as text."""
-    text = parent.get(key, default)
-    count = -1
-    if isinstance(text, int) or (isinstance(text, str) and len(text) < 12 and text.isdecimal()):
-        count = int(text)
-    if not 0 <= count <= MAX_COUNT:
-        raise ModelFileError(f"the model is damaged: {key} is {text!r}")
-    return count
-
-
-def _array(
-    parent: dict[str, Any], key: str, kinds: str, dtype: Any, size: int | None = None
-) -> NDArray[Any]:
-    """Read an array of numbers: a list, or what a typed array of UBJ became."""
-    value = parent.get(key)
-    if isinstance(value, list):
-        try:
-            value = np.array(value)
-        except (ValueError, OverflowError):
-            value = None
-    if not isinstance(value, np.ndarray) or value.ndim != 1:
-        raise ModelFileError(f"the model is damaged: {key} is not an array of numbers")
-    if value.size and value.dtype.kind not in kinds:
-        raise ModelFileError(f"the model is damaged: {key} holds values of another kind")
-    if size is not None and value.size != size:
-        raise ModelFileError(f"the model is damaged: {key} has {value.size} values, not {size}")
-    with np.errstate(over="ignore"):
-        return value.astype(dtype)
+    return tuple(array_of(document, "version", "iu", np.int64).tolist())

@@ -77,6 +77,27 @@ def test_any_bytes_decode_or_are_an_error(content):
         assert "byte" in str(error)
 
 
+def test_arrays_among_the_members_of_an_object():
+    """Read in few steps; what is cut off or wrong in them is an error as anywhere."""
+    long = b"[$d#L" + struct.pack(">q", 2) + struct.pack(">2f", 1.5, -2.0)
+    short = b"[$U#U\x02\x07\x08"
+    members = {"a": long, "b": long, "é": long, "c": short, "d": b"i\x05", "e": long, "f": long}
+    content = b"{" + b"".join(text(key) + value for key, value in members.items()) + b"}"
+    decoded = decode(content)
+    assert list(decoded) == list(members) and decoded["d"] == 5
+    for key in "abéef":
+        assert decoded[key].tolist() == [1.5, -2.0]
+    assert decoded["c"].tolist() == [7, 8]
+    for size in range(len(content)):
+        with pytest.raises(ModelFileError):
+            decode(content[:size])
+    for wrong in (b"[$S#L", b"[#$L", b"[$d$L"):
+        with pytest.raises(ModelFileError):
+            decode(b"{" + text("a") + long + text("b") + wrong + long[5:] + b"}")
+    with pytest.raises(ModelFileError):
+        decode(b"{L" + struct.pack(">q", -9) + long + b"}")
+
+
 @pytest.mark.parametrize(
     "content",
     [
