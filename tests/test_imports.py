@@ -51,7 +51,7 @@ MAY_IMPORT = {
     "runs": LOW | TREES | {"explanation_file", "files", "frames", ""},
     "trees": LOW | {"coalitions", "players"},
     "trees.readers": {"errors", "trees.ensemble", "trees.tree"},
-    "imputers": LOW | {"frames", "tables"},
+    "imputers": LOW | {"coalitions", "frames", "tables"},
     "explainers": GAME
     | TREES
     | {"estimators", "exact", "files", "frames", "imputers", "players", "runs"},

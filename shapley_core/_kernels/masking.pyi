@@ -16,6 +16,15 @@ def mix_chosen(
     itemsize: int,
     out: NDArray[np.uint8],
 ) -> None: ...
+def mix_ragged(
+    masks: NDArray[np.uint8],
+    row: NDArray[np.uint8],
+    donors: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    chosen: NDArray[np.int64],
+    itemsize: int,
+    out: NDArray[np.uint8],
+) -> None: ...
 def add_means(
     outputs: NDArray[np.float64],
     weights: NDArray[np.float64],

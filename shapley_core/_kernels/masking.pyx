@@ -90,6 +90,32 @@ def mix_chosen(
     free(mask)
 
 
+def mix_ragged(
+    const uint8_t[:, ::1] masks, const uint8_t[::1] row, const uint8_t[:, ::1] donors,
+    const int64_t[::1] starts, const int64_t[::1] chosen, int64_t itemsize, uint8_t[:, ::1] out,
+):
+    """One row: coalition c with the donors from ``chosen[starts[c]]`` to ``chosen[starts[c+1]]``.
+    """
+    cdef int64_t n_entries = masks.shape[1]
+    cdef int64_t n_bytes = n_entries * itemsize
+    cdef uint8_t* mask = <uint8_t*>malloc(2 * n_bytes)
+    if mask == NULL:
+        raise MemoryError
+    cdef uint8_t* added = mask + n_bytes
+    cdef uint8_t* target = &out[0, 0]
+    cdef int64_t c, count
+    with nogil:
+        for c in range(masks.shape[0]):
+            count = starts[c + 1] - starts[c]
+            if count == 0:
+                continue
+            spread(&masks[c, 0], n_entries, itemsize, 0, 1, mask)
+            pattern(&row[0], mask, n_bytes, 1, added)
+            overlay_chosen(&donors[0, 0], &chosen[starts[c]], count, mask, added, n_bytes, target)
+            target += count * n_bytes
+    free(mask)
+
+
 def add_means(
     const double[:, :, ::1] outputs, const double[:, ::1] weights, double[:, ::1] out,
 ):

@@ -19,6 +19,7 @@ from .registry import get, names, register
 from .regression import KernelRegression
 from .reuse import SampleReuse
 from .stratified import SVARM
+from .symmetric import SymmetricProcess
 
 __all__ = [
     "SVARM",
@@ -35,6 +36,7 @@ __all__ = [
     "Owen",
     "Permutation",
     "SampleReuse",
+    "SymmetricProcess",
     "Task",
     "TreeProxy",
     "estimate",

@@ -122,8 +122,12 @@ class KernelRegression(Estimator):
 
     def _solve(self, task: Task, design: Design, worths: Matrix) -> Estimates:
         assert isinstance(design, PairedDesign)
-        banzhaf = task.spec.name in _BANZHAF
         fits = _prepared(self, task)[1] if self._is_small(task) else self._fits(task, design)
+        return self._solved(task, design, fits, worths)
+
+    def _solved(self, task: Task, design: PairedDesign, fits: "Fits", worths: Matrix) -> Estimates:
+        """The values, from the fits of a design."""
+        banzhaf = task.spec.name in _BANZHAF
         rows = worths if banzhaf else worths[2:]
         half = worths[1] / 2
         parts = []

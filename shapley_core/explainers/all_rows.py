@@ -4,23 +4,27 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import coalitions as sets
 from .. import indices
 from ..errors import MemoryLimitError, UnknownIndexError
+from ..estimators.base import Estimator
 from ..estimators.randomness import seed_of
 from ..estimators.registry import resolve
 from ..estimators.regression import KernelRegression
+from ..estimators.symmetric import MOST_PAIRS, SymmetricProcess
 from ..imputers.rows import Rows
 from ..indices import IndexSpec, ProbabilisticValue
 from ..memory import human_bytes
 from ..threads import row_blocks
 from .many_games import ManyValues, estimated_values, exact_values
 from .masked_games import MaskedGames, PerRow, RowGames
+from .varying import Group, groups_of
 
 # Arrays as large as the worths of a block of rows, while values are made of them.
-_COPIES = 6
+_COPIES = 10
+# The matrices of SymmetricProcess: beyond, they cost more than they bring.
+_MOST_PLAYERS, _MOST_COLUMNS = 300, 1 << 22
 
 Report = Callable[[int, int], object]
 
@@ -43,7 +47,7 @@ def values_of_rows(
     is_exact = n < budget.bit_length()
     m = 1 << n if is_exact else budget
     seed = seed_of(random_state)
-    chosen = None if is_exact else _resolved(estimator, spec, order)
+    chosen = None if is_exact else _resolved(estimator, spec, order, n, budget)
     count = sets.n_interactions(n, order)
 
     def told(done: int) -> None:
@@ -58,58 +62,70 @@ def values_of_rows(
             f"the worths of {m} coalitions take about {human_bytes(each)} for one row, more than "
             f"half of memory={human_bytes(games.memory)}: raise it, or ask for a smaller budget"
         )
-    values = np.empty((rows.n_rows, count, k))
-    error = None if is_exact else np.empty_like(values)
+    values = np.zeros((rows.n_rows, count, k))
+    error = None if is_exact else np.zeros_like(values)
     baseline = np.empty((rows.n_rows, k))
     evaluations = np.empty(rows.n_rows, np.int64)
+    reduces = _ignores_null_players(spec) and not isinstance(estimator, Estimator)
+    matter = bound.matter() if reduces else None
     for start, stop in row_blocks(rows.n_rows, max(1, games.memory // 2 // each)):
-        block = np.arange(start, stop)
-        if is_exact:
-            every = sets.all_coalitions(n)
-            found = exact_values(bound.worths(every, block).reshape(m, -1), spec, order)
-        else:
-
-            def ask(
-                coalitions: NDArray[np.bool_], some: NDArray[np.int64], start: int = start
-            ) -> NDArray[np.float64]:
-                return bound.worths(coalitions, start + some)
-
-            found = estimated_values(
-                ask,
-                n,
-                stop - start,
-                k,
-                estimator=chosen,
-                budget=budget,
-                index=spec,
-                order=order,
-                seed=seed,
-                tolerance=tolerance,
-            )
-        _put(found, values[start:stop], None if error is None else error[start:stop])
-        baseline[start:stop] = found.baseline.reshape(-1, k)
-        evaluations[start:stop] = found.n_evaluations.reshape(-1, k)[:, 0]
+        for group in groups_of(matter, np.arange(start, stop), n, m, order):
+            found = _found(bound, group, spec, order, m, chosen, seed, tolerance)
+            group.put(found.values, values, order)
+            if error is not None and found.std_error is not None:
+                group.put(found.std_error, error, order)
+            baseline[group.rows] = found.baseline.reshape(-1, k)
+            evaluations[group.rows] = found.n_evaluations.reshape(-1, k)[:, 0]
     games.check_repeats()
     if progress is not None:
         progress(rows.n_rows, rows.n_rows)
     return values, error, baseline, evaluations
 
 
-def _resolved(estimator: Any, spec: Any, order: int) -> Any:
+def _resolved(estimator: Any, spec: Any, order: int, n_players: int, budget: int) -> Any:
     """The estimator; by default one whose work is shared by all rows, where there is one."""
     if isinstance(estimator, str) and estimator == "auto":
-        kernel = KernelRegression()
+        kernel, process = KernelRegression(), SymmetricProcess()
         if kernel.supports(spec, order):
-            return kernel
+            columns = sets.n_interactions(n_players, order) * min(budget // 2, MOST_PAIRS)
+            small = n_players <= _MOST_PLAYERS and columns <= _MOST_COLUMNS
+            return process if small and process.supports(spec, order) else kernel
     return resolve(estimator)
 
 
-def _put(found: ManyValues, values: NDArray[np.float64], error: NDArray[np.float64] | None) -> None:
-    shape = (values.shape[1], values.shape[0], values.shape[2])
-    values[:] = found.values.reshape(shape).transpose(1, 0, 2)
-    if error is not None:
-        assert found.std_error is not None
-        error[:] = found.std_error.reshape(shape).transpose(1, 0, 2)
+def _found(
+    bound: RowGames,
+    group: Group,
+    spec: Any,
+    order: int,
+    budget: int,
+    estimator: Any,
+    seed: int,
+    tolerance: Any,
+) -> ManyValues:
+    """Values of the rows of a group, as games of its players."""
+    n = group.n_players
+    if n < budget.bit_length():
+        table = group.worths(bound, sets.all_coalitions(n), np.arange(len(group.rows)))
+        return exact_values(table.reshape(1 << n, -1), spec, order)
+    return estimated_values(
+        lambda coalitions, some: group.worths(bound, coalitions, some),
+        n,
+        len(group.rows),
+        bound.n_outputs,
+        estimator=estimator,
+        budget=budget,
+        index=spec,
+        order=order,
+        seed=seed,
+        tolerance=tolerance,
+    )
+
+
+def _ignores_null_players(spec: IndexSpec | ProbabilisticValue) -> bool:
+    """Whether values stay what they are when null players are left out of the game."""
+    # Its weights on Moebius coefficients do not know n.
+    return isinstance(spec, IndexSpec) and spec.family == "derivative" and spec.weights is None
 
 
 def checked_index(

@@ -19,8 +19,9 @@ Link = Callable[[NDArray[np.float64]], NDArray[np.float64]] | None
 # From predictions (n_coalitions, n_rows, n_donors, n_outputs) and the numbers of the rows.
 PerRow = Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]] | None
 
-# Rows shown to a model at once where the user does not say: calls cost little beside them.
-_BATCH_ROWS = 1 << 14
+# Rows shown to a model at once where the user does not say: calls cost little beside so many, and a
+# table of so many bytes is still in the cache when the model reads it.
+_BATCH_ROWS, _LEAST_BATCH_ROWS, _BATCH_BYTES = 1 << 14, 1 << 11, 3 << 20
 
 
 class MaskedGames:
@@ -65,7 +66,10 @@ class MaskedGames:
         self.memory = memory
         # The table itself, what the model makes of it, and what numpy needs to mix objects.
         most = max(1, memory // 4 // max(1, filler.row_bytes + 64))
-        self.batch_rows = min(most, _BATCH_ROWS if batch_size is None else batch_size)
+        if batch_size is None:
+            batch_size = max(_LEAST_BATCH_ROWS, _BATCH_BYTES // max(1, filler.row_bytes))
+            batch_size = min(batch_size, _BATCH_ROWS)
+        self.batch_rows = min(most, batch_size)
         self._first: NDArray[np.float64] | None = None
         self.nothing_outputs: NDArray[np.float64] | None = None
         self.nothing_weights: NDArray[np.float64] | None = None
@@ -162,6 +166,17 @@ class RowGames:
         masking.add_means(np.ascontiguousarray(made), games.nothing_weights, out)
         return games.linked(out / games.nothing_weights.sum())
 
+    def matter(self) -> NDArray[np.bool_] | None:
+        """Which players can matter to each row, (n_rows, n_players); None for all to all."""
+        differing = self._filler.differing(np.arange(self.n_rows))
+        of_feature = self.games.players.of_feature
+        if differing is None or of_feature is None:
+            return differing
+        out = np.zeros((self.n_rows, self.n_players), np.bool_)
+        for feature, player in enumerate(of_feature.tolist()):
+            out[:, player] |= differing[:, feature]
+        return out
+
     def worths(self, coalitions: NDArray[np.bool_], rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Worths of coalitions of players for some of the rows.
 
@@ -180,21 +195,70 @@ class RowGames:
         out[sizes == self.n_players] = self.full[rows]
         inner = np.flatnonzero((sizes > 0) & (sizes < self.n_players))
         self._count((len(coalitions) - len(inner)) * len(rows))
+        masks = coalitions[inner]
+        if self.games.players.of_feature is not None:
+            masks = masks[:, self.games.players.of_feature]
+        left = [
+            at for at in range(len(rows)) if not self._put_distinct(masks, inner, rows, at, out)
+        ]
+        if left:
+            whole = len(left) == len(rows)
+            some = np.arange(len(rows)) if whole else np.array(left)
+            self._put_every(masks, inner, rows[some], slice(None) if whole else some, out)
+        return out
+
+    def _put_distinct(
+        self,
+        masks: NDArray[np.bool_],
+        inner: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        at: int,
+        out: NDArray[np.float64],
+    ) -> bool:
+        """Worths of one row from its distinct masked rows, if it is worthwhile."""
+        games, n_pairs = self.games, len(masks) * self._filler.n_donors
+        small = (12 + 8 * self.n_outputs) * n_pairs <= games.memory // 4
+        if self._per_row is not None or not small or self._filler.n_donors > games.batch_rows:
+            return False
+        found = self._filler.distinct(int(rows[at]), masks)
+        if found is None:
+            return False
+        distinct, weights = found
+        outputs = np.empty((len(distinct.donors), self.n_outputs))
+        for first, last in distinct.blocks(games.batch_rows):
+            start, stop = distinct.starts[first], distinct.starts[last]
+            if stop > start:
+                outputs[start:stop] = games.predictor(distinct.table(first, last), stop - start)
+        sums = distinct.sums(outputs, weights)
+        if not np.isfinite(sums).all():
+            raise _overflow(outputs)
+        out[inner, at] = games.linked(sums / weights.sum())
+        self._count(len(inner))
+        return True
+
+    def _put_every(
+        self,
+        masks: NDArray[np.bool_],
+        inner: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        where: NDArray[np.int64] | slice,
+        out: NDArray[np.float64],
+    ) -> None:
+        """Worths of some rows from all their masked rows."""
         most = max(1, self.games.batch_rows // self._filler.n_donors)
         # Few rows of many coalitions share the work of masks, many rows of few that of an imputer
         # which has to work for each coalition.
         side = max(1, isqrt(most)) if self._filler.splits else most
         n_rows = min(len(rows), max(side, most // max(len(inner), 1)))
         n_coalitions = max(1, most // max(n_rows, 1))
+        target = out if isinstance(where, slice) else np.empty((len(out), len(rows), out.shape[2]))
         for start, stop in row_blocks(len(inner), n_coalitions):
-            at = inner[start:stop]
-            masks = coalitions[at]
-            if self.games.players.of_feature is not None:
-                masks = masks[:, self.games.players.of_feature]
             for first, last in row_blocks(len(rows), n_rows):
-                out[at, first:last] = self._batch(masks, rows[first:last])
+                found = self._batch(masks[start:stop], rows[first:last])
+                target[inner[start:stop], first:last] = found
                 self._count((stop - start) * (last - first))
-        return out
+        if target is not out:
+            out[np.ix_(inner, where)] = target[inner]  # type: ignore[arg-type]
 
     def _batch(self, masks: NDArray[np.bool_], rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Worths (n_coalitions, n_rows, n_outputs) of coalitions neither empty nor full."""
@@ -215,10 +279,7 @@ class RowGames:
             per_game = outputs.reshape(n_games, stop - start, -1)
             if not masking.add_means(per_game, weights, sums):
                 self.games.predictor.check_finite(outputs)
-                raise InputError(
-                    f"predictions up to {np.abs(outputs).max():g} have a mean that overflows "
-                    "float64: divide them all by one number"
-                )
+                raise _overflow(outputs)
             total = total + weights.sum(axis=1, keepdims=True)
         sums /= total
         return self.games.linked(sums).reshape(len(masks), len(rows), -1)
@@ -227,3 +288,10 @@ class RowGames:
         self._done += worths
         if self._progress is not None:
             self._progress(self._done)
+
+
+def _overflow(outputs: NDArray[np.float64]) -> InputError:
+    return InputError(
+        f"predictions up to {np.abs(outputs).max():g} have a mean that overflows float64: divide "
+        "them all by one number"
+    )

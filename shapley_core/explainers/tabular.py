@@ -59,8 +59,9 @@ class TabularExplainer:
         "gaussian", "conditional-mean", "nearest", or an object of `shapley_core.imputers`.
     estimator : str or Estimator
         What estimates values when the budget does not cover all coalitions. "auto" is
-        "KernelRegression" where that gives the index: one factorisation serves all rows;
-        otherwise "Auto". "GaussianProcess" takes longer, and may well be nearer.
+        "SymmetricProcess" where a regression gives the index (SV, BV, FSII, FBII, ...): one
+        factorisation serves all rows, and a row's values don't depend on the others; otherwise
+        "Auto".
     groups : mapping of name to features, or list of lists of features, optional
         Features that are one player together, present or absent as one.
     link : "identity", "logit" or callable
@@ -70,7 +71,7 @@ class TabularExplainer:
     memory : int or str
         Bytes, as ``"1GB"``, for masked rows and worths; not what the model itself takes.
     batch_size : int, optional
-        The most rows shown to the model at once, by default 16384 or what the memory holds.
+        The most rows shown to the model at once, by default 2048 to 16384, in 3 MiB.
     n_threads : int, optional
         Threads that mask rows; the model runs on as many as it likes. All cores by default.
     output_names : sequence of str, optional
@@ -227,7 +228,9 @@ class TabularExplainer:
             Largest size of an interaction.
         budget : int
             The most coalitions evaluated for a row. With 2**n_players or more the values are
-            exact and have no standard errors. Linear models and trees don't need it.
+            exact and have no standard errors; where a row shares features with the whole
+            background, so many as the others have are enough, and its standard errors are 0.
+            Linear models and trees don't need it.
         random_state : int, numpy Generator or None
             Seed of the design of coalitions, which all rows share.
         tolerance : float or StoppingRule, optional

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .distinct import Distinct
 from .rows import Rows
 
 # A table to show to the model, and weights of its rows: (n_coalitions * n_rows or 1, n_donors).
@@ -73,6 +74,19 @@ class Filler(ABC):
         -------
         table of n_coalitions * n_rows * n_donors rows, weights
         """
+
+    def differing(self, rows: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+        """Where some of the rows to show for a coalition depend on whether a feature is in it.
+
+        Shape (n_rows, n_features); None where that may be everywhere.
+        """
+        return None
+
+    def distinct(
+        self, row: int, masks: NDArray[np.bool_]
+    ) -> tuple[Distinct, NDArray[np.float64]] | None:
+        """The distinct rows to show for a row, and weights of the donors; None to show them all."""
+        return None
 
     @abstractmethod
     def nothing(self, donors: slice) -> Filled:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..frames import NUMERIC_KINDS, align, listed
-from .rows import ArrayRows, Donors, Rows
+from .rows import ArrayRows, Donors, Rows, differing_bits
 
 # Makes the user's kind of column of mixed entries.
 Finish = Callable[[NDArray[Any]], Any]
@@ -123,6 +123,23 @@ class FrameRows(Rows):
                 mine = TakenColumn(mine.finish(mine.values), its.gather)
             made.append(mine.mix(rows, mask, its, which))
         return self._build(made)
+
+    def differing(self, rows: NDArray[np.int64], donors: Rows) -> NDArray[np.bool_] | None:
+        """See `Rows`."""
+        assert isinstance(donors, FrameRows)
+        found = np.ones((len(rows), self.n_features), np.bool_)
+        for at, (mine, its) in enumerate(zip(self.columns, donors.columns, strict=True)):
+            if isinstance(mine, PlainColumn) and isinstance(its, PlainColumn):
+                own, other = mine.values[rows], its.values
+                if own.dtype == other.dtype and not own.dtype.hasobject:
+                    found[:, at] = differing_bits(own[:, None], other[:, None])[:, 0]
+                    continue
+            labels = set(donors.labels(at))
+            # What compares equal may be shown to the model in another way, but not text.
+            if len(labels) == 1 and all(type(label) is str for label in labels):
+                every = self.labels(at)
+                found[:, at] = [every[row] not in labels for row in rows.tolist()]
+        return found
 
     def numbers(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """See `Rows`."""

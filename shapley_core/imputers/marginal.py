@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from .base import Filled, Filler, Imputer, check_count, check_weights
-from .rows import Rows
+from .distinct import Distinct
+from .rows import ArrayRows, Rows
 
 
 class Marginal(Imputer):
@@ -116,6 +117,20 @@ class MarginalFiller(Filler):
         assert self._bound is not None
         table = self._bound.mix(rows, masks, self.rows, donors, n_threads)
         return table, self._weights[None, donors]
+
+    def differing(self, rows: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+        """See `Filler`."""
+        assert self._bound is not None
+        return self._bound.differing(rows, self.rows)
+
+    def distinct(
+        self, row: int, masks: NDArray[np.bool_]
+    ) -> tuple[Distinct, NDArray[np.float64]] | None:
+        """See `Filler`."""
+        if not isinstance(self._bound, ArrayRows) or not isinstance(self.rows, ArrayRows):
+            return None
+        found = Distinct.of(self._bound, row, self.rows, masks)
+        return None if found is None else (found, self._weights)
 
     def nothing(self, donors: slice) -> Filled:
         """See `Filler`."""

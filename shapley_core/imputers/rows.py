@@ -91,6 +91,13 @@ class Rows(ABC):
     def of_numbers(self, matrix: NDArray[np.float64]) -> Any:
         """A table of the user's kind with these columns, float32 where all of its were that."""
 
+    def differing(self, rows: NDArray[np.int64], donors: "Rows") -> NDArray[np.bool_] | None:
+        """Where rows are not the same, to the bit, as every donor: (n_rows, n_features).
+
+        True where that cannot be seen; None where it can nowhere.
+        """
+        return None
+
     def n_mixed(self, rows: NDArray[np.int64], masks: NDArray[np.bool_], which: Donors) -> int:
         """How many rows `mix` makes."""
         each = which.stop - which.start if isinstance(which, slice) else which.shape[2]
@@ -250,6 +257,42 @@ class ArrayRows(Rows):
         run_blocks(work, row_blocks(len(masks), step), n_threads)
         return self._wrap(out)
 
+    def differing(self, rows: NDArray[np.int64], donors: Rows) -> NDArray[np.bool_] | None:
+        """See `Rows`."""
+        assert isinstance(donors, ArrayRows)
+        if self.array.dtype.hasobject:
+            return None
+        return differing_bits(self.array[rows], donors.array)
+
+    def differing_donors(self, row: int, donors: "ArrayRows") -> NDArray[np.bool_] | None:
+        """Where a row is not the same, to the bit, as each donor: (n_donors, n_features)."""
+        if self.array.dtype.hasobject:
+            return None
+        found: NDArray[np.bool_]
+        found = (_words(self.array[row : row + 1]) != _words(donors.array)).any(axis=2)
+        return found
+
+    def mix_ragged(
+        self,
+        row: int,
+        masks: NDArray[np.bool_],
+        donors: "ArrayRows",
+        starts: NDArray[np.int64],
+        which: NDArray[np.int64],
+    ) -> Any:
+        """Mix one row: coalition c with the donors ``which[starts[c]:starts[c + 1]]``."""
+        out = np.empty((len(which), self.n_features), self.array.dtype)
+        masking.mix_ragged(
+            np.ascontiguousarray(masks).view(np.uint8),
+            _bytes(self.array[row]),
+            _bytes(donors.array),
+            np.ascontiguousarray(starts),
+            np.ascontiguousarray(which),
+            self.array.dtype.itemsize,
+            out.view(np.uint8),
+        )
+        return self._wrap(out)
+
     def numbers(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """See `Rows`."""
         if self.array.dtype.kind in NUMERIC_KINDS:
@@ -265,6 +308,26 @@ class ArrayRows(Rows):
         """See `Rows`."""
         single = self.array.dtype == np.float32
         return self._wrap(matrix.astype(np.float32) if single else matrix)
+
+
+def differing_bits(own: NDArray[Any], donors: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where rows are not the same, to the bit, as every donor.
+
+    Parameters
+    ----------
+    own, donors : arrays of one type without objects, (n_rows, n_features), (n_donors, n_features)
+    """
+    mine, its = _words(own), _words(donors)
+    varying = (its != its[0]).any(axis=(0, 2))
+    found: NDArray[np.bool_] = varying | (mine != its[0]).any(axis=2)
+    return found
+
+
+def _words(array: NDArray[Any]) -> NDArray[Any]:
+    """Entries as one unsigned integer each, or as bytes: (n_rows, n_features, words)."""
+    size = array.dtype.itemsize
+    word = np.dtype(f"u{size}" if size in (1, 2, 4, 8) else np.uint8)
+    return np.ascontiguousarray(array).view(word).reshape(*array.shape, -1)
 
 
 def _bytes(array: NDArray[Any]) -> NDArray[np.uint8]:

@@ -2,7 +2,13 @@
 
 import pytest
 
-from shapley_core.estimators import Auto, FourierRegression, GaussianProcess, TreeProxy
+from shapley_core.estimators import (
+    Auto,
+    FourierRegression,
+    GaussianProcess,
+    SymmetricProcess,
+    TreeProxy,
+)
 
 from .contracts import EstimatorContract, PosteriorContract
 
@@ -15,6 +21,16 @@ class TestGaussianProcess(PosteriorContract):
     @staticmethod
     def make():
         return GaussianProcess()
+
+
+class TestSymmetricProcess(PosteriorContract):
+    cases = (("SV", 1), ("SII", 2))
+    unsupported = ("JointSV", 2)
+    shares = True
+
+    @staticmethod
+    def make():
+        return SymmetricProcess()
 
 
 class TestFourierRegression(PosteriorContract):
@@ -31,6 +47,7 @@ class TestAuto(PosteriorContract):
     cases = (("SV", 1), ("k-SII", 2), ("JointSV", 2))
     unsupported = ("SV", 2)
     n_seeds = 1
+    n_jagged = 10
 
     @staticmethod
     def make():

@@ -1,0 +1,285 @@
+"""Values of many games as normal processes under which all players are alike: one factorisation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import coalitions as sets
+from ..indices import IndexSpec
+from ..threads import row_blocks
+from .alike import Laws, agreeing_players
+from .base import Design, Estimates, Estimator, Task
+from .covariance import EVEN, ODD
+from .pairs import PairedDesign, paired_design
+from .posterior import blocks, parities_of
+from .registry import register
+from .regression import KernelRegression
+from .reuse import SampleReuse
+
+Matrix = NDArray[np.float64]
+# Values of what is left of the worths.
+Rest = Callable[[Matrix], Estimates]
+
+# Pairs of one covariance matrix: of more, these predict all, and the residuals are sampled.
+MOST_PAIRS = 512
+# Relative to the heaviest; what is lighter says nothing.
+_LEAST_WEIGHT = 1e-12
+# Numbers in a work array.
+_CELLS = 1 << 22
+# Bytes of matrices that are kept for the next games.
+_MOST_KEPT = 1 << 26
+# By how much variances are raised for each parameter that worths choose, n + 5, and each pair.
+_UNCERTAIN = 1.0
+
+
+@register
+@dataclass(frozen=True)
+class SymmetricProcess(Estimator):
+    """Values of many games at once, by an average over normal processes.
+
+    Each game is held to be a draw from a normal process under which all players are alike: the
+    covariance of two coalitions depends on the number d of players in which they differ alone,
+    exp(-2 s d / n), with a variance of the terms of at most ``order`` players and one of each
+    coalition by itself. There are four processes, from smooth games to noise and a regression,
+    with parameters that are given. So the matrices that make values of worths follow from the
+    design: they are factored once for all games, and a game costs a few matrix products,
+    whatever the other games are. Its values are a mean over the processes, each weighted by how
+    well it predicts every pair of worths from the others.
+
+    What a process does not explain of the worths that were seen counts as it is, so with all
+    coalitions the values are exact. Beyond 512 pairs the processes learn from so many of them and
+    predict all, each from others; ``KernelRegression``, or ``SampleReuse`` where that does not give
+    the index, estimates the values of what they leave.
+
+    Notes
+    -----
+    Leave-one-out errors as in Rasmussen and Williams, Gaussian Processes for Machine Learning
+    (2006), 5.4.2; weights by their product, as in Yao et al. (2018), Using stacking to average
+    Bayesian predictive distributions (pseudo-Bayes). Standard errors are those of the mixture of
+    the posteriors, each scaled by its leave-one-out errors; or those of the estimator of the rest.
+    """
+
+    def _supports(self, spec: IndexSpec, order: int) -> bool:
+        return spec.family == "derivative"
+
+    def _least_budget(self, n_players: int, spec: IndexSpec, order: int) -> int:
+        return 2 * n_players + 4
+
+    def _design(self, task: Task) -> Design:
+        return prepared(task).design
+
+    def _solve(self, task: Task, design: Design, worths: Matrix) -> Estimates:
+        known = prepared(task)
+        games = Games.of(worths)
+        if known.rest is not None:
+            return _of_rest(task, known, games, worths)
+        means, variances = [], []
+        for parity, laws in known.parts.items():
+            mean, variance = Mixture.of(laws, games.part(parity)).values()
+            means.append(mean)
+            variances.append(variance)
+        raised = 1.0 + _UNCERTAIN * (task.n_players + 5) / len(known.inside)
+        errors = np.sqrt(raised * np.sum(variances, axis=0))
+        return games.estimates(task, np.sum(means, axis=0), errors)
+
+
+@dataclass(frozen=True, eq=False)
+class Games:
+    """Worths less v(∅) at pairs, and by what they are divided: their largest half difference."""
+
+    first: Matrix
+    second: Matrix
+    scales: Matrix
+    middle: Matrix
+
+    @classmethod
+    def of(cls, worths: Matrix) -> "Games":
+        """From worths of shape (2 m, n_games)."""
+        first, second = worths[0::2], worths[1::2]
+        scales = np.abs(worths).max(axis=0)
+        return cls(first, second, np.where(scales > 0.0, scales, 1.0), worths.mean(axis=0))
+
+    def part(self, parity: int) -> Matrix:
+        """The odd part, or the even one less the mean; of games of moderate size, (m, n_games)."""
+        if parity == ODD:
+            return (self.first - self.second) / (2 * self.scales)
+        return ((self.first + self.second) / 2 - self.middle) / self.scales
+
+    def estimates(self, task: Task, values: Matrix, errors: Matrix) -> Estimates:
+        """Of the games themselves; from arrays (n_values, n_games), the constant first if any."""
+        values, errors = (values * self.scales).T, (errors * self.scales).T
+        if not task.spec.has_constant:
+            return Estimates(values, errors)
+        readout, _ = next(blocks(task))
+        constant = values[:, 0] + self.middle * readout.of_term(0)
+        return Estimates(values[:, 1:], errors[:, 1:], constant)
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """One part of the games under each law, weighted: alphas (n_laws, m, n_games)."""
+
+    laws: Laws
+    y: Matrix
+    alphas: Matrix
+    left_out: Matrix  # errors of predictions from the others, as alphas
+    weights: Matrix  # (n_laws, n_games)
+
+    @classmethod
+    def of(cls, laws: Laws, y: Matrix) -> "Mixture":
+        """Weigh the laws by what they say of each pair that is left out."""
+        m = len(y)
+        alphas = (laws.inverses.reshape(-1, m) @ y).reshape(-1, m, y.shape[1])
+        left_out = alphas / laws.diagonals[:, :, None]
+        off = np.einsum("lmg,lmg->lg", left_out, left_out)
+        # Below this they are rounding.
+        off = np.maximum(off, 1e-28 * np.einsum("mg,mg->g", y, y))
+        off = np.where(off > 0.0, off, 1.0)
+        weights = (off.min(axis=0) / off) ** (m / 2)
+        weights[weights < _LEAST_WEIGHT] = 0.0
+        return cls(laws, y, alphas, left_out, weights / weights.sum(axis=0))
+
+    def values(self) -> tuple[Matrix, Matrix]:
+        """Means and variances, shapes (n_values, n_games)."""
+        means = self.laws.values(self.y, self.alphas)
+        mean = np.einsum("lg,lvg->vg", self.weights, means)
+        # A law's scale is that of the errors of its predictions.
+        scales = np.einsum("lmg,lmg->lg", self.alphas, self.left_out) * self.weights / len(self.y)
+        variance = self.laws.variances.T @ scales
+        variance += np.einsum("lg,lvg->vg", self.weights, (means - mean) ** 2)
+        return mean, variance
+
+    def from_others(self) -> Matrix:
+        """What the others say of each pair, shape (m, n_games)."""
+        found: Matrix = self.y - np.einsum("lg,lmg->mg", self.weights, self.left_out)
+        return found
+
+    def explained(self) -> Matrix:
+        """The part at the pairs, but for what each coalition does by itself: (m, n_games)."""
+        nuggets = np.array([one.law.nugget for one in self.laws.solutions])
+        own = np.einsum("lg,lmg->mg", self.weights * nuggets[:, None], self.alphas)
+        found: Matrix = self.y - own
+        return found
+
+    def predicted(self, order: int, there: NDArray[np.bool_]) -> Matrix:
+        """The part at other coalitions, shape (len(there), n_games)."""
+        found = np.zeros((len(there), self.y.shape[1]))
+        for start, stop in row_blocks(len(there), max(1, _CELLS // len(self.y))):
+            some = there[start:stop]
+            agreeing = agreeing_players(some, self.laws.solutions[0].inside)
+            every = zip(self.laws.solutions, self.alphas, self.weights, strict=True)
+            for one, alpha, weight in every:
+                if weight.any():
+                    found[start:stop] += weight * one.predicted(
+                        order, self.y, alpha, some, agreeing
+                    )
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What follows from a task alone: of each part the laws, and who estimates the rest."""
+
+    design: PairedDesign
+    inside: NDArray[np.bool_]
+    train: NDArray[np.int64]
+    parts: dict[int, Laws]
+    rest: Rest | None
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of the largest arrays."""
+        laws = sum(one.inverses.nbytes + one.readouts.nbytes for one in self.parts.values())
+        return int(laws + self.inside.nbytes + self.design.words.nbytes)
+
+
+class _Kept:
+    """What was prepared for the last few tasks, up to a number of bytes."""
+
+    def __init__(self) -> None:
+        self._found: dict[Task, Prepared] = {}
+        self._lock = Lock()
+
+    def __call__(self, task: Task) -> Prepared:
+        with self._lock:
+            found = self._found.pop(task, None)
+        if found is None:
+            found = _prepare(task)
+        with self._lock:
+            # The last one is that which was asked for last.
+            self._found[task] = found
+            total = sum(one.n_bytes for one in self._found.values())
+            for old in list(self._found)[:-1]:
+                if total <= _MOST_KEPT:
+                    break
+                total -= self._found.pop(old).n_bytes
+        return found
+
+
+prepared = _Kept()
+
+
+def _prepare(task: Task) -> Prepared:
+    n = task.n_players
+    rest: Rest | None = None
+    design = _process_design(task)
+    if design.n_pairs >= MOST_PAIRS:
+        kernel = KernelRegression()
+        fits = kernel.supports(task.spec, task.order) and task.budget >= kernel.least_budget(
+            n, task.spec, task.order
+        )
+        if fits:
+            rest = partial(kernel._solved, task, design, kernel._fits(task, design))
+        else:
+            rest = partial(SampleReuse(control=None)._solve, task, design)
+    inside = sets.unpack(design.words[0::2], n)
+    train = np.arange(len(inside))
+    if rest is not None:
+        # Every so many-th pair of each size; the first is the empty coalition's.
+        train = np.unique(np.linspace(0, len(inside) - 1, MOST_PAIRS).astype(np.int64))
+    parts = {
+        parity: Laws.of(task, parity, inside[train], rest is None) for parity in parities_of(task)
+    }
+    return Prepared(design, inside, train, parts, rest)
+
+
+def _process_design(task: Task) -> PairedDesign:
+    sizes = np.arange(1, task.n_players // 2 + 1, dtype=np.float64)
+    return paired_design(task, -0.5 * np.log(sizes * (task.n_players - sizes)))
+
+
+def _of_rest(task: Task, known: Prepared, games: Games, worths: Matrix) -> Estimates:
+    """Values of what the processes predict, and those of the rest as another estimates them."""
+    assert known.rest is not None
+    train, n_games = known.train, worths.shape[1]
+    held = np.append(0, np.setdiff1d(np.arange(len(known.inside)), train))
+    parts = {parity: np.zeros((len(known.inside), n_games)) for parity in (EVEN, ODD)}
+    values = np.zeros((task.spec.has_constant + len(task.interactions), n_games))
+    for parity, laws in known.parts.items():
+        mixture = Mixture.of(laws, games.part(parity)[train])
+        values += mixture.values()[0]
+        # What is left of a pair is by what others say of it: what it says of itself is too good.
+        # The difference is known, and counts as it is.
+        others, explained = mixture.from_others(), mixture.explained()
+        parts[parity][train] = others
+        parts[parity][held] = mixture.predicted(task.order, known.inside[held])
+        others[0] = explained[0] = parts[parity][0]
+        inside, sign = known.inside[train], -1.0 if parity == ODD else 1.0
+        for readout, here in blocks(task):
+            values[here] += readout.of_worths(inside, others - explained)
+            values[here] += sign * readout.of_worths(~inside, others - explained)
+    even, odd = parts[EVEN] * games.scales, parts[ODD] * games.scales
+    predicted = np.empty_like(worths)
+    predicted[0::2], predicted[1::2] = even + odd, even - odd
+    empty = predicted[0].copy()
+    rest = known.rest(worths - (predicted - empty))
+    found = games.estimates(task, values, np.zeros_like(values))
+    constant = None
+    if task.spec.has_constant:
+        assert found.constant is not None and rest.constant is not None
+        constant = found.constant - games.middle - empty + rest.constant
+    return Estimates(found.values + rest.values, rest.std_error, constant)

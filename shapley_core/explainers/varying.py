@@ -1,0 +1,97 @@
+"""Rows by the players that matter to them: a feature that a row shares with all donors has none.
+
+Masked rows are the same with and without such a feature, to the bit, so its player is null: its
+interactions are 0, and the others what they are without it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import coalitions as sets
+from .masked_games import RowGames
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Rows with equally many players each.
+
+    Attributes
+    ----------
+    rows : int64 (n_rows,)
+    players : int64 (n_rows, k)
+        The players of each row, ascending.
+    n_in_all : int
+        The number of players of the whole game.
+    """
+
+    rows: NDArray[np.int64]
+    players: NDArray[np.int64]
+    n_in_all: int
+
+    @property
+    def n_players(self) -> int:
+        """Players of each of the rows."""
+        return int(self.players.shape[1])
+
+    def worths(
+        self, bound: RowGames, coalitions: NDArray[np.bool_], some: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Worths (m, len(some), n_outputs) of coalitions of their players, of some of the rows."""
+        if self.n_players == self.n_in_all:
+            return bound.worths(coalitions, self.rows[some])
+        sets_of_players, which = np.unique(self.players[some], axis=0, return_inverse=True)
+        which = which.reshape(-1)
+        out = np.empty((len(coalitions), len(some), bound.n_outputs))
+        for number, players in enumerate(sets_of_players):
+            # Null players may be in or not; so the whole set of the others is that of all.
+            whole = np.repeat(coalitions[:, :1], self.n_in_all, axis=1)
+            whole[:, players] = coalitions
+            here = which == number
+            out[:, here] = bound.worths(whole, self.rows[some[here]])
+        return out
+
+    def put(self, found: NDArray[np.float64], out: NDArray[np.float64], order: int) -> None:
+        """Put values of their players, (n_interactions, n_rows * n_outputs), where they belong.
+
+        ``out`` has the shape (n_rows in all, n_interactions in all, n_outputs).
+        """
+        by_row = found.reshape(len(found), len(self.rows), -1).transpose(1, 0, 2)
+        if self.n_players == self.n_in_all:
+            out[self.rows] = by_row
+            return
+        before, start = 0, 0
+        for size in range(1, order + 1):
+            members = sets.interactions_of_size(self.n_players, size)
+            stop = start + len(members)
+            for row, players, one in zip(self.rows.tolist(), self.players, by_row, strict=True):
+                here = sets.ranks(players[members], self.n_in_all) if size > 1 else players
+                out[row, before + here] = one[start:stop]
+            before += sets.n_interactions(self.n_in_all, size, size)
+            start = stop
+
+
+def groups_of(
+    matter: NDArray[np.bool_] | None, rows: NDArray[np.int64], n: int, budget: int, order: int
+) -> Iterator[Group]:
+    """Some rows in groups, by how many of the n players matter to them, as ``matter`` says."""
+    if matter is None or matter[rows].all():
+        yield Group(rows, np.broadcast_to(np.arange(n), (len(rows), n)), n)
+        return
+    counts = np.maximum(matter[rows].sum(axis=1), min(order, n))
+    wanted = np.array([_rounded(count, n, budget) for count in counts.tolist()])
+    # Those that matter first, and as many of the others as are wanted.
+    ranked = np.argsort(~matter[rows], axis=1, kind="stable")
+    for count in np.unique(wanted).tolist():
+        here = wanted == count
+        yield Group(rows[here], np.sort(ranked[here, :count], axis=1), n)
+
+
+def _rounded(count: int, most: int, budget: int) -> int:
+    """A number of players that other rows are likely to share: the matrices are made for each."""
+    if count < budget.bit_length():
+        return count
+    step = 1 << max(2, count.bit_length() - 4)
+    return min(-(-count // step) * step, most)

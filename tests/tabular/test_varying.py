@@ -1,0 +1,234 @@
+"""Features that a row shares with all donors, and masked rows that are the same."""
+
+import numpy as np
+import pandas as pd
+import polars
+import pytest
+
+import shapley_core as sc
+from shapley_core import CallableGame, indices
+from shapley_core.explainers.varying import groups_of
+from shapley_core.imputers import distinct
+from shapley_core.imputers.rows import ArrayRows, rows_of
+
+RNG = np.random.default_rng(3)
+N = 8
+# Of the background three columns are constant; some rows share two of the constants, or all three.
+BACKGROUND = RNG.normal(size=(6, N))
+BACKGROUND[:, [1, 4, 6]] = [2.0, np.nan, -0.0]
+X = RNG.normal(size=(5, N))
+X[1:, 1] = 2.0
+X[2:, 4] = np.nan
+X[3, 6] = -0.0
+X[4, 6] = 0.0
+
+
+def smooth(rows):
+    z = np.nan_to_num(rows, nan=0.3)
+    return (
+        np.tanh(z[:, 0] * z[:, 1] + z[:, 2] * z[:, 4] - z[:, 3]) + z[:, 5] * z[:, 6] + z[:, 7] ** 2
+    )
+
+
+def game_of(row):
+    def worth(coalitions):
+        shown = np.where(coalitions[:, None], row, BACKGROUND).reshape(-1, N)
+        return smooth(shown).reshape(len(coalitions), -1).mean(axis=1)
+
+    return CallableGame(worth, N)
+
+
+DERIVATIVE = [
+    (name, order)
+    for name in indices.names()
+    if indices.get(name).family == "derivative"
+    for order in (1, 2, 3)
+    if (indices.get(name).max_order or 3) >= order
+]
+
+
+@pytest.mark.parametrize(("index", "order"), DERIVATIVE)
+def test_rows_of_fewer_players_have_the_values_of_the_whole_game(index, order):
+    explainer = sc.TabularExplainer(smooth, BACKGROUND)
+    # 128 coalitions are all of those of seven players, not of eight.
+    found = explainer(X, index=index, order=order, budget=128 if order < 3 else 255)
+    for at, row in enumerate(X[1:], 1):
+        truth = sc.exact(game_of(row), index, order)
+        one = found[at]
+        np.testing.assert_allclose(one.values, truth.values, rtol=0, atol=1e-12)
+        assert one.baseline == pytest.approx(truth.baseline, abs=1e-12)
+        assert (one.std_error == 0.0).all()
+    # To the bit: 0 is not -0, though it is equal.
+    assert found.n_evaluations.tolist()[1:] == [128, 64, 32, 64]
+    assert (found.std_error[0] > 0.0).any()
+
+
+def test_what_a_model_is_shown_is_no_more_than_that():
+    shown = []
+
+    def counting(rows):
+        shown.append(len(rows))
+        return smooth(rows)
+
+    explainer = sc.TabularExplainer(counting, BACKGROUND, check_repeats=False)
+    shown.clear()
+    explainer(X[3:4], budget=4096)
+    assert sum(shown) == 1 + 30 * len(BACKGROUND)
+
+
+def test_a_row_like_all_donors_has_no_values():
+    background = np.repeat(BACKGROUND[:1], 3, axis=0)
+    explainer = sc.TabularExplainer(smooth, background)
+    for order in (1, 2):
+        found = explainer(background[:1], index="k-SII", order=order, budget=40)
+        assert (found.values == 0.0).all() and (found.n_evaluations <= 4).all()
+
+
+def test_groups_matter_when_one_feature_does():
+    # Players of nothing but shared features: {1, 4} for all but the first two rows.
+    groups = [[1, 4], [6, 7]]
+    explainer = sc.TabularExplainer(smooth, BACKGROUND, groups=groups)
+    found = explainer(X, budget=63)
+    assert found.n_evaluations.tolist()[2:] == [32, 32, 32]
+    truth = explainer(X, budget=64)
+    np.testing.assert_allclose(found.values[2:], truth.values[2:], rtol=0, atol=1e-13)
+
+
+def test_numbers_of_players_are_rounded_up():
+    matter = np.zeros((4, 50), np.bool_)
+    for row, count in enumerate((0, 9, 17, 50)):
+        matter[row, 50 - count :] = True
+    found = list(groups_of(matter, np.arange(4), 50, 100, 2))
+    assert [group.n_players for group in found] == [2, 12, 20, 50]
+    assert [group.rows.tolist() for group in found] == [[0], [1], [2], [3]]
+    # Those that matter, and the first of the others.
+    assert found[1].players[0].tolist() == [0, 1, 2, *range(41, 50)]
+
+
+@pytest.mark.parametrize("budget", [40, 100])
+def test_rows_of_few_players_take_turns(budget):
+    # Rows of each kind alone, together, and in blocks of little memory.
+    rows = np.tile(X[[3, 0, 2, 4, 1, 3, 0]], (20, 1))
+    explainer = sc.TabularExplainer(smooth, BACKGROUND)
+    together = explainer(rows, budget=budget)
+    alone = [explainer(row[None], budget=budget) for row in rows[:7]]
+    small = sc.TabularExplainer(smooth, BACKGROUND, memory="1MB")(rows, budget=budget)
+    np.testing.assert_allclose(small.values, together.values, rtol=0, atol=1e-13)
+    for at, one in enumerate(alone):
+        np.testing.assert_allclose(one.values[0], together.values[at], rtol=0, atol=1e-13)
+        np.testing.assert_allclose(one.std_error[0], together.std_error[at], rtol=1e-9, atol=1e-13)
+
+
+@pytest.mark.parametrize("kind", ["numbers", "text", "pandas", "polars", "objects", "categories"])
+def test_where_rows_differ_from_donors(kind):
+    first = np.array([1, 1, 2, 1]), np.array([1, 1, 1])
+    second = np.array(["a", "b", "a", "a"]), np.array(["a", "a", "a"])
+    third = np.array([0.5, 0.5, 0.5, 0.5]), np.array([0.5, 0.25, 0.5])
+    wanted = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [0, 0, 1]], bool)
+    tables = [dict(zip("xyz", (first[i], second[i], third[i]), strict=True)) for i in (0, 1)]
+    if kind == "numbers":
+        made = [np.column_stack([t["x"], t["y"] == "a", t["z"]]).astype(np.float32) for t in tables]
+    elif kind == "text":
+        made = [np.column_stack([t["x"].astype(str), t["y"], t["z"].astype(str)]) for t in tables]
+    elif kind == "objects":
+        made = [np.column_stack([t["x"], t["y"], t["z"]]).astype(object) for t in tables]
+    elif kind == "polars":
+        made = [polars.DataFrame(t) for t in tables]
+    else:
+        made = [pd.DataFrame(t) for t in tables]
+        if kind == "categories":
+            made = [t.astype({"y": pd.CategoricalDtype(["b", "a"])}) for t in made]
+    donors = rows_of(made[1], "the background")
+    found = donors.like(made[0], "X").differing(np.arange(4), donors)
+    if kind == "objects":
+        assert found is None
+    else:
+        np.testing.assert_array_equal(found, wanted)
+
+
+# Masked rows that are the same
+
+
+def sparse(seed, n_rows, n_features=60, share=0.08):
+    return (np.random.default_rng(seed).random((n_rows, n_features)) < share).astype(float)
+
+
+WIDE = np.random.default_rng(5).normal(size=(60, 2))
+
+
+def two_outputs(rows):
+    return np.tanh(np.einsum("rf,fk->rk", rows, WIDE))
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"weights": np.arange(1.0, 31.0)},
+        {"groups": [[0, 3, 5], list(range(10, 20))]},
+        {"link": np.cbrt},
+        {"batch_size": 37},
+        {"memory": "2MB"},
+        {"n_threads": 2},
+    ],
+)
+def test_same_rows_are_shown_once_and_nothing_changes(how, monkeypatch):
+    background, rows = sparse(1, 30), sparse(2, 3)
+    shown = []
+
+    def counting(table):
+        shown.append(len(table))
+        return two_outputs(table)
+
+    explainer = sc.TabularExplainer(counting, background, **how)
+    shown.clear()
+    found = explainer(rows, budget=400)
+    few = sum(shown)
+    shown.clear()
+    monkeypatch.setattr(distinct, "_LEAST_BYTES", 1 << 40)
+    wanted = sc.TabularExplainer(counting, background, **{**how, "batch_size": None})(
+        rows, budget=400
+    )
+    np.testing.assert_array_equal(found.values, wanted.values)
+    np.testing.assert_array_equal(found.std_error, wanted.std_error)
+    assert few < 0.75 * sum(shown)
+
+
+def test_distinct_rows_are_all_there_and_no_two_alike():
+    background, row = ArrayRows(sparse(1, 12)), sparse(2, 1)
+    masks = np.random.default_rng(0).random((70, 60)) < 0.4
+    found = distinct.Distinct.of(ArrayRows(row), 0, background, masks)
+    assert found is not None
+    table = np.concatenate([found.table(*block) for block in found.blocks(11)])
+    whole = np.where(masks[:, None], row, background.array)
+    np.testing.assert_array_equal(table[found.number], whole)
+    donors = np.column_stack([found.donors, table])
+    assert len(np.unique(donors, axis=0)) == len(table) < 0.75 * whole[..., 0].size
+
+
+def test_rows_that_hardly_repeat_are_all_shown():
+    rng = np.random.default_rng(1)
+    background = ArrayRows(rng.normal(size=(5, 40)))
+    masks = rng.random((20, 40)) < 0.5
+    assert distinct.Distinct.of(ArrayRows(rng.normal(size=(1, 40))), 0, background, masks) is None
+    # Differing in few features, but only a few coalitions of them.
+    near = np.repeat(background.array[:1], 2, axis=0)
+    near[1, :20] += 1.0
+    few = distinct.Distinct.of(ArrayRows(near), 1, ArrayRows(near[:1].repeat(2, axis=0)), masks)
+    assert few is None
+
+
+def test_a_model_of_wide_tables_is_checked_all_the_same():
+    background, rows = sparse(1, 30), sparse(2, 1)
+
+    def bad(table):
+        return np.where(table.sum(axis=1) > rows.sum() + 1, np.nan, 1.0)
+
+    with pytest.raises(sc.errors.InputError, match="must be finite"):
+        sc.TabularExplainer(bad, background[:, :])(rows, budget=400)
+
+    def huge(table):
+        return np.full(len(table), 1e308)
+
+    with pytest.raises(sc.errors.InputError, match="overflow"):
+        sc.TabularExplainer(huge, background, check_repeats=False)(rows, budget=400)
