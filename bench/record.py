@@ -105,6 +105,7 @@ COLUMNS = [
     *((unit, key, lambda value: _spread(value)) for key, unit in UNITS.items()),
     ("us per coalition", "us_per_coalition", lambda value: _spread(value)),
     ("/ shapley_core", "ratio", lambda value: _spread(value)),
+    ("a coalition", "ratio_coalition", lambda value: _spread(value)),
     ("/ predict", "ratio_predict", lambda value: _number(value[0])),
     ("wall / CPU", "wall_per_cpu", "{:.2f}".format),
     ("model's share", "model_share", "{:.0%}".format),

@@ -113,7 +113,7 @@ def explain(
     cdef int64_t size = passing.shape[1]
     cdef int64_t at_once = min(n_rows_at_once, n_rows)
     cdef int64_t first = 0
-    cdef int64_t i, j, k, f, n_alive, level
+    cdef int64_t i, j, k, w, f, n_alive, level
     cdef double lost
     cdef double* values = NULL
     cdef const uint64_t* failed
@@ -195,8 +195,8 @@ def explain(
             for j in range(k):
                 failed = rows.failed + (level * at_once + rows.first[j]) * n_words
                 f = 0
-                for n_alive in range(n_words):
-                    f += count_bits(failed[n_alive])
+                for w in range(n_words):
+                    f += count_bits(failed[w])
                 n_alive = list_rows(
                     alive + (level * at_once + rows.first[j]) * size, size, of_slot,
                     step.n_players, n_words, sets if k >= MANY else NULL, &weight[0], &gain[f, 0],

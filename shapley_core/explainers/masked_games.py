@@ -21,7 +21,7 @@ PerRow = Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]]
 
 # Rows shown to a model at once where the user does not say: calls cost little beside so many, and a
 # table of so many bytes is still in the cache when the model reads it.
-_BATCH_ROWS, _LEAST_BATCH_ROWS, _BATCH_BYTES = 1 << 14, 1 << 11, 3 << 20
+_BATCH_ROWS, _LEAST_BATCH_ROWS, _BATCH_BYTES = 1 << 15, 1 << 11, 3 << 20
 
 
 class MaskedGames:
