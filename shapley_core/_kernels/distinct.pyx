@@ -7,11 +7,7 @@ the donor differs: coalitions that agree there make the same row.
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-cdef extern from "distinct.h" nogil:
-    void first_alike(
-        const uint64_t* words, const uint64_t* differs, int64_t n, int64_t n_words,
-        int64_t n_slots, int32_t* slots, uint64_t* patterns, int64_t step, int32_t* first
-    )
+from .set_numbers cimport number_sets, places_for
 
 
 def find(
@@ -27,21 +23,25 @@ def find(
     cdef int64_t n = words.shape[0]
     cdef int64_t n_words = words.shape[1]
     cdef int64_t n_donors = differs.shape[0]
-    cdef int64_t n_slots = 2
-    while n_slots < 2 * n:
-        n_slots *= 2
-    cdef uint64_t* patterns = <uint64_t*>malloc(n * n_words * 8 + n_slots * 4 + 8)
-    if patterns == NULL:
-        raise MemoryError
-    cdef int32_t* slots = <int32_t*>(patterns + n * n_words)
-    cdef int64_t c, z, count = 0
+    cdef int64_t n_places = places_for(n)
+    cdef int64_t c, z, w, count = 0
     cdef int32_t first
+    cdef uint64_t* patterns = <uint64_t*>malloc(n * n_words * sizeof(uint64_t))
+    cdef int32_t* table = <int32_t*>malloc((n_places + 2 * n) * sizeof(int32_t))
+    cdef int32_t* firsts = table + n_places
+    cdef int32_t* own = firsts + n
+    if patterns == NULL or table == NULL:
+        free(patterns)
+        free(table)
+        raise MemoryError("no memory for the distinct masked rows of one row")
     with nogil:
         for z in range(n_donors):
-            first_alike(
-                &words[0, 0], &differs[z, 0], n, n_words, n_slots, slots, patterns, n_donors,
-                &number[0, z]
-            )
+            for c in range(n):
+                for w in range(n_words):
+                    patterns[c * n_words + w] = words[c, w] & differs[z, w]
+            number_sets(patterns, n, n_words, table, n_places, firsts, own)
+            for c in range(n):
+                number[c, z] = firsts[own[c]]
         for c in range(n):
             starts[c] = count
             for z in range(n_donors):
@@ -55,6 +55,7 @@ def find(
                     number[c, z] = number[first, z]
         starts[n] = count
     free(patterns)
+    free(table)
 
 
 def add_means(

@@ -67,9 +67,10 @@ def values_of_rows(
     baseline = np.empty((rows.n_rows, k))
     evaluations = np.empty(rows.n_rows, np.int64)
     reduces = _ignores_null_players(spec) and not isinstance(estimator, Estimator)
-    matter = bound.matter() if reduces else None
     for start, stop in row_blocks(rows.n_rows, max(1, games.memory // 2 // each)):
-        for group in groups_of(matter, np.arange(start, stop), n, m, order):
+        block = np.arange(start, stop)
+        matter = bound.matter(block) if reduces else None
+        for group in groups_of(matter, block, n, m, order):
             found = _found(bound, group, spec, order, m, chosen, seed, tolerance)
             group.put(found.values, values, order)
             if error is not None and found.std_error is not None:

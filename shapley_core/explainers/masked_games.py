@@ -166,13 +166,13 @@ class RowGames:
         masking.add_means(np.ascontiguousarray(made), games.nothing_weights, out)
         return games.linked(out / games.nothing_weights.sum())
 
-    def matter(self) -> NDArray[np.bool_] | None:
-        """Which players can matter to each row, (n_rows, n_players); None for all to all."""
-        differing = self._filler.differing(np.arange(self.n_rows))
+    def matter(self, rows: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+        """Which players can matter to some rows, (len(rows), n_players); None for all to all."""
+        differing = self._filler.differing(rows)
         of_feature = self.games.players.of_feature
         if differing is None or of_feature is None:
             return differing
-        out = np.zeros((self.n_rows, self.n_players), np.bool_)
+        out = np.zeros((len(rows), self.n_players), np.bool_)
         for feature, player in enumerate(of_feature.tolist()):
             out[:, player] |= differing[:, feature]
         return out

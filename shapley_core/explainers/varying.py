@@ -76,14 +76,14 @@ class Group:
 def groups_of(
     matter: NDArray[np.bool_] | None, rows: NDArray[np.int64], n: int, budget: int, order: int
 ) -> Iterator[Group]:
-    """Some rows in groups, by how many of the n players matter to them, as ``matter`` says."""
-    if matter is None or matter[rows].all():
+    """Some rows in groups, by how many of the n players matter to each, as ``matter`` says."""
+    if matter is None or matter.all():
         yield Group(rows, np.broadcast_to(np.arange(n), (len(rows), n)), n)
         return
-    counts = np.maximum(matter[rows].sum(axis=1), min(order, n))
+    counts = np.maximum(matter.sum(axis=1), min(order, n))
     wanted = np.array([_rounded(count, n, budget) for count in counts.tolist()])
     # Those that matter first, and as many of the others as are wanted.
-    ranked = np.argsort(~matter[rows], axis=1, kind="stable")
+    ranked = np.argsort(~matter, axis=1, kind="stable")
     for count in np.unique(wanted).tolist():
         here = wanted == count
         yield Group(rows[here], np.sort(ranked[here, :count], axis=1), n)

@@ -23,8 +23,6 @@ from .tree_patterns import (
 )
 
 KEPT_BYTES = 1 << 30
-# In trees without tables, the rows of a background of at most so many are met one by one.
-FEW_ROWS = 1024
 # Counts of the trees that are counted together, and how many other trees are searched together;
 # fixed, so that what is kept does not depend on the number of threads.
 COUNTS_BYTES = 1 << 27
@@ -34,6 +32,7 @@ BLOCKS = 4
 PATTERN_BYTES = 1 << 17
 # In trees without tables the rows of a background of at most so many are met one by one: measured.
 FEW_ROWS = 1024
+# Kept of the sets that such a background fails, which interactions ask for.
 SETS_BYTES = 1 << 28
 
 
@@ -116,7 +115,6 @@ class Background:
         self.n_rows = rows.n_rows
         self.block_rows = rows.block_rows
         self.whole = rows.whole
-        self.levels = paths.most_of_tree(ensemble.depth) + 1
         self.counted = groups.has_tables & (16 * rows.n_rows >= 1 << groups.max_bits)
         self.columns: NDArray[np.float64] | None = None
         if not self.counted.all() or 16 * self._most_sets() > KEPT_BYTES:

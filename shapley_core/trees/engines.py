@@ -25,7 +25,7 @@ from .lookup import Groups
 from .paths import CoverShares, Paths, Quadrature
 from .stages import MANY_ROWS, NO_NUMBERS, Stage, SubtreeStages, TableStages
 from .subtree_sums import SubtreeSums
-from .tree_patterns import TreePatterns, TreeRows, words_of_sets
+from .tree_patterns import TreePatterns, TreeRows
 
 # Measured: with more players on a path, the path-dependent game is faster by subtree sums.
 MOST_PLAYERS = 8
@@ -233,7 +233,7 @@ class Interventional:
                     groups.subtree,
                     groups.bits,
                     int(groups.max_bits[found.tree]),
-                    int(self.background.levels[found.tree]),
+                    int(groups.n_levels[found.tree]),
                     found.start,
                     found.words,
                     found.count,
@@ -248,13 +248,14 @@ class Interventional:
     def _meet_alive(
         self, batch: list[TreePatterns | TreeRows], n_rows: int, n_threads: int
     ) -> Stage:
-        forest, gain, loss = self.paths.ensemble.kernel, self.gain_by_failed, self.loss_by_failed
+        forest, groups = self.paths.ensemble.kernel, self.groups
+        gain, loss = self.gain_by_failed, self.loss_by_failed
 
         def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:
             for found in batch:
-                n_levels = int(self.background.levels[found.tree])
+                n_levels = int(groups.n_levels[found.tree])
                 if isinstance(found, TreeRows):
-                    n_words = words_of_sets(self.groups, found.tree)
+                    n_words = int(groups.n_words[found.tree])
                     row_bytes = n_levels * (8 * (n_words + found.passing.shape[1]) + 6)
                     alive_rows.explain(
                         forest,

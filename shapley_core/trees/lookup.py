@@ -63,6 +63,16 @@ class Groups:
         return RowCodes(self.paths, self.subtree, self.bits, self.max_bits)
 
     @cached_property
+    def n_levels(self) -> NDArray[np.int64]:
+        """Nodes on the longest path of each tree."""
+        return self.paths.most_of_tree(self.paths.ensemble.depth) + 1
+
+    @cached_property
+    def n_words(self) -> NDArray[np.int64]:
+        """Words of a set of features of one path, by tree."""
+        return np.maximum(1, -(-self.paths.most_of_tree(self.paths.distinct) // 64))
+
+    @cached_property
     def max_bits(self) -> NDArray[np.int64]:
         """Bits allowed in each tree: int64 (n_trees,), 0 for trees too deep for tables."""
         distinct = self.paths.most_of_tree(self.paths.distinct)

@@ -86,12 +86,6 @@ def leaves_of_tree(groups: Groups, tree: int) -> NDArray[np.int64]:
     return leaves
 
 
-def words_of_sets(groups: Groups, tree: int) -> int:
-    """Words of a set of players of a tree's paths."""
-    nodes = groups.paths.ensemble.tree_offsets[tree : tree + 2]
-    return max(1, -(-int(groups.paths.distinct[nodes[0] : nodes[1]].max()) // 64))
-
-
 def sort_rows(
     groups: Groups,
     tree: int,
@@ -113,7 +107,7 @@ def sort_rows(
     room = n_leaves * min(n_rows, 16 * int(n_rows**0.5))
     room_passing = room if tells else 0
     while True:
-        words = np.empty((room, words_of_sets(groups, tree)), np.uint64)
+        words = np.empty((room, int(groups.n_words[tree])), np.uint64)
         count = np.empty(room, np.int64)
         passing = np.empty(room_passing, np.uint64)
         used, used_passing = background_sets.find(
@@ -122,7 +116,7 @@ def sort_rows(
             columns,
             weight,
             paths.kernel,
-            levels_of_tree(groups, tree),
+            int(groups.n_levels[tree]),
             start,
             words,
             count,
@@ -145,15 +139,8 @@ def tell_rows(groups: Groups, tree: int, columns: NDArray[np.float64]) -> TreeRo
     steps = _pack(groups, tree, *np.zeros((3, n_nodes), np.int64))
     passing = np.empty((n_nodes, -(-columns.shape[1] // 64)), np.uint64)
     forest = groups.paths.ensemble.kernel
-    alive_rows.tell(forest, columns, levels_of_tree(groups, tree), steps, passing)
+    alive_rows.tell(forest, columns, int(groups.n_levels[tree]), steps, passing)
     return TreeRows(tree, passing, steps)
-
-
-def levels_of_tree(groups: Groups, tree: int) -> int:
-    """Nodes on the longest path of a tree."""
-    ensemble = groups.paths.ensemble
-    nodes = slice(ensemble.tree_offsets[tree], ensemble.tree_offsets[tree + 1])
-    return int(ensemble.depth[nodes].max()) + 1
 
 
 def _pack(

@@ -226,8 +226,6 @@ class PosteriorContract(EstimatorContract):
     nearer = (100, 500)
     # Whether what one game of a batch shows is used for the others.
     shares = False
-    # Jagged games whose values are to be covered.
-    n_jagged = 20
 
     test_unbiased = None
 
@@ -244,7 +242,7 @@ class PosteriorContract(EstimatorContract):
 
     def test_null_and_symmetric_players(self, case):
         # Jagged on four players and smooth on the others: not what the prior expects.
-        games = [null_and_symmetric(seed) for seed in range(self.n_jagged)]
+        games = [null_and_symmetric(seed) for seed in range(20)]
         truths = [exact(game, *case).values for game in games]
         self.assert_covered(games, truths, case)
 

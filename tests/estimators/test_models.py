@@ -47,7 +47,6 @@ class TestAuto(PosteriorContract):
     cases = (("SV", 1), ("k-SII", 2), ("JointSV", 2))
     unsupported = ("SV", 2)
     n_seeds = 1
-    n_jagged = 10
 
     @staticmethod
     def make():
