@@ -18,13 +18,14 @@ TEXT = """\
 Every call includes making the explainer: reading the model and the background, and filling tables,
 of which none is kept from an earlier call. The models are trained on 20,000 rows of 30 features.
 One thread where nothing else is said; median (quartiles) of rounds. `/ shapley_core` is CPU time
-per row over that of shapley_core, one thread, in the same round. Calls of shapley_core include its
-default check of every row: against the prediction of the model's own library, in *large
-background* against that of the trees in the model's file, whose library is not loaded.
+per row over that of shapley_core, one thread, in the same round; of two threads it is the sum.
+Calls of shapley_core include its default check of every row: against the prediction of the model's
+own library, in *large backgrounds* against that of the trees in the model's file, whose library is
+not loaded.
 
 *New explainers*: the contenders take turns in one process, after a call of each. `difference` is
 the largest from shapley_core's values, relative to the largest value. *Many rows* and *large
-background*: each call of shapley_core in a process of its own, in turns, after a call for two rows
+backgrounds*: each call of shapley_core in a process of its own, in turns, after a call for two rows
 (for what is imported). `before` is the most memory that the process held by then, libraries, model
 and all rows loaded; `peak` is the most in all, values included. `set-up s` is the part of the CPU
 time that making the explainer took, `us per background row` all of it over the rows of the
@@ -66,28 +67,32 @@ def run(quick: bool, peers: list[str], say: Any) -> dict[str, Any]:
     models: dict[Model, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "data.npy", make_data(size.many.rows)[0])
-        jobs: list[tuple[str, Case, Callable[[Any], list[dict[str, Any]]]]] = [
-            ("New explainers", size.small, partial(small_background, size, data, peers)),
-            ("Many rows", size.many, partial(many_rows, size, folder, peers)),
+        small, many = size.small, size.many
+        jobs: list[tuple[str, Model, Callable[[Any], list[dict[str, Any]]]]] = [
+            (
+                f"New explainers: {small}",
+                small.model,
+                partial(new_explainers, size, data, peers),
+            ),
+            (f"Many rows: {many}", many.model, partial(many_rows, size, folder, peers)),
         ]
         for cases in size.large:
-            jobs.append(
-                ("Large background", cases[-1], partial(large_backgrounds, cases, size, folder))
-            )
-        for kind, case, measure in jobs:
-            title, library = f"{kind}: {case}", case.model.library
-            if installed(library) is None:
-                skipped.append(f"{title}: {library} is not installed")
+            model, rows = cases[0].model, cases[0].rows
+            title = f"Large backgrounds: {model}; {rows:,} rows"
+            jobs.append((title, model, partial(large_backgrounds, cases, size, folder)))
+        for title, model, measure in jobs:
+            if installed(model.library) is None:
+                skipped.append(f"{title}: {model.library} is not installed")
                 continue
             say(f"large: {title}")
-            if case.model not in models:
-                models[case.model] = train(case.model, data, target)
-                models[case.model].save_model(model_path(folder, case.model))
-            tables.append({"title": title, "rows": measure(models[case.model])})
+            if model not in models:
+                models[model] = train(model, data, target)
+                models[model].save_model(model_path(folder, model))
+            tables.append({"title": title, "rows": measure(models[model])})
     return {"text": TEXT, "tables": tables, "skipped": skipped}
 
 
-def small_background(size: Size, data: Any, peers: list[str], booster: Any) -> list[dict[str, Any]]:
+def new_explainers(size: Size, data: Any, peers: list[str], booster: Any) -> list[dict[str, Any]]:
     case = size.small
     background, X = data[: case.background], data[: case.rows]
     names = ["shapley_core", *(name for name in peers if name == "woodelf")]
