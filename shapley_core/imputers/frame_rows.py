@@ -1,6 +1,6 @@
 """Rows of data frames: mixed column by column, with the types and categories that they have."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,15 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..frames import NUMERIC_KINDS, align, listed
-from .rows import ArrayRows, Donors, Rows, differing_bits
+from .rows import (
+    ArrayRows,
+    Donors,
+    FeatureLists,
+    Rows,
+    differing_bits,
+    differing_pairs,
+    present_features,
+)
 
 # Makes the user's kind of column of mixed entries.
 Finish = Callable[[NDArray[Any]], Any]
@@ -28,6 +36,17 @@ class PlainColumn:
         """The mixed column, as its library has it."""
         own = self.values[rows][None, :, None]
         return self.finish(np.where(mask[:, None, None], own, donors.values[which]).reshape(-1))
+
+    def mix_pairs(
+        self,
+        rows: NDArray[np.int64],
+        present: NDArray[np.bool_],
+        donors: Any,
+        which: NDArray[np.int64],
+    ) -> Any:
+        """The mixed column of pairs, from where they are ``present``, (n_coalitions, n_pairs)."""
+        mixed = np.where(present, self.values[rows], donors.values[which])
+        return self.finish(mixed.reshape(-1))
 
 
 class TakenColumn:
@@ -53,6 +72,18 @@ class TakenColumn:
         own = np.arange(len(rows))[None, :, None]
         at = np.where(mask[:, None, None], own, other + len(rows)).reshape(-1)
         return self.gather(self.values[rows], pool, at)
+
+    def mix_pairs(
+        self,
+        rows: NDArray[np.int64],
+        present: NDArray[np.bool_],
+        donors: Any,
+        which: NDArray[np.int64],
+    ) -> Any:
+        """The mixed column of pairs, from where they are ``present``, (n_coalitions, n_pairs)."""
+        own = np.arange(len(rows))
+        at = np.where(present, own, own + len(rows)).reshape(-1)
+        return self.gather(self.values[rows], donors.values[which], at)
 
 
 Column = PlainColumn | TakenColumn
@@ -113,27 +144,63 @@ class FrameRows(Rows):
         n_threads: int,
     ) -> Any:
         """See `Rows`."""
+        columns = zip(self._columns_with(donors), masks.T, strict=True)
+        return self._build([mine.mix(rows, mask, its, which) for (mine, its), mask in columns])
+
+    def mix_pairs(
+        self,
+        rows: NDArray[np.int64],
+        masks: NDArray[np.bool_],
+        donors: Rows,
+        which: NDArray[np.int64],
+        players: NDArray[np.int32],
+        features: FeatureLists,
+        n_threads: int,
+    ) -> Any:
+        """See `Rows`."""
+        present = np.moveaxis(present_features(masks, players, features), 2, 0)
+        columns = zip(self._columns_with(donors), present, strict=True)
+        return self._build([mine.mix_pairs(rows, at, its, which) for (mine, its), at in columns])
+
+    def _columns_with(self, donors: Rows) -> Iterator[tuple[Any, Any]]:
+        """Columns beside those of the donors, of one kind each."""
         assert isinstance(donors, FrameRows)
-        made = []
-        for mine, its, mask in zip(self.columns, donors.columns, masks.T, strict=True):
+        for mine, its in zip(self.columns, donors.columns, strict=True):
             # Missing values may have made one of them a column of the library's own.
             if isinstance(mine, TakenColumn) and isinstance(its, PlainColumn):
-                its = TakenColumn(its.finish(its.values), mine.gather)
+                yield mine, TakenColumn(its.finish(its.values), mine.gather)
             elif isinstance(mine, PlainColumn) and isinstance(its, TakenColumn):
-                mine = TakenColumn(mine.finish(mine.values), its.gather)
-            made.append(mine.mix(rows, mask, its, which))
-        return self._build(made)
+                yield TakenColumn(mine.finish(mine.values), its.gather), its
+            else:
+                yield mine, its
+
+    def differing_donors(self, rows: NDArray[np.int64], donors: Rows) -> NDArray[np.bool_]:
+        """See `Rows`."""
+        assert isinstance(donors, FrameRows)
+        found = np.ones((len(rows), donors.n_rows, self.n_features), np.bool_)
+        for at, (mine, its) in enumerate(zip(self.columns, donors.columns, strict=True)):
+            if _same_bits_are_same(mine, its):
+                pairs = differing_pairs(mine.values[rows][:, None], its.values[:, None])
+                found[:, :, at] = pairs[:, :, 0]
+                continue
+            labels = donors.labels(at)
+            # What compares equal may be shown to the model in another way, but not text.
+            if all(type(label) is str for label in labels):
+                codes = {label: code for code, label in enumerate(dict.fromkeys(labels))}
+                every = self.labels(at)
+                own = np.array([codes.get(every[row], -1) for row in rows.tolist()])
+                found[:, :, at] = own[:, None] != np.array([codes[label] for label in labels])
+        return found
 
     def differing(self, rows: NDArray[np.int64], donors: Rows) -> NDArray[np.bool_] | None:
         """See `Rows`."""
         assert isinstance(donors, FrameRows)
         found = np.ones((len(rows), self.n_features), np.bool_)
         for at, (mine, its) in enumerate(zip(self.columns, donors.columns, strict=True)):
-            if isinstance(mine, PlainColumn) and isinstance(its, PlainColumn):
+            if _same_bits_are_same(mine, its):
                 own, other = mine.values[rows], its.values
-                if own.dtype == other.dtype and not own.dtype.hasobject:
-                    found[:, at] = differing_bits(own[:, None], other[:, None])[:, 0]
-                    continue
+                found[:, at] = differing_bits(own[:, None], other[:, None])[:, 0]
+                continue
             labels = set(donors.labels(at))
             # What compares equal may be shown to the model in another way, but not text.
             if len(labels) == 1 and all(type(label) is str for label in labels):
@@ -159,6 +226,13 @@ class FrameRows(Rows):
     def of_numbers(self, matrix: NDArray[np.float64]) -> Any:
         """See `Rows`."""
         return self._build(matrix)
+
+
+def _same_bits_are_same(mine: Column, its: Column) -> bool:
+    """Whether entries of two columns can be compared by their bits."""
+    if isinstance(mine, TakenColumn) or isinstance(its, TakenColumn):
+        return False
+    return mine.values.dtype == its.values.dtype and not mine.values.dtype.hasobject
 
 
 def checked_names(columns: Sequence[Any], what: str) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ from ..tables import WANTED, is_pandas
 from ..threads import row_blocks, run_blocks
 
 Donors = slice | NDArray[np.int64]
+# The features of one player after the other, and where each one's begin, and the last one's end.
+FeatureLists = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 # Bytes that one thread mixes at a time: less takes no longer than starting a thread.
 _TASK_BYTES = 1 << 23
@@ -74,6 +76,46 @@ class Rows(ABC):
         Returns
         -------
         table of n_coalitions * n_rows * n_donors rows
+        """
+
+    @abstractmethod
+    def mix_pairs(
+        self,
+        rows: NDArray[np.int64],
+        masks: NDArray[np.bool_],
+        donors: "Rows",
+        which: NDArray[np.int64],
+        players: NDArray[np.int32],
+        features: FeatureLists,
+        n_threads: int,
+    ) -> Any:
+        """Mixed rows of pairs of a row and a donor, each with players of its own.
+
+        Parameters
+        ----------
+        rows : int64 (n_pairs,)
+            Which of these rows.
+        masks : bool (n_coalitions, k)
+        donors : Rows
+            From `like`, or that `like` was called on.
+        which : int64 (n_pairs,)
+        players : int32 (n_pairs, k)
+            Those that the columns of ``masks`` say of whether they are taken from the row; in the
+            features of the others the pair agrees.
+        features : FeatureLists
+            Of each player.
+        n_threads : int
+
+        Returns
+        -------
+        table of n_coalitions * n_pairs rows
+        """
+
+    @abstractmethod
+    def differing_donors(self, rows: NDArray[np.int64], donors: "Rows") -> NDArray[np.bool_]:
+        """Where rows are not the same, to the bit, as each donor: (n_rows, n_donors, n_features).
+
+        True where that cannot be seen.
         """
 
     @abstractmethod
@@ -264,33 +306,48 @@ class ArrayRows(Rows):
             return None
         return differing_bits(self.array[rows], donors.array)
 
-    def differing_donors(self, row: int, donors: "ArrayRows") -> NDArray[np.bool_] | None:
-        """Where a row is not the same, to the bit, as each donor: (n_donors, n_features)."""
+    def differing_donors(self, rows: NDArray[np.int64], donors: Rows) -> NDArray[np.bool_]:
+        """See `Rows`."""
+        assert isinstance(donors, ArrayRows)
         if self.array.dtype.hasobject:
-            return None
-        found: NDArray[np.bool_]
-        found = (_words(self.array[row : row + 1]) != _words(donors.array)).any(axis=2)
-        return found
+            return np.ones((len(rows), donors.n_rows, self.n_features), np.bool_)
+        return differing_pairs(self.array[rows], donors.array)
 
-    def mix_ragged(
+    def mix_pairs(
         self,
-        row: int,
+        rows: NDArray[np.int64],
         masks: NDArray[np.bool_],
-        donors: "ArrayRows",
-        starts: NDArray[np.int64],
+        donors: Rows,
         which: NDArray[np.int64],
+        players: NDArray[np.int32],
+        features: FeatureLists,
+        n_threads: int,
     ) -> Any:
-        """Mix one row: coalition c with the donors ``which[starts[c]:starts[c + 1]]``."""
-        out = np.empty((len(which), self.n_features), self.array.dtype)
-        masking.mix_ragged(
-            np.ascontiguousarray(masks).view(np.uint8),
-            _bytes(self.array[row]),
-            _bytes(donors.array),
-            np.ascontiguousarray(starts),
-            np.ascontiguousarray(which),
-            self.array.dtype.itemsize,
-            out.view(np.uint8),
-        )
+        """See `Rows`."""
+        assert isinstance(donors, ArrayRows)
+        dtype = self.array.dtype
+        own, other = self.array[rows], donors.array[which]
+        if dtype.hasobject:
+            inside = present_features(masks, players, features)
+            return self._wrap(np.where(inside, own, other).reshape(-1, self.n_features))
+        out = np.empty((len(masks) * len(rows), self.n_features), dtype)
+        raw_out, raw_own, raw_other = out.view(np.uint8), _bytes(own), _bytes(other)
+        present = np.ascontiguousarray(masks).view(np.uint8)
+
+        def work(block: tuple[int, int]) -> None:
+            start, stop = block
+            masking.mix_pairs(
+                present[start:stop],
+                raw_own,
+                raw_other,
+                players,
+                *features,
+                dtype.itemsize,
+                raw_out[start * len(rows) : stop * len(rows)],
+            )
+
+        step = max(1, _TASK_BYTES // max(raw_own.size, 1))
+        run_blocks(work, row_blocks(len(masks), step), n_threads)
         return self._wrap(out)
 
     def numbers(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -321,6 +378,28 @@ def differing_bits(own: NDArray[Any], donors: NDArray[Any]) -> NDArray[np.bool_]
     varying = (its != its[0]).any(axis=(0, 2))
     found: NDArray[np.bool_] = varying | (mine != its[0]).any(axis=2)
     return found
+
+
+def differing_pairs(own: NDArray[Any], donors: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where rows are not the same, to the bit, as each donor: (n_rows, n_donors, n_features)."""
+    mine, its = _words(own), _words(donors)
+    found: NDArray[np.bool_] = mine[:, None, :, 0] != its[None, :, :, 0]
+    for word in range(1, mine.shape[2]):
+        found |= mine[:, None, :, word] != its[None, :, :, word]
+    return found
+
+
+def present_features(
+    masks: NDArray[np.bool_], players: NDArray[np.int32], features: FeatureLists
+) -> NDArray[np.bool_]:
+    """Features that are taken from the row, bool (n_coalitions, n_pairs, n_features)."""
+    order, starts = features
+    held = np.zeros((len(masks), len(players), len(starts) - 1), np.bool_)
+    every = np.broadcast_to(masks[:, None, :], (len(masks), *players.shape))
+    np.put_along_axis(held, players[None].astype(np.int64), every, axis=2)
+    player = np.empty(len(order), np.int64)
+    player[order] = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    return held[:, :, player]
 
 
 def _words(array: NDArray[Any]) -> NDArray[Any]:
