@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from ..coalitions import InteractionSet, check_integer, n_interactions
 from ..errors import InputError
 from ..explanation import Explanation
+from ..imputers.array_rows import ArrayRows
 from ..imputers.marginal import Marginal
-from ..imputers.rows import ArrayRows
 from ..indices import IndexSpec, ProbabilisticValue
 from ..memory import memory_bytes
 from ..players import Groups, Players

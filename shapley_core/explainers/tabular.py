@@ -11,8 +11,9 @@ from .. import imputers
 from ..coalitions import InteractionSet
 from ..errors import InputError
 from ..explanation import Explanation
+from ..imputers.any_rows import rows_of
 from ..imputers.marginal import Baseline, Marginal
-from ..imputers.rows import Rows, rows_of
+from ..imputers.rows import Rows
 from ..memory import memory_bytes
 from ..players import Groups, Players
 from ..runs import Chunk, StoredExplanation, is_file

@@ -14,7 +14,8 @@ from shapley_core._kernels import masking, transforms
 from shapley_core.explainers import parted_rows
 from shapley_core.explainers.donor_games import add_values, dealt, equal_players
 from shapley_core.explainers.many_games import exact_values
-from shapley_core.imputers.rows import differing_pairs, rows_of
+from shapley_core.imputers.any_rows import rows_of
+from shapley_core.imputers.rows import differing_pairs
 from shapley_core.players import Players
 
 N = 8
@@ -157,6 +158,20 @@ def test_values_do_not_depend_on_how_they_are_found(how, budget):
         np.testing.assert_array_equal(found.values, wanted.values)
     alone = sc.TabularExplainer(two_outputs, background)(rows[7:8], budget=budget)
     np.testing.assert_allclose(alone.values, wanted.values[7:8], rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("budget", [60, 256])
+def test_blocks_of_rows_change_nothing(budget, monkeypatch):
+    background, rows = table(1, 40), table(2, 7)
+    explainer = sc.TabularExplainer(two_outputs, background)
+    wanted = explainer(rows, budget=budget)
+    monkeypatch.setattr(parted_rows, "_DIFFERING_BYTES", 7000)
+    monkeypatch.setattr(parted_rows, "_WORTHS", 1000)
+    told = []
+    found = explainer(rows, budget=budget, progress=lambda done, of: told.append(done))
+    np.testing.assert_allclose(found.values, wanted.values, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(found.n_evaluations, wanted.n_evaluations)
+    assert told == sorted(told) and set(told) >= {2, 4, 6, 7}
 
 
 def test_features_may_be_renamed_where_values_are_exact():

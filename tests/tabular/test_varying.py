@@ -8,7 +8,7 @@ import pytest
 import shapley_core as sc
 from shapley_core import CallableGame, indices
 from shapley_core.explainers.varying import groups_of
-from shapley_core.imputers.rows import rows_of
+from shapley_core.imputers.any_rows import rows_of
 
 RNG = np.random.default_rng(3)
 N = 8
