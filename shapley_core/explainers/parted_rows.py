@@ -73,7 +73,7 @@ def put_parted_values(
     n, k = bound.n_players, bound.n_outputs
     least = min(order, n)
     games = DonorGames(bound)
-    errors, squares = np.zeros_like(out.values), np.zeros_like(out.values)
+    squares = np.zeros(0) if out.std_error is None else np.zeros_like(out.std_error)
     out.baseline[:] = 0.0 if spec.has_constant else bound.nothing
     most = min(_WORTHS, bound.games.memory // 2 // (8 * COPIES))
     each = len(games.weights) * (n + _PAIR_BYTES)
@@ -91,13 +91,8 @@ def put_parted_values(
         planned = sum(len(parts.donors) << parts.n_players for parts in exact)
         planned += sum(len(parts.donors) * budget for parts in others)
         games.shown = _Shown(start, stop - start, planned, progress)
-        for parts in exact:
-            size = 1 << parts.n_players
-            for some in parts.after(start).blocks(max(1, most // (size * k))):
-                table = games.worths(some, sets.all_coalitions(parts.n_players))
-                found = exact_values(table.reshape(size, -1), spec, order)
-                _add(games, some, found, spec, order, out, errors, squares)
-        for parts in others:
+        # Those of most players first: if the budget is too small for them nothing is lost.
+        for parts in reversed(others):
             estimator = shared_estimator(spec, order, parts.n_players, budget)
             for some in parts.after(start).blocks(max(1, most // (budget * k))):
                 found = estimated_values(
@@ -112,9 +107,15 @@ def put_parted_values(
                     seed=seed,
                     tolerance=None,
                 )
-                _add(games, some, found, spec, order, out, errors, squares)
+                _add(games, some, found, spec, order, out, squares)
+        for parts in exact:
+            size = 1 << parts.n_players
+            for some in parts.after(start).blocks(max(1, most // (size * k))):
+                table = games.worths(some, sets.all_coalitions(parts.n_players))
+                found = exact_values(table.reshape(size, -1), spec, order)
+                _add(games, some, found, spec, order, out, squares)
     if out.std_error is not None:
-        np.sqrt(_ALIKE * errors**2 + (1 - _ALIKE) * squares, out=out.std_error)
+        np.sqrt(_ALIKE * out.std_error**2 + (1 - _ALIKE) * squares, out=out.std_error)
 
 
 @dataclass
@@ -145,14 +146,13 @@ def _add(
     spec: IndexSpec,
     order: int,
     out: RowValues,
-    errors: NDArray[np.float64],
     squares: NDArray[np.float64],
 ) -> None:
-    """Add values of parts, by their shares, to their rows', and errors and their squares."""
+    """Add values of parts, by their shares, to their rows'; and errors, and squares of them."""
     shares, n = games.shares(parts), games.bound.n_players
     add_values(parts, found.values, shares, out.values, order, n)
-    if found.std_error is not None:
-        add_values(parts, found.std_error, shares, errors, order, n)
+    if found.std_error is not None and out.std_error is not None:
+        add_values(parts, found.std_error, shares, out.std_error, order, n)
         add_values(parts, found.std_error**2, shares**2, squares, order, n)
     if spec.has_constant:
         np.add.at(

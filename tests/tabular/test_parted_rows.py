@@ -235,6 +235,21 @@ def test_progress_comes_to_an_end_and_never_goes_back():
     assert told[-1] == (7, 7) and done == sorted(done) and len(set(done)) > 2
 
 
+def test_a_budget_too_small_is_refused_before_the_model_is_asked():
+    shown = []
+
+    def counting(given):
+        shown.append(len(given))
+        return smooth(given)
+
+    background, rows = table(1, 30), table(2, 3)
+    explainer = sc.TabularExplainer(counting, background)
+    shown.clear()
+    with pytest.raises(sc.errors.BudgetError, match=r"at least 20 .* 8 players; got 18"):
+        explainer(rows, budget=18)
+    assert shown == [3]
+
+
 # What it is made of
 
 
