@@ -7,6 +7,7 @@ Features in which a donor is what the row is are null players of its game.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isfinite
 from typing import Any
 
@@ -130,7 +131,9 @@ class DonorGames:
         weights = weights / np.repeat(heaviest, np.diff(parts.starts))
         totals = np.add.reduceat(weights, parts.starts[:-1])[:, None]
         most = self.bound.games.batch_rows
-        together = min(most, max(_PAIRS, most // max(len(inner), 1)))
+        # An odd number: rows of two coalitions are not a power of two apart, where they would fight
+        # for the same places of the cache.
+        together = min(most, max(_PAIRS, most // max(len(inner), 1))) - 1 | 1
         nothing = np.zeros((1, len(parts), self.bound.n_outputs))
         first_row = np.zeros(1, np.int64)
         for start, stop in row_blocks(len(rows), together):
@@ -227,12 +230,16 @@ def dealt(
     for parts in _by_count(rows, donors, starts, held, counts):
         k = parts.n_players
         numbers = number[starts][counts == k]
-        orders = [
-            np.random.default_rng((seed, k, j)).permutation(k) for j in range(number.max() + 1)
-        ]
-        players = np.take_along_axis(parts.players, np.stack(orders)[numbers], axis=1)
+        orders = np.array([_order(seed, k, j) for j in range(number.max() + 1)])
+        players = np.take_along_axis(parts.players, orders[numbers], axis=1)
         found.append(Parts(parts.rows, players, parts.donors, parts.starts))
     return found
+
+
+@lru_cache(maxsize=4096)
+def _order(seed: int, n_players: int, part: int) -> tuple[int, ...]:
+    """In what order a part calls its players."""
+    return tuple(np.random.default_rng((seed, n_players, part)).permutation(n_players).tolist())
 
 
 def _by_count(
@@ -262,11 +269,13 @@ def add_values(
     before = start = 0
     flat: Any = out.reshape(-1)
     for size in range(1, order + 1):
-        members = sets.interactions_of_size(parts.n_players, size)
-        named = np.sort(parts.players[:, members], axis=2)
-        at = sets.ranks(named.reshape(-1, size), n_players).reshape(len(parts), -1)
+        at: NDArray[Any] = parts.players
+        if size > 1:
+            members = sets.interactions_of_size(parts.n_players, size)
+            named = np.sort(parts.players[:, members], axis=2)
+            at = sets.ranks(named.reshape(-1, size), n_players).reshape(len(parts), -1)
         places = (parts.rows[:, None] * out.shape[1] + before + at) * n_outputs
-        part = found[start : start + len(members)].transpose(1, 0, 2)
+        part = found[start : start + at.shape[1]].transpose(1, 0, 2)
         np.add.at(flat, (places[:, :, None] + np.arange(n_outputs)).reshape(-1), part.reshape(-1))
         before += sets.n_interactions(n_players, size, size)
-        start += len(members)
+        start += at.shape[1]

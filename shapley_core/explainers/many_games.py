@@ -113,6 +113,9 @@ def exact_values(table: Array, spec: IndexSpec | ProbabilisticValue, order: int)
         sizes = [size for size in weights if size >= level]
         found = _fold(table, np.stack([weights[size][level] for size in sizes]), level)
         for size, sums in zip(sizes, found, strict=True):
+            if level in (0, size):
+                out[size] += sums
+                continue
             members = sets.interactions_of_size(n, size)
             for columns in combinations(range(size), level):
                 out[size] += sums[sets.ranks(members[:, columns], n)]

@@ -32,9 +32,9 @@ _PARTS = 16
 # A part has a donor for so many coalitions at least: to solve for the values of a game takes a
 # time that grows with their square, to evaluate them one that grows with them and the donors.
 _COALITIONS = 128
-# Where all donors together differ from a row in so many times the players that one does, each
-# donor is a part by itself, of few players.
-_WIDE = 1.5
+# Where all donors together differ from a row in so many times the players that one does, parts are
+# smaller, and as many as there are: those of few donors have few players.
+_WIDE, _WIDE_COALITIONS = 1.5, 512
 # By how much errors of two parts of a row are correlated: their games are alike. Of 150 tables and
 # models two standard errors then cover 0.98, at least 0.91 in any; without, 0.96 and 0.84.
 _ALIKE = 0.04
@@ -170,5 +170,6 @@ def _numbers_of_parts(
     together = (differs & of[:, :, None]).any(axis=1).sum(axis=1)
     on_average = (differs.sum(axis=2) * of).sum(axis=1) / donors
     number = np.clip(donors // max(1, budget // _COALITIONS), 1, _PARTS)
-    found: NDArray[np.int64] = np.where(together > _WIDE * on_average, donors, number)
+    small = donors // max(1, budget // _WIDE_COALITIONS)
+    found: NDArray[np.int64] = np.where(together > _WIDE * on_average, np.maximum(small, 1), number)
     return found

@@ -218,4 +218,4 @@ def test_laws_are_weighed_by_what_they_say_of_each_pair_from_the_others(monkeypa
     wanted = squares ** (-m / 2)
     found = symmetric.Mixture.of(laws, y).weights
     np.testing.assert_allclose(found, wanted / wanted.sum(axis=0), rtol=1e-9)
-    assert 0.01 < found.min()
+    assert found.min() > 0.01
