@@ -161,7 +161,7 @@ CLONES static void fold_games(
     double *restrict out)
 {
     double part[TILE];
-    for (int64_t at = 0; at < n_positions; at++) {
+    for (int64_t at = 1; at < n_positions; at++) {
         const double weight = weights[size_of((uint64_t)at)];
         const double *restrict row = values + at * n_games;
         for (int64_t i = 0; i < n_here; i++) part[i] = (row[i] - values[i]) * weight;
