@@ -120,23 +120,26 @@ static int64_t differing(const uint8_t *mask, const uint8_t *its, int64_t n)
     return count;
 }
 
-#define OVERLAY_PAIRS(SIZE)                                               \
-    for (i = 0; i < n_chosen; i++) {                                        \
-        const uint8_t *from = mask[chosen[i]] ? rows : donors;              \
-        const int32_t *player = players + chosen[i];                        \
-        for (e = 0; e < n_pairs; e++)                                       \
-            for (f = starts[player[e * n_columns]];                         \
-                 f < starts[player[e * n_columns] + 1]; f++) {              \
-                int64_t at = e * n_bytes + features[f] * (SIZE);            \
-                memcpy(out + at, from + at, (size_t)(SIZE));                \
-            }                                                               \
+#define OVERLAY_PAIRS(SIZE)                                           \
+    for (i = 0; i < n_chosen; i++) {                                  \
+        const uint8_t *from = mask[chosen[i]] ? rows : donors;        \
+        const int32_t *player = players + chosen[i];                  \
+        for (e = 0; e < n_pairs; e++, player += n_columns)            \
+            if (alone) {                                              \
+                int64_t at = e * n_bytes + *player * (int64_t)(SIZE); \
+                memcpy(out + at, from + at, (size_t)(SIZE));          \
+            } else                                                    \
+                for (f = starts[*player]; f < starts[*player + 1]; f++) { \
+                    int64_t at = e * n_bytes + features[f] * (SIZE);  \
+                    memcpy(out + at, from + at, (size_t)(SIZE));      \
+                }                                                     \
     }
 
 /* Into each of n_pairs masked rows, the entries of chosen columns as the mask has them. */
 static void overlay_pairs(
     const uint8_t *RESTRICT rows, const uint8_t *RESTRICT donors, const uint8_t *RESTRICT mask,
     const int32_t *RESTRICT players, int64_t n_pairs, int64_t n_columns,
-    const int64_t *RESTRICT chosen, int64_t n_chosen, const int64_t *RESTRICT features,
+    const int64_t *RESTRICT chosen, int64_t n_chosen, int alone, const int64_t *RESTRICT features,
     const int64_t *RESTRICT starts, int64_t itemsize, int64_t n_bytes, uint8_t *RESTRICT out)
 {
     int64_t e, i, f;
@@ -189,6 +192,30 @@ static int all_finite(const double *numbers, int64_t n)
     for (i = 0; i < n; i++)
         zero += 0.0 * numbers[i];
     return zero == 0.0;
+}
+
+/* add_weighted for one part of the donors after the other; whether all sums are finite. */
+static int add_parts(
+    const double *RESTRICT outputs, const double *RESTRICT weights,
+    const int64_t *RESTRICT starts, int64_t n_parts, int64_t n_outputs, double *RESTRICT sums)
+{
+    int64_t p, d;
+    double check = 0.0;
+    if (n_outputs > 1) {
+        for (p = 0; p < n_parts; p++)
+            add_weighted(
+                outputs + starts[p] * n_outputs, weights + starts[p], starts[p + 1] - starts[p],
+                n_outputs, sums + p * n_outputs);
+        return all_finite(sums, n_parts * n_outputs);
+    }
+    for (p = 0; p < n_parts; p++) {
+        double sum = sums[p];
+        for (d = starts[p]; d < starts[p + 1]; d++)
+            sum += weights[d] * outputs[d];
+        sums[p] = sum;
+        check += 0.0 * sum;
+    }
+    return check == 0.0;
 }
 
 #endif

@@ -38,8 +38,12 @@ cdef extern from "masking.h" nogil:
     void overlay_pairs(
         const uint8_t* rows, const uint8_t* donors, const uint8_t* mask, const int32_t* players,
         int64_t n_pairs, int64_t n_columns, const int64_t* chosen, int64_t n_chosen,
-        const int64_t* features, const int64_t* starts, int64_t itemsize, int64_t n_bytes,
-        uint8_t* out
+        bint alone, const int64_t* features, const int64_t* starts, int64_t itemsize,
+        int64_t n_bytes, uint8_t* out
+    )
+    bint add_parts_of "add_parts"(
+        const double* outputs, const double* weights, const int64_t* starts, int64_t n_parts,
+        int64_t n_outputs, double* sums
     )
     bint all_finite(const double* numbers, int64_t n)
 
@@ -122,6 +126,8 @@ def mix_pairs(
     memset(none, 0, n_columns)
     memset(every, 1, n_columns)
     cdef int64_t together = max(1, TOGETHER // n_bytes)
+    # Where there are as many players as features, each is the feature of the same number.
+    cdef bint alone = starts.shape[0] - 1 == features.shape[0]
     cdef int64_t c, j, apart, least, back, at, few
     cdef const uint8_t* mask
     cdef const uint8_t* its
@@ -158,7 +164,7 @@ def mix_pairs(
                 memcpy(&out[c * n_pairs + at, 0], begun + at * n_bytes, <size_t>(few * n_bytes))
                 overlay_pairs(
                     &rows[at, 0], &donors[at, 0], mask, &players[at, 0], few, n_columns, chosen,
-                    least, &features[0], &starts[0], itemsize, n_bytes,
+                    least, alone, &features[0], &starts[0], itemsize, n_bytes,
                     &out[c * n_pairs + at, 0]
                 )
                 at += few
@@ -197,14 +203,16 @@ def add_parts(
 ):
     """out[rows[c], p] += Σ_e weights[e] outputs[c, e], over e from starts[p] to starts[p + 1].
 
-    The last axis of ``out`` is contiguous.
+    The last two axes of ``out`` are contiguous. Returns whether all of these sums are finite.
     """
     cdef int64_t n_outputs = outputs.shape[2]
-    cdef int64_t c, p
+    cdef int64_t n_parts = starts.shape[0] - 1
+    cdef int64_t c
+    cdef bint finite = True
     with nogil:
         for c in range(outputs.shape[0]):
-            for p in range(starts.shape[0] - 1):
-                add_weighted(
-                    &outputs[c, starts[p], 0], &weights[starts[p]], starts[p + 1] - starts[p],
-                    n_outputs, &out[rows[c], p, 0]
-                )
+            finite &= add_parts_of(
+                &outputs[c, 0, 0], &weights[0], &starts[0], n_parts, n_outputs,
+                &out[rows[c], 0, 0]
+            )
+    return finite

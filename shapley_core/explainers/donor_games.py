@@ -8,7 +8,6 @@ Features in which a donor is what the row is are null players of its game.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -123,6 +122,7 @@ class DonorGames:
         sizes = coalitions.sum(axis=1)
         out = np.zeros((len(coalitions), len(parts), self.bound.n_outputs))
         inner = np.flatnonzero((sizes > 0) & (sizes < parts.n_players))
+        inner = inner[_near_each_other(coalitions[inner])]
         masks = np.ascontiguousarray(coalitions[inner])
         rows = np.repeat(parts.rows, np.diff(parts.starts))
         weights = self.weights[parts.donors]
@@ -155,17 +155,27 @@ class DonorGames:
                     self.bound.n_threads,
                 )
                 outputs = self.bound.predicted(table, high - low, here)
-                masking.add_parts(outputs, weight, starts, inner[low:high], out[:, first:last])
+                target = out[:, first:last]
+                if not masking.add_parts(outputs, weight, starts, inner[low:high], target):
+                    self.bound.games.predictor.check_finite(outputs.reshape(len(outputs), -1))
+                    raise overflow(outputs)
                 self.shown(len(here) * (high - low))
         out[sizes == 0] = nothing
         if (totals != 1.0).any():
             out /= totals
         out[sizes == parts.n_players] = self.bound.full[parts.rows]
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = float(out.sum())
-        if not isfinite(total) and not np.isfinite(out).all():
-            raise overflow(self.bound.full)
         return out
+
+
+def _near_each_other(coalitions: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """An order of coalitions in which those that differ in few players are close: a Gray code."""
+    n = coalitions.shape[1]
+    if n > 62:
+        return np.arange(len(coalitions))
+    # A bit of the rank is the parity of those of the code from it on.
+    parities = np.logical_xor.accumulate(coalitions[:, ::-1], axis=1)
+    ranks = sets.pack(parities[:, ::-1])[:, 0]
+    return np.argsort(ranks, kind="stable")
 
 
 def equal_players(differs: NDArray[np.bool_], of: NDArray[np.bool_], least: int) -> list[Parts]:

@@ -238,8 +238,12 @@ class RowGames:
     def predicted(
         self, table: Any, n_coalitions: int, rows: NDArray[np.int64]
     ) -> NDArray[np.float64]:
-        """What is averaged, of masked rows by coalition, then row: (n_coalitions, n, n_outputs)."""
-        outputs = self.games.predictor(table, n_coalitions * len(rows))
+        """What is averaged, of masked rows by coalition, then row: (n_coalitions, n, n_outputs).
+
+        The caller sees to it that predictions that are averaged as they are are finite.
+        """
+        given = self._per_row is not None
+        outputs = self.games.predictor(table, n_coalitions * len(rows), check_finite=given)
         outputs = outputs.reshape(n_coalitions, len(rows), -1)
         if self._per_row is None:
             return outputs
