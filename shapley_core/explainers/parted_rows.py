@@ -38,8 +38,11 @@ _WIDE, _WIDE_COALITIONS = 1.5, 512
 # By how much errors of two parts of a row are correlated: their games are alike. Of 150 tables and
 # models two standard errors then cover 0.98, at least 0.91 in any; without, 0.96 and 0.84.
 _ALIKE = 0.04
-# Worths of parts that are found at once, and bytes of what tells rows and donors apart.
-_WORTHS, _PAIR_BYTES, _DIFFERING_BYTES = 1 << 19, 64, 1 << 26
+# Worths of parts that are found at once: so few that they stay in the cache, but more of games that
+# are solved by the same matrices, which are read each time.
+_WORTHS, _SOLVED_WORTHS = 1 << 16, 1 << 18
+# Bytes of what tells rows and donors apart.
+_PAIR_BYTES, _DIFFERING_BYTES = 64, 1 << 26
 
 
 def may_be_parted(bound: RowGames) -> bool:
@@ -75,7 +78,7 @@ def put_parted_values(
     games = DonorGames(bound)
     squares = np.zeros(0) if out.std_error is None else np.zeros_like(out.std_error)
     out.baseline[:] = 0.0 if spec.has_constant else bound.nothing
-    most = min(_WORTHS, bound.games.memory // 2 // (8 * COPIES))
+    room = bound.games.memory // 2 // (8 * COPIES)
     each = len(games.weights) * (n + _PAIR_BYTES)
     for start, stop in row_blocks(bound.n_rows, max(1, _DIFFERING_BYTES // each)):
         differs = games.differing(np.arange(start, stop))
@@ -94,7 +97,9 @@ def put_parted_values(
         # Those of most players first: if the budget is too small for them nothing is lost.
         for parts in reversed(others):
             estimator = shared_estimator(spec, order, parts.n_players, budget)
-            for some in parts.after(start).blocks(max(1, most // (budget * k))):
+            for some in parts.after(start).blocks(
+                max(1, min(_SOLVED_WORTHS, room) // (budget * k))
+            ):
                 found = estimated_values(
                     partial(_worths, games, some),
                     parts.n_players,
@@ -110,7 +115,7 @@ def put_parted_values(
                 _add(games, some, found, spec, order, out, squares)
         for parts in exact:
             size = 1 << parts.n_players
-            for some in parts.after(start).blocks(max(1, most // (size * k))):
+            for some in parts.after(start).blocks(max(1, min(_WORTHS, room) // (size * k))):
                 table = games.worths(some, sets.all_coalitions(parts.n_players))
                 found = exact_values(table.reshape(size, -1), spec, order)
                 _add(games, some, found, spec, order, out, squares)
