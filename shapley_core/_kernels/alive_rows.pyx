@@ -13,7 +13,7 @@ from libc.string cimport memset
 from .bits cimport count_bits
 from .deep_walk cimport (
     Rows, Step, add_leaf, allocate_rows, begin_rows, decide_rows, enter, group_leaf, leave,
-    release_rows, share_given,
+    merge_rows, most_players, part_rows, release_rows, share_given,
 )
 from .forest cimport LEAF, Forest, Nodes
 from .group_patterns cimport decide
@@ -129,7 +129,9 @@ def explain(
     if not n_rows or not out.shape[1]:
         return
     with nogil:
-        status = allocate_rows(&rows, n_levels, at_once, n_words, 64 * n_words * nodes.width)
+        status = allocate_rows(
+            &rows, n_levels, at_once, n_words, most_players(steps), nodes.width
+        )
         alive = <uint64_t*>malloc(n_levels * at_once * size * sizeof(uint64_t))
         path = <const uint64_t**>malloc(n_levels * sizeof(uint64_t*))
         slot = <int64_t*>malloc(n_levels * sizeof(int64_t))
@@ -143,6 +145,8 @@ def explain(
             status = -1
         i = steps.shape[0]
         while not status:
+            if i == rows.merged.end:
+                part_rows(&rows, nodes.width, values, out.shape[1], out.shape[2])
             if i == steps.shape[0]:
                 if first:
                     leave(&rows, 0, nodes.width, values, out.shape[1], out.shape[2])
@@ -181,6 +185,14 @@ def explain(
                     continue
             i += 1
             if step.feature != LEAF:
+                if step.merges:
+                    k = merge_rows(nodes, step, &rows)
+                    rows.merged.end = i - 1 + step.subtree
+                    for j in range(k):
+                        for w in range(size):
+                            alive[(level * at_once + j) * size + w] = (
+                                alive[(level * at_once + rows.merged.first[j]) * size + w]
+                            )
                 decide_rows(nodes, step, &rows)
                 continue
             k = group_leaf(&rows, step)

@@ -14,8 +14,8 @@ from libc.string cimport memcpy, memset
 
 from .bits cimport lowest_bit
 from .deep_walk cimport (
-    Rows, Step, add_leaf, allocate_rows, begin_rows, decide_rows, enter, group_leaf, leave,
-    release_rows, share_given,
+    MOST_TESTS, Rows, Step, add_leaf, allocate_rows, begin_rows, decide_rows, enter, group_leaf,
+    leave, merge_rows, most_players, part_rows, release_rows, share_given,
 )
 from .forest cimport DEFAULT_LEFT, LEAF, Forest, Nodes
 from .group_patterns cimport FEW, is_plain
@@ -56,9 +56,11 @@ def pack(
     """
     cdef const Nodes* nodes = &forest.nodes
     cdef int64_t first = nodes.tree_offsets[tree]
-    cdef int64_t i, node, leaf = 0
+    cdef int64_t i, node, leaf = 0, most = 0, end = 0, n_tests = 0
     cdef Step step
     with nogil:
+        for i in range(out.shape[0]):
+            most = max(most, paths.distinct[first + i])
         for i in range(out.shape[0]):
             node = paths.order[first + i]
             memset(&step, 0, sizeof(Step))
@@ -77,6 +79,15 @@ def pack(
             step.is_left = paths.parent[node] != -1 and nodes.left[paths.parent[node]] == node
             step.is_plain = is_plain(nodes, node)
             step.missing_left = nodes.flags[node] & DEFAULT_LEFT
+            # Subtrees of few tests, if all that is known of a row fits a word.
+            if (i >= end and step.feature != LEAF and step.subtree <= 2 * MOST_TESTS + 1
+                    and most + MOST_TESTS <= 64):
+                step.merges = True
+                end = i + step.subtree
+                n_tests = 0
+            if i < end and step.feature != LEAF:
+                step.bit = <uint8_t>n_tests
+                n_tests += 1
             memcpy(&out[i, 0], &step, sizeof(Step))
             leaf += step.feature == LEAF
 
@@ -183,7 +194,7 @@ def explain(
     meeting.n_words = words.shape[1]
     with nogil:
         status = allocate_rows(
-            &rows, n_levels, at_once, words.shape[1], 64 * words.shape[1] * nodes.width
+            &rows, n_levels, at_once, words.shape[1], most_players(steps), nodes.width
         )
         slots = <int32_t*>malloc(64 * words.shape[1] * sizeof(int32_t))
         alive = <int32_t*>malloc(most_sets * sizeof(int32_t))
@@ -192,6 +203,8 @@ def explain(
             status = -1
         i = steps.shape[0]
         while not status:
+            if i == rows.merged.end:
+                part_rows(&rows, nodes.width, values, out.shape[1], out.shape[2])
             if i == steps.shape[0]:
                 if first:
                     leave(&rows, 0, nodes.width, values, out.shape[1], out.shape[2])
@@ -216,6 +229,9 @@ def explain(
                     if not rows.n[step.level]:
                         i += step.subtree
                         continue
+                if step.merges:
+                    merge_rows(nodes, step, &rows)
+                    rows.merged.end = i + step.subtree
                 decide_rows(nodes, step, &rows)
                 i += 1
                 continue

@@ -5,7 +5,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
 from .forest cimport Nodes, goes_left
-from .group_patterns cimport FEW, decide
+from .group_patterns cimport FEW, compare_into_bit, decide
 from .set_numbers cimport number_sets, places_for
 
 
@@ -13,10 +13,19 @@ cdef extern from "alive.h" nogil:
     enum:
         CHUNK
 
+    void add_shares(
+        const int32_t*, const uint8_t*, const int32_t*, int64_t, const double*, int64_t, double,
+        double*, int64_t, int64_t
+    )
     void sum_given(
         const uint64_t*, int64_t, const int32_t*, const double*, int64_t, const uint64_t*, double,
         int64_t, double*
     )
+
+
+# Tests of a subtree whose rows are merged, where they do not differ (see `merge_rows`).
+cdef enum:
+    MOST_TESTS = 8
 
 
 cdef struct Step:
@@ -37,6 +46,28 @@ cdef struct Step:
     uint8_t is_plain
     uint8_t missing_left
     uint8_t again          # whether the path tests the player above
+    uint8_t merges         # whether rows are merged for the subtree
+    uint8_t bit            # of a test in such a subtree
+
+
+cdef struct Merged:
+    # Rows that are the same in one subtree: they are one row there, by level as the others.
+    int64_t end            # the step behind the subtree; -1 where no rows are merged
+    int64_t level          # of its root
+    int64_t n_rows         # before they were merged
+    int32_t* kept          # which they are
+    int32_t* number        # the merged row of each
+    int32_t* first         # a row of each merged one
+    int32_t* every         # 0, 1, ...
+    uint64_t* key          # what each row fails above, and the outcomes of its tests
+    uint16_t* outcome      # of each merged row
+    uint8_t* lives         # whether a merged row has any value
+    double* sums           # merged rows by columns by values of a leaf
+    int64_t n_columns      # of a merged row: the players of the path above, then those below
+    int64_t n_players      # of them
+    int64_t n_above
+    int64_t* player        # of each column
+    int64_t* column        # of each slot of the path
 
 
 cdef struct Rows:
@@ -61,6 +92,7 @@ cdef struct Rows:
     int64_t* path          # levels: the new slot of the edge there, or -1
     double* sums           # rows by slots of the path by values of a leaf: of what is below
     int64_t n_sums         # of a row
+    Merged merged
 
 
 cdef inline void release_rows(Rows* rows) noexcept nogil:
@@ -77,12 +109,24 @@ cdef inline void release_rows(Rows* rows) noexcept nogil:
     free(rows.table)
     free(rows.path)
     free(rows.sums)
+    free(rows.merged.number)
+    free(rows.merged.first)
+    free(rows.merged.every)
+    free(rows.merged.key)
+    free(rows.merged.outcome)
+    free(rows.merged.lives)
+    free(rows.merged.sums)
+    free(rows.merged.player)
+    free(rows.merged.column)
 
 
 cdef inline int allocate_rows(
-    Rows* rows, int64_t n_levels, int64_t most, int64_t n_words, int64_t n_sums
+    Rows* rows, int64_t n_levels, int64_t most, int64_t n_words, int64_t n_players, int64_t width
 ) noexcept nogil:
     """Room for so many rows at once; -1 without memory. Call `release_rows` in any case."""
+    cdef int64_t n_sums = padded(n_players) * width
+    cdef Merged* merged = &rows.merged
+    cdef int64_t i
     memset(rows, 0, sizeof(Rows))
     rows.most = most
     rows.n_words = n_words
@@ -99,12 +143,39 @@ cdef inline int allocate_rows(
     rows.table = <int32_t*>malloc(places_for(most) * sizeof(int32_t))
     rows.path = <int64_t*>malloc(n_levels * sizeof(int64_t))
     rows.sums = <double*>calloc(most * n_sums, sizeof(double))
+    merged.end = -1
+    merged.number = <int32_t*>malloc(most * sizeof(int32_t))
+    merged.first = <int32_t*>malloc(most * sizeof(int32_t))
+    merged.every = <int32_t*>malloc(most * sizeof(int32_t))
+    merged.key = <uint64_t*>malloc(most * sizeof(uint64_t))
+    merged.outcome = <uint16_t*>malloc(most * sizeof(uint16_t))
+    merged.lives = <uint8_t*>malloc(most)
+    merged.sums = <double*>malloc(most * (n_players + MOST_TESTS) * width * sizeof(double))
+    merged.player = <int64_t*>malloc((n_players + MOST_TESTS) * sizeof(int64_t))
+    merged.column = <int64_t*>malloc(64 * n_words * sizeof(int64_t))
     if (rows.n == NULL or rows.kept == NULL or rows.room == NULL or rows.failed == NULL
             or rows.left == NULL or rows.player == NULL or rows.lives == NULL
             or rows.first == NULL or rows.number == NULL or rows.table == NULL
-            or rows.path == NULL or rows.sums == NULL):
+            or rows.path == NULL or rows.sums == NULL or merged.number == NULL
+            or merged.first == NULL or merged.every == NULL or merged.key == NULL
+            or merged.outcome == NULL or merged.lives == NULL or merged.sums == NULL
+            or merged.player == NULL or merged.column == NULL):
         return -1
+    for i in range(most):
+        merged.every[i] = <int32_t>i
     return 0
+
+
+cdef inline int64_t padded(int64_t n_players) noexcept nogil:
+    return max(1, (n_players + CHUNK - 1) // CHUNK) * CHUNK
+
+
+cdef inline int64_t most_players(const uint8_t[:, ::1] steps) noexcept nogil:
+    """Players of the longest path."""
+    cdef int64_t i, most = 0
+    for i in range(steps.shape[0]):
+        most = max(most, (<const Step*>&steps[i, 0]).n_players)
+    return most
 
 
 cdef inline void begin_rows(
@@ -131,7 +202,10 @@ cdef inline void decide_rows(const Nodes* nodes, const Step* step, Rows* rows) n
     cdef int64_t n = rows.n[step.level]
     cdef int64_t i
     cdef double value
-    if n == rows.n[0] and n > FEW:  # none was dropped
+    if rows.merged.end >= 0:
+        for i in range(n):
+            left[i] = rows.merged.outcome[kept[i]] >> step.bit & 1
+    elif n == rows.n[0] and n > FEW:  # none was dropped
         decide(nodes, step.node, x, left, n)
     elif step.is_plain:
         for i in range(n):
@@ -167,7 +241,7 @@ cdef inline int64_t group_leaf(Rows* rows, const Step* step) noexcept nogil:
 
 
 cdef inline int64_t leaf_stride(const Step* step) noexcept nogil:
-    return max(1, (step.n_players + CHUNK - 1) // CHUNK) * CHUNK
+    return padded(step.n_players)
 
 
 cdef inline void share_given(
@@ -201,20 +275,125 @@ cdef inline void add_leaf(const Nodes* nodes, const Step* step, Rows* rows) noex
     cdef const double* value = nodes.values + step.node * nodes.width
     cdef const double* shares
     cdef double* target
-    cdef double single = value[0]
+    cdef const int32_t* kept = rows.kept[step.level]
+    cdef Merged* merged = &rows.merged
+    cdef int64_t n_sums = rows.n_sums
+    cdef int64_t n_above = step.n_players
+    cdef double* sums = rows.sums
     cdef int64_t i, j, k
+    if merged.end >= 0:
+        sums = merged.sums
+        n_sums = merged.n_columns * nodes.width
+        n_above = merged.n_above
+    elif nodes.width == 1:
+        n_above = leaf_stride(step)
+    if nodes.width == 1:
+        add_shares(
+            rows.number, rows.lives, kept, rows.n[step.level], rows.shares, leaf_stride(step),
+            value[0], sums, n_sums, n_above,
+        )
     for i in range(rows.n[step.level]):
         if not rows.lives[rows.number[i]]:
             continue
         shares = rows.shares + rows.number[i] * leaf_stride(step)
-        target = rows.sums + rows.kept[step.level][i] * rows.n_sums
-        if nodes.width == 1:
-            for j in range(leaf_stride(step)):
-                target[j] += single * shares[j]
-            continue
-        for j in range(step.n_players):
+        target = sums + kept[i] * n_sums
+        for j in range(0 if nodes.width == 1 else n_above):
             for k in range(nodes.width):
                 target[j * nodes.width + k] += value[k] * shares[j]
+        if merged.end < 0:
+            continue
+        merged.lives[kept[i]] = True
+        for j in range(n_above, step.n_players):
+            for k in range(nodes.width):
+                target[merged.column[j] * nodes.width + k] += value[k] * shares[j]
+
+
+cdef inline int64_t merge_rows(const Nodes* nodes, const Step* root, Rows* rows) noexcept nogil:
+    """Make one row of all that are the same in the subtree of a step, whose rows are known.
+
+    They fail the same players above, and its tests decide them alike. Their values within are
+    summed by themselves and added to those of the rows by `part_rows`. Return how many they are.
+    """
+    cdef Merged* merged = &rows.merged
+    cdef const Step* step
+    cdef int64_t level = root.level
+    cdef int64_t n = rows.n[level]
+    cdef uint64_t* failed = rows.failed + level * rows.most
+    cdef const int32_t* kept = rows.kept[level]
+    cdef const double* x
+    cdef int64_t i, j, count = n, n_tests = 0
+    cdef double value
+    memset(merged.outcome, 0, n * sizeof(uint16_t))
+    for j in range(root.subtree):
+        step = root + j
+        if step.feature < 0:
+            continue
+        n_tests += 1
+        x = rows.data + step.feature * rows.stride
+        if n == rows.n[0] and n > FEW and step.is_plain:
+            compare_into_bit(
+                x, step.threshold, step.missing_left, step.bit, merged.outcome, n
+            )
+        elif step.is_plain:
+            for i in range(n):
+                value = x[kept[i]]
+                merged.outcome[i] |= <uint16_t>(
+                    ((value <= step.threshold) | ((value != value) & (step.missing_left != 0)))
+                    << step.bit
+                )
+        else:
+            for i in range(n):
+                merged.outcome[i] |= <uint16_t>(
+                    goes_left(nodes, step.node, x[kept[i]]) << step.bit
+                )
+    if n > FEW:
+        for i in range(n):
+            merged.key[i] = failed[i] | <uint64_t>merged.outcome[i] << root.n_players
+        count = number_sets(
+            merged.key, n, 1, rows.table, places_for(n), merged.first, merged.number
+        )
+        for i in range(count):
+            failed[i] = failed[merged.first[i]]
+            merged.outcome[i] = merged.outcome[merged.first[i]]
+    else:
+        for i in range(n):
+            merged.first[i] = merged.number[i] = <int32_t>i
+    merged.level = level
+    merged.n_rows = n
+    merged.kept = rows.kept[level]
+    merged.n_above = merged.n_players = root.n_players
+    merged.n_columns = root.n_players + n_tests
+    rows.n[level] = count
+    rows.kept[level] = merged.every
+    memset(merged.lives, 0, count)
+    memset(merged.sums, 0, count * merged.n_columns * nodes.width * sizeof(double))
+    return count
+
+
+cdef inline void part_rows(
+    Rows* rows, int64_t width, double* out, int64_t n_players, int64_t n_outputs
+) noexcept nogil:
+    """Give what was summed for merged rows to those that they stand for."""
+    cdef Merged* merged = &rows.merged
+    cdef const double* given
+    cdef double* sums
+    cdef double* target
+    cdef int64_t i, j, k, n = merged.n_above * width
+    for i in range(merged.n_rows):
+        if not merged.lives[merged.number[i]]:
+            continue
+        given = merged.sums + merged.number[i] * merged.n_columns * width
+        sums = rows.sums + merged.kept[i] * rows.n_sums
+        for j in range(n):
+            sums[j] += given[j]
+        for j in range(merged.n_above, merged.n_players):
+            target = out + (merged.kept[i] * n_players + merged.player[j]) * n_outputs
+            for k in range(width):
+                target[k] += given[j * width + k]
+    rows.n[merged.level] = merged.n_rows
+    rows.kept[merged.level] = merged.kept
+    rows.level = merged.level
+    merged.end = -1
 
 
 cdef inline void leave(
@@ -225,6 +404,8 @@ cdef inline void leave(
     cdef double* sums
     cdef double* target
     cdef int64_t i, k, slot
+    if rows.merged.end >= 0:
+        rows.level = level
     while rows.level > level:
         slot = rows.path[rows.level]
         if slot >= 0:
@@ -243,3 +424,16 @@ cdef inline void enter(Rows* rows, const Step* step) noexcept nogil:
     rows.level = step.level
     rows.path[step.level] = -1 if step.again else step.slot
     rows.player[step.slot] = step.player
+    if rows.merged.end >= 0 and not step.again:
+        enter_merged(&rows.merged, step)
+
+
+cdef inline void enter_merged(Merged* merged, const Step* step) noexcept nogil:
+    """Find the column of a player first met within the subtree."""
+    cdef int64_t i = merged.n_above
+    while i < merged.n_players and merged.player[i] != step.player:
+        i += 1
+    merged.column[step.slot] = i
+    if i == merged.n_players:
+        merged.player[i] = step.player
+        merged.n_players += 1
