@@ -5,6 +5,7 @@ from .forest import Forest
 from .paths import Paths
 
 STEP_BYTES: int
+SPARE_WORDS: int
 
 def pack(
     forest: Forest,

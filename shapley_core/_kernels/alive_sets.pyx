@@ -15,7 +15,7 @@ from libc.string cimport memcpy, memset
 from .bits cimport lowest_bit
 from .deep_walk cimport (
     MOST_TESTS, Rows, Step, add_leaf, allocate_rows, begin_rows, decide_rows, enter, group_leaf,
-    leave, merge_rows, most_players, part_rows, release_rows, share_given,
+    leaf_stride, leave, merge_rows, most_players, part_rows, release_rows, share_given,
 )
 from .forest cimport DEFAULT_LEFT, LEAF, Forest, Nodes
 from .group_patterns cimport FEW, is_plain
@@ -34,10 +34,18 @@ cdef extern from "alive_sets.h" nogil:
 
     bint is_any_alive(const Meeting*)
     int64_t list_alive(const Meeting*, const double*, const double*, int32_t*, double*, double*)
+    int64_t sum_alive(
+        const Meeting*, uint64_t, const double*, const double*, int64_t, double*
+    )
+    enum:
+        AT_ONCE
+        MOST_QUADS
     void fail_rows(const uint64_t*, const uint16_t*, int, int, uint64_t*, int64_t)
 
 
 STEP_BYTES = sizeof(Step)
+# Words that ``passing`` must have beyond its end.
+SPARE_WORDS = AT_ONCE - 1
 
 
 def pack(
@@ -243,6 +251,13 @@ def explain(
             failed = rows.failed + step.level * rows.most * rows.n_words
             for j in range(k):
                 list_failed(&meeting, failed + rows.first[j] * rows.n_words, slots)
+                if rows.n_words == 1 and step.n_players <= 4 * MOST_QUADS:
+                    rows.lives[j] = sum_alive(
+                        &meeting, failed[rows.first[j]], &gain[meeting.n_failed, 0],
+                        &loss[meeting.n_failed, 0], max(1, (step.n_players + 3) // 4),
+                        rows.shares + j * leaf_stride(step),
+                    ) > 0
+                    continue
                 n_alive = list_alive(
                     &meeting, &gain[meeting.n_failed, 0], &loss[meeting.n_failed, 0], alive, given,
                     &lost,

@@ -194,23 +194,32 @@ cdef inline void begin_rows(
     rows.path[0] = -1
 
 
+cdef inline bint goes_left_plain(const Step* step, double value) noexcept nogil:
+    return (value <= step.threshold) | ((value != value) & (step.missing_left != 0))
+
+
 cdef inline void decide_rows(const Nodes* nodes, const Step* step, Rows* rows) noexcept nogil:
     """Find which way the rows go."""
     cdef const double* x = rows.data + step.feature * rows.stride
     cdef uint16_t* left = rows.left + step.level * rows.most
     cdef const int32_t* kept = rows.kept[step.level]
     cdef int64_t n = rows.n[step.level]
-    cdef int64_t i
-    cdef double value
-    if rows.merged.end >= 0:
+    cdef int64_t i, at
+    if rows.merged.end >= 0 and rows.merged.n_rows > FEW:
         for i in range(n):
             left[i] = rows.merged.outcome[kept[i]] >> step.bit & 1
+    elif rows.merged.end >= 0:
+        for i in range(n):
+            at = rows.merged.kept[kept[i]]
+            left[i] = (
+                goes_left_plain(step, x[at]) if step.is_plain
+                else goes_left(nodes, step.node, x[at])
+            )
     elif n == rows.n[0] and n > FEW:  # none was dropped
         decide(nodes, step.node, x, left, n)
     elif step.is_plain:
         for i in range(n):
-            value = x[kept[i]]
-            left[i] = (value <= step.threshold) | ((value != value) & step.missing_left)
+            left[i] = goes_left_plain(step, x[kept[i]])
     else:
         for i in range(n):
             left[i] = goes_left(nodes, step.node, x[kept[i]])
@@ -286,7 +295,7 @@ cdef inline void add_leaf(const Nodes* nodes, const Step* step, Rows* rows) noex
         n_sums = merged.n_columns * nodes.width
         n_above = merged.n_above
     elif nodes.width == 1:
-        n_above = leaf_stride(step)
+        n_above = (n_above + 3) // 4 * 4  # there are zeros behind the last player
     if nodes.width == 1:
         add_shares(
             rows.number, rows.lives, kept, rows.n[step.level], rows.shares, leaf_stride(step),
@@ -319,34 +328,32 @@ cdef inline int64_t merge_rows(const Nodes* nodes, const Step* root, Rows* rows)
     cdef int64_t level = root.level
     cdef int64_t n = rows.n[level]
     cdef uint64_t* failed = rows.failed + level * rows.most
-    cdef const int32_t* kept = rows.kept[level]
+    cdef int32_t* kept = rows.kept[level]
     cdef const double* x
-    cdef int64_t i, j, count = n, n_tests = 0
-    cdef double value
-    memset(merged.outcome, 0, n * sizeof(uint16_t))
-    for j in range(root.subtree):
-        step = root + j
-        if step.feature < 0:
-            continue
-        n_tests += 1
-        x = rows.data + step.feature * rows.stride
-        if n == rows.n[0] and n > FEW and step.is_plain:
-            compare_into_bit(
-                x, step.threshold, step.missing_left, step.bit, merged.outcome, n
-            )
-        elif step.is_plain:
-            for i in range(n):
-                value = x[kept[i]]
-                merged.outcome[i] |= <uint16_t>(
-                    ((value <= step.threshold) | ((value != value) & (step.missing_left != 0)))
-                    << step.bit
-                )
-        else:
-            for i in range(n):
-                merged.outcome[i] |= <uint16_t>(
-                    goes_left(nodes, step.node, x[kept[i]]) << step.bit
-                )
+    cdef int64_t i, j, count = n
+    merged.level = level
+    merged.n_rows = n
+    merged.kept = kept
+    merged.n_above = merged.n_players = root.n_players
+    merged.n_columns = root.n_players + root.subtree // 2
     if n > FEW:
+        for i in range(n):
+            merged.outcome[i] = 0
+        for j in range(root.subtree):
+            step = root + j
+            if step.feature < 0:
+                continue
+            x = rows.data + step.feature * rows.stride
+            if n == rows.n[0] and step.is_plain:
+                compare_into_bit(
+                    x, step.threshold, step.missing_left, step.bit, merged.outcome, n
+                )
+                continue
+            for i in range(n):
+                merged.outcome[i] |= <uint16_t>(
+                    (goes_left_plain(step, x[kept[i]]) if step.is_plain
+                     else goes_left(nodes, step.node, x[kept[i]])) << step.bit
+                )
         for i in range(n):
             merged.key[i] = failed[i] | <uint64_t>merged.outcome[i] << root.n_players
         count = number_sets(
@@ -358,11 +365,6 @@ cdef inline int64_t merge_rows(const Nodes* nodes, const Step* root, Rows* rows)
     else:
         for i in range(n):
             merged.first[i] = merged.number[i] = <int32_t>i
-    merged.level = level
-    merged.n_rows = n
-    merged.kept = rows.kept[level]
-    merged.n_above = merged.n_players = root.n_players
-    merged.n_columns = root.n_players + n_tests
     rows.n[level] = count
     rows.kept[level] = merged.every
     memset(merged.lives, 0, count)
