@@ -13,7 +13,7 @@ from libc.string cimport memset
 from .bits cimport count_bits
 from .deep_walk cimport (
     Rows, Step, add_leaf, allocate_rows, begin_rows, decide_rows, enter, group_leaf, leave,
-    merge_rows, most_players, part_rows, release_rows, share_given,
+    merge_rows, part_rows, release_rows, share_given,
 )
 from .forest cimport LEAF, Forest, Nodes
 from .group_patterns cimport decide
@@ -88,7 +88,7 @@ def explain(
     int64_t tree,
     const double[:, ::1] columns,
     int64_t n_levels,
-    int64_t n_words,
+    int64_t n_players,
     const uint8_t[:, ::1] steps,
     const uint64_t[:, ::1] passing,
     const double[::1] weight,
@@ -99,7 +99,7 @@ def explain(
 ):
     """Add one tree's values of all rows to ``out`` (rows by players by outputs).
 
-    n_words : of a set of players
+    n_players : most on a path
     steps   : of the tree, see `pack` in alive_sets.pyx
     passing : which background rows pass each edge's player, see `tell`
     weight  : of the background rows
@@ -111,6 +111,7 @@ def explain(
     cdef Rows rows
     cdef int64_t n_rows = out.shape[0]
     cdef int64_t size = passing.shape[1]
+    cdef int64_t n_words = max(<int64_t>1, (n_players + 63) // 64)
     cdef int64_t at_once = min(n_rows_at_once, n_rows)
     cdef int64_t first = 0
     cdef int64_t i, j, k, w, f, n_alive, level
@@ -130,7 +131,7 @@ def explain(
         return
     with nogil:
         status = allocate_rows(
-            &rows, n_levels, at_once, n_words, most_players(steps), nodes.width
+            &rows, n_levels, at_once, n_words, n_players, nodes.width
         )
         alive = <uint64_t*>malloc(n_levels * at_once * size * sizeof(uint64_t))
         path = <const uint64_t**>malloc(n_levels * sizeof(uint64_t*))
@@ -185,7 +186,7 @@ def explain(
                     continue
             i += 1
             if step.feature != LEAF:
-                if step.merges:
+                if step.bit == 0:
                     k = merge_rows(nodes, step, &rows)
                     rows.merged.end = i - 1 + step.subtree
                     for j in range(k):

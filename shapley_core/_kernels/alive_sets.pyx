@@ -15,7 +15,7 @@ from libc.string cimport memcpy, memset
 from .bits cimport lowest_bit
 from .deep_walk cimport (
     MOST_TESTS, Rows, Step, add_leaf, allocate_rows, begin_rows, decide_rows, enter, group_leaf,
-    leaf_stride, leave, merge_rows, most_players, part_rows, release_rows, share_given,
+    leaf_stride, leave, merge_rows, part_rows, release_rows, share_given,
 )
 from .forest cimport DEFAULT_LEFT, LEAF, Forest, Nodes
 from .group_patterns cimport FEW, is_plain
@@ -85,12 +85,12 @@ def pack(
             step.player = <int32_t>paths.player[node]
             step.slot = <int32_t>paths.slot[node]
             step.is_left = paths.parent[node] != -1 and nodes.left[paths.parent[node]] == node
-            step.is_plain = is_plain(nodes, node)
-            step.missing_left = nodes.flags[node] & DEFAULT_LEFT
+            if is_plain(nodes, node):
+                step.plain = 2 if nodes.flags[node] & DEFAULT_LEFT else 1
+            step.bit = 255
             # Subtrees of few tests, if all that is known of a row fits a word.
             if (i >= end and step.feature != LEAF and step.subtree <= 2 * MOST_TESTS + 1
                     and most + MOST_TESTS <= 64):
-                step.merges = True
                 end = i + step.subtree
                 n_tests = 0
             if i < end and step.feature != LEAF:
@@ -163,6 +163,7 @@ def explain(
     int64_t tree,
     const double[:, ::1] columns,
     int64_t n_levels,
+    int64_t n_players,
     const uint8_t[:, ::1] steps,
     const uint64_t[:, ::1] words,
     const int64_t[::1] count,
@@ -175,6 +176,7 @@ def explain(
 ):
     """Add one tree's values of all rows to ``out`` (rows by players by outputs).
 
+    n_players : most on a path
     steps : see `pack`
     words, count, passing : of the background, see background_sets.pyx
     most_sets : at most so many of them has a leaf
@@ -202,7 +204,7 @@ def explain(
     meeting.n_words = words.shape[1]
     with nogil:
         status = allocate_rows(
-            &rows, n_levels, at_once, words.shape[1], most_players(steps), nodes.width
+            &rows, n_levels, at_once, words.shape[1], n_players, nodes.width
         )
         slots = <int32_t*>malloc(64 * words.shape[1] * sizeof(int32_t))
         alive = <int32_t*>malloc(most_sets * sizeof(int32_t))
@@ -237,7 +239,7 @@ def explain(
                     if not rows.n[step.level]:
                         i += step.subtree
                         continue
-                if step.merges:
+                if step.bit == 0:
                     merge_rows(nodes, step, &rows)
                     rows.merged.end = i + step.subtree
                 decide_rows(nodes, step, &rows)

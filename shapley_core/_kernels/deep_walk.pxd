@@ -43,11 +43,9 @@ cdef struct Step:
     int32_t player         # of the edge into the node
     int32_t slot
     uint8_t is_left
-    uint8_t is_plain
-    uint8_t missing_left
+    uint8_t plain          # of a comparison 1, or 2 where what is missing goes left; else 0
     uint8_t again          # whether the path tests the player above
-    uint8_t merges         # whether rows are merged for the subtree
-    uint8_t bit            # of a test in such a subtree
+    uint8_t bit            # of a test in a subtree whose rows are merged, 0 at its root
 
 
 cdef struct Merged:
@@ -170,14 +168,6 @@ cdef inline int64_t padded(int64_t n_players) noexcept nogil:
     return max(1, (n_players + CHUNK - 1) // CHUNK) * CHUNK
 
 
-cdef inline int64_t most_players(const uint8_t[:, ::1] steps) noexcept nogil:
-    """Players of the longest path."""
-    cdef int64_t i, most = 0
-    for i in range(steps.shape[0]):
-        most = max(most, (<const Step*>&steps[i, 0]).n_players)
-    return most
-
-
 cdef inline void begin_rows(
     Rows* rows, const double* data, int64_t stride, int64_t n
 ) noexcept nogil:
@@ -195,7 +185,7 @@ cdef inline void begin_rows(
 
 
 cdef inline bint goes_left_plain(const Step* step, double value) noexcept nogil:
-    return (value <= step.threshold) | ((value != value) & (step.missing_left != 0))
+    return (value <= step.threshold) | ((value != value) & (step.plain == 2))
 
 
 cdef inline void decide_rows(const Nodes* nodes, const Step* step, Rows* rows) noexcept nogil:
@@ -212,12 +202,12 @@ cdef inline void decide_rows(const Nodes* nodes, const Step* step, Rows* rows) n
         for i in range(n):
             at = rows.merged.kept[kept[i]]
             left[i] = (
-                goes_left_plain(step, x[at]) if step.is_plain
+                goes_left_plain(step, x[at]) if step.plain
                 else goes_left(nodes, step.node, x[at])
             )
     elif n == rows.n[0] and n > FEW:  # none was dropped
         decide(nodes, step.node, x, left, n)
-    elif step.is_plain:
+    elif step.plain:
         for i in range(n):
             left[i] = goes_left_plain(step, x[kept[i]])
     else:
@@ -344,14 +334,14 @@ cdef inline int64_t merge_rows(const Nodes* nodes, const Step* root, Rows* rows)
             if step.feature < 0:
                 continue
             x = rows.data + step.feature * rows.stride
-            if n == rows.n[0] and step.is_plain:
+            if n == rows.n[0] and step.plain:
                 compare_into_bit(
-                    x, step.threshold, step.missing_left, step.bit, merged.outcome, n
+                    x, step.threshold, step.plain == 2, step.bit, merged.outcome, n
                 )
                 continue
             for i in range(n):
                 merged.outcome[i] |= <uint16_t>(
-                    (goes_left_plain(step, x[kept[i]]) if step.is_plain
+                    (goes_left_plain(step, x[kept[i]]) if step.plain
                      else goes_left(nodes, step.node, x[kept[i]])) << step.bit
                 )
         for i in range(n):
