@@ -39,7 +39,7 @@ def find(
             for c in range(n):
                 for w in range(n_words):
                     patterns[c * n_words + w] = words[c, w] & differs[z, w]
-            number_sets(patterns, n, n_words, table, n_places, firsts, own)
+            number_sets(patterns, n, n_words, 64, table, n_places, firsts, own)
             for c in range(n):
                 number[c, z] = firsts[own[c]]
         for c in range(n):
