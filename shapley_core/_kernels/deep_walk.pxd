@@ -25,7 +25,7 @@ cdef extern from "alive.h" nogil:
 
 # Tests of a subtree whose rows are merged, where they do not differ (see `merge_rows`).
 cdef enum:
-    MOST_TESTS = 8
+    MOST_TESTS = 6
 
 
 cdef struct Step:
