@@ -15,7 +15,7 @@ from .child import ONE_THREAD
 for _name in ONE_THREAD:
     os.environ[_name] = "1"
 
-from . import suite_estimators, suite_exact, suite_tabular, suite_trees  # noqa: E402
+from . import suite_estimators, suite_exact, suite_large, suite_tabular, suite_trees  # noqa: E402
 from .peers import PEERS, installed  # noqa: E402
 from .record import environment, write  # noqa: E402
 
@@ -24,6 +24,7 @@ SUITES = {
     "trees": suite_trees.run,
     "estimators": suite_estimators.run,
     "tabular": suite_tabular.run,
+    "large": suite_large.run,
 }
 
 

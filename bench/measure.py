@@ -30,18 +30,21 @@ def timed(work: Callable[[], Any], calls: int = 1) -> tuple[float, float]:
     return (time.process_time() - cpu) / calls, (time.perf_counter() - wall) / calls
 
 
-def alternate(works: dict[str, Callable[[], Any]], budget: float) -> dict[str, Times]:
+def alternate(
+    works: dict[str, Callable[[], Any]], budget: float, most: int = MOST_ROUNDS
+) -> dict[str, Times]:
     """Let the contenders take turns: A B C, C B A, A B C, ... for about ``budget`` CPU seconds.
 
     All run in the first round. Later, one that has used its share of the budget sits out. The
-    first named, which the others are compared with, runs in every round, three at least.
+    first named, which the others are compared with, runs in every round, three at least, ``most``
+    at most.
     """
     names = list(works)
     first, share = names[0], budget / len(names)
     times = {name: Times() for name in names}
     spent = dict.fromkeys(names, 0.0)
     calls = dict.fromkeys(names, 0)
-    for number in range(MOST_ROUNDS):
+    for number in range(most):
         playing = {name for name in names[1:] if number == 0 or spent[name] < share}
         if number >= LEAST_ROUNDS and (spent[first] > budget or not playing):
             break

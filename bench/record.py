@@ -101,8 +101,12 @@ BUDGETS = ("5n", "10n", "25n", "50n", "100n", "half")
 # Column of the Markdown table, key of the row, how it is shown.
 COLUMNS = [
     ("", "contender", str),
+    ("background", "background", "{:,}".format),
     ("rows", "rows", "{:,}".format),
+    ("CPU s", "cpu", lambda value: _spread(value)),
+    ("wall s", "wall", lambda value: _spread(value)),
     *((unit, key, lambda value: _spread(value)) for key, unit in UNITS.items()),
+    ("us per background row", "us_per_background_row", lambda value: _spread(value)),
     ("us per coalition", "us_per_coalition", lambda value: _spread(value)),
     ("/ shapley_core", "ratio", lambda value: _spread(value)),
     ("a coalition", "ratio_coalition", lambda value: _spread(value)),
@@ -110,7 +114,7 @@ COLUMNS = [
     ("wall / CPU", "wall_per_cpu", "{:.2f}".format),
     ("model's share", "model_share", "{:.0%}".format),
     ("coalitions", "coalitions", "{:,}".format),
-    ("CPU s", "seconds", "{:.2f}".format),
+    ("CPU s", "seconds", lambda value: _number(value)),
     ("error", "error", "{:.1e}".format),
     ("rounds", "rounds", str),
     ("set-up s", "setup_seconds", "{:.3f}".format),
@@ -122,7 +126,6 @@ COLUMNS = [
     ("peak MiB", "peak", lambda value: f"{value / 2**20:.0f}"),
     *((label, label, lambda value: _number(value)) for label in BUDGETS),
     ("covered", "covered", "{:.3f}".format),
-    ("CPU s", "seconds", lambda value: _number(value)),
     ("grew by MiB", "growth", lambda value: f"{value / 2**20:.0f}"),
 ]
 
@@ -130,6 +133,8 @@ COLUMNS = [
 def _overview(tables: list[dict[str, Any]]) -> str:
     """One line a case: our own time, then how many times as long each of the others takes."""
     timed = [table for table in tables if all("ratio" in row for row in table["rows"])]
+    if not timed:
+        return "Nothing was compared."
     others = list(dict.fromkeys(row["contender"] for table in timed for row in table["rows"]))
     others.remove("shapley_core")
     unit = next(key for key in UNITS if key in timed[0]["rows"][0])

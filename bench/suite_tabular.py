@@ -70,7 +70,7 @@ FULL = [
     *(Case(data, "MLP", b, 1000 if b == 1 else 40, 1000) for data in ("adult", "bike")
       for b in (1, 100)),
     *(Case("adult", "MLP", b, 200 if b == 1 else 10, 2000, one_hot=True) for b in (1, 100)),
-    *(Case(data, "SVM", b, 40 if b == 1 else 2, 500, fit_rows=1500) for data in ("adult", "bike")
+    *(Case(data, "SVM", b, 40 if b == 1 else 16, 500, fit_rows=1500) for data in ("adult", "bike")
       for b in (1, 100)),
 ]  # fmt: skip
 

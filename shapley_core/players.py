@@ -115,6 +115,13 @@ class Players:
             members[player].append(feature)
         return tuple(map(tuple, members))
 
+    @cached_property
+    def feature_lists(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The features of one player after the other, and where each one's begin and end."""
+        lengths = [len(features) for features in self.members]
+        order = [feature for features in self.members for feature in features]
+        return np.array(order, np.int64), np.append(0, np.cumsum(lengths)).astype(np.int64)
+
 
 def _number(feature: Any, n_features: int, feature_names: Sequence[str] | None) -> int:
     if isinstance(feature, str):

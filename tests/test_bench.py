@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SUITES = ("trees", "exact")
+SUITES = ("trees", "exact", "large")
 MODULES = ("shap", "shapiq", "woodelf", "xgboost", "lightgbm")
 
 
@@ -62,7 +62,8 @@ def test_absent_peers_are_named_and_the_others_take_part(quick):
 def test_times_and_ratios_agree(quick):
     result = quick[0]
     timed = 0
-    for suite, unit in (("trees", "us_per_row_and_tree"), ("exact", "milliseconds")):
+    each_row = "us_per_row_and_tree"
+    for suite, unit in (("trees", each_row), ("exact", "milliseconds"), ("large", each_row)):
         for title, row in rows(result, suite):
             if unit not in row:
                 continue
@@ -82,7 +83,7 @@ def test_times_and_ratios_agree(quick):
 
 def test_contenders_compute_the_same_values(quick):
     compared = set()
-    for name, most in (("trees", 1e-5), ("exact", 1e-12)):
+    for name, most in (("trees", 1e-5), ("exact", 1e-12), ("large", 1e-5)):
         for title, row in rows(quick[0], name):
             if row.get("difference") is not None:
                 assert row["difference"] < most, (title, row["contender"])
@@ -106,7 +107,29 @@ def test_threads_and_memory_are_measured(quick):
         assert row["growth"] == row["peak"] - row["before"]
 
 
-@pytest.mark.parametrize("suite", ["trees", "exact"])
+def test_large_runs_are_measured_in_processes_of_their_own(quick):
+    new, many, *backgrounds = quick[0]["large"]["tables"]
+    assert {row["contender"] for row in new["rows"]} <= {"shapley_core", "woodelf"}
+    one, two, peer = many["rows"]
+    assert two["speedup"][0] == pytest.approx(one["wall_seconds"][0] / two["wall_seconds"][0])
+    assert (one["rows"], peer["rows"]) == (2000, 200)
+    per_row = [row["cpu_seconds"][0] / row["rows"] for row in (one, peer)]
+    assert peer["ratio"][0] == pytest.approx(per_row[1] / per_row[0])
+    assert [[row["background"] for row in table["rows"]] for table in backgrounds] == [
+        [500, 2000]
+    ] * 2
+    for row in (one, two, *(row for table in backgrounds for row in table["rows"])):
+        assert 20 * 2**20 < row["before"] <= row["peak"]
+        assert row["growth"] == row["peak"] - row["before"]
+        if row.get("background"):
+            assert 0 < row["setup_seconds"] < row["cpu"][0]
+            each = row["cpu"][0] / row["background"]
+            assert row["us_per_background_row"][0] == pytest.approx(1e6 * each)
+    # Without the library, which is not loaded where the model is read from its file.
+    assert max(row["before"] for row in backgrounds[0]["rows"]) < one["before"] / 2
+
+
+@pytest.mark.parametrize("suite", ["trees", "exact", "large"])
 def test_page_has_every_table_and_row(quick, suite):
     results, out, _ = quick
     result = results[suite]
@@ -135,7 +158,7 @@ def test_page_has_every_table_and_row(quick, suite):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["forests"], "unknown suite ['forests']; known: exact, trees, estimators, tabular"),
+        (["forests"], "unknown suite ['forests']; known: exact, trees, estimators, tabular, large"),
         (["--peers", "shap,shop"], "unknown peer ['shop']; known: shap, "),
     ],
 )
@@ -143,6 +166,21 @@ def test_unknown_names_are_refused(arguments, said):
     done = bench("--quick", *arguments)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_page_without_anything_to_compare(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    record = importlib.import_module("bench.record")
+    result = {
+        "suite": "trees",
+        "quick": True,
+        "seconds": 0.0,
+        "command": "",
+        "text": "",
+        "tables": [],
+    }
+    result |= {"environment": record.environment(), "skipped": ["all of it"]}
+    assert "Nothing was compared.\n\n## Left out\n\n- all of it" in record.page(result)
 
 
 @pytest.fixture
@@ -165,6 +203,14 @@ def test_contenders_take_turns(measure):
     assert "".join(seen[:8]) == "aabbbaab"  # each warms up once; the order turns round by round
     assert len(times["a"].wall) == len(times["b"].wall) == measure.MOST_ROUNDS
     assert min(times["a"].wall) >= 0.006 > 0.003 > statistics.median(times["a"].cpu)
+
+
+def test_rounds_are_as_many_as_asked_for(measure):
+    ran = []
+    works = {name: lambda name=name: ran.append(name) or time.sleep(0.006) for name in "ab"}
+    times = measure.alternate(works, math.inf, 3)
+    assert "".join(ran) == "aabbbaab"
+    assert [len(taken.cpu) for taken in times.values()] == [3, 3]
 
 
 def test_the_slow_one_sits_out(measure, monkeypatch):

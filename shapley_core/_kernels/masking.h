@@ -108,6 +108,47 @@ WIDE static void overlay_chosen(
         overlay(table + chosen[i] * n_bytes, mask, added, n_bytes, out + i * n_bytes);
 }
 
+/* Bytes of masked rows that are made together. */
+#define TOGETHER 8192
+
+/* In how many of n columns two masks differ. */
+static int64_t differing(const uint8_t *mask, const uint8_t *its, int64_t n)
+{
+    int64_t i, count = 0;
+    for (i = 0; i < n; i++)
+        count += mask[i] != its[i];
+    return count;
+}
+
+#define OVERLAY_PAIRS(SIZE)                                               \
+    for (i = 0; i < n_chosen; i++) {                                        \
+        const uint8_t *from = mask[chosen[i]] ? rows : donors;              \
+        const int32_t *player = players + chosen[i];                        \
+        for (e = 0; e < n_pairs; e++)                                       \
+            for (f = starts[player[e * n_columns]];                         \
+                 f < starts[player[e * n_columns] + 1]; f++) {              \
+                int64_t at = e * n_bytes + features[f] * (SIZE);            \
+                memcpy(out + at, from + at, (size_t)(SIZE));                \
+            }                                                               \
+    }
+
+/* Into each of n_pairs masked rows, the entries of chosen columns as the mask has them. */
+static void overlay_pairs(
+    const uint8_t *RESTRICT rows, const uint8_t *RESTRICT donors, const uint8_t *RESTRICT mask,
+    const int32_t *RESTRICT players, int64_t n_pairs, int64_t n_columns,
+    const int64_t *RESTRICT chosen, int64_t n_chosen, const int64_t *RESTRICT features,
+    const int64_t *RESTRICT starts, int64_t itemsize, int64_t n_bytes, uint8_t *RESTRICT out)
+{
+    int64_t e, i, f;
+    if (itemsize == 8) {
+        OVERLAY_PAIRS(8)
+    } else if (itemsize == 4) {
+        OVERLAY_PAIRS(4)
+    } else {
+        OVERLAY_PAIRS(itemsize)
+    }
+}
+
 /* sums[g, k] += weight[d] * outputs[g, d, k], in the order of d: the same bits however the donors
  * are cut into calls. Four games at once, as each has to wait for its own sum. */
 static void add_weighted(

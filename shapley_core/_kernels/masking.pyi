@@ -16,12 +16,13 @@ def mix_chosen(
     itemsize: int,
     out: NDArray[np.uint8],
 ) -> None: ...
-def mix_ragged(
+def mix_pairs(
     masks: NDArray[np.uint8],
-    row: NDArray[np.uint8],
+    rows: NDArray[np.uint8],
     donors: NDArray[np.uint8],
+    players: NDArray[np.int32],
+    features: NDArray[np.int64],
     starts: NDArray[np.int64],
-    chosen: NDArray[np.int64],
     itemsize: int,
     out: NDArray[np.uint8],
 ) -> None: ...
@@ -30,3 +31,10 @@ def add_means(
     weights: NDArray[np.float64],
     out: NDArray[np.float64],
 ) -> bool: ...
+def add_parts(
+    outputs: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    starts: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    out: NDArray[np.float64],
+) -> None: ...

@@ -4,10 +4,13 @@ A masked row has the present features of an explained row and the absent ones of
 Masked rows are ordered by coalition, then explained row, then donor.
 """
 
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
 
 cdef extern from "masking.h" nogil:
+    enum:
+        TOGETHER
     int64_t repeats(int64_t n_bytes, int64_t n_rows)
     void spread(
         const uint8_t* present, int64_t n_entries, int64_t itemsize, uint8_t flip, int64_t times,
@@ -30,6 +33,13 @@ cdef extern from "masking.h" nogil:
     )
     void add_weighted_four(
         const double* outputs, const double* weight, int64_t n_donors, double* sums
+    )
+    int64_t differing(const uint8_t* mask, const uint8_t* its, int64_t n)
+    void overlay_pairs(
+        const uint8_t* rows, const uint8_t* donors, const uint8_t* mask, const int32_t* players,
+        int64_t n_pairs, int64_t n_columns, const int64_t* chosen, int64_t n_chosen,
+        const int64_t* features, const int64_t* starts, int64_t itemsize, int64_t n_bytes,
+        uint8_t* out
     )
     bint all_finite(const double* numbers, int64_t n)
 
@@ -90,30 +100,69 @@ def mix_chosen(
     free(mask)
 
 
-def mix_ragged(
-    const uint8_t[:, ::1] masks, const uint8_t[::1] row, const uint8_t[:, ::1] donors,
-    const int64_t[::1] starts, const int64_t[::1] chosen, int64_t itemsize, uint8_t[:, ::1] out,
+def mix_pairs(
+    const uint8_t[:, ::1] masks, const uint8_t[:, ::1] rows, const uint8_t[:, ::1] donors,
+    const int32_t[:, ::1] players, const int64_t[::1] features, const int64_t[::1] starts,
+    int64_t itemsize, uint8_t[:, ::1] out,
 ):
-    """One row: coalition c with the donors from ``chosen[starts[c]]`` to ``chosen[starts[c+1]]``.
+    """Every coalition with every pair of a row and a donor, each with players of its own.
+
+    Column j of ``masks`` is player ``players[e, j]`` of pair e. Pairs agree in the features of all
+    other players. Those of player p are from ``features[starts[p]]`` to ``features[starts[p+1]]``.
     """
-    cdef int64_t n_entries = masks.shape[1]
-    cdef int64_t n_bytes = n_entries * itemsize
-    cdef uint8_t* mask = <uint8_t*>malloc(2 * n_bytes)
-    if mask == NULL:
+    cdef int64_t n_columns = masks.shape[1]
+    cdef int64_t n_pairs = rows.shape[0]
+    cdef int64_t n_bytes = rows.shape[1]
+    # Columns to be laid over, and after them a mask of none of the columns and one of all.
+    cdef int64_t* chosen = <int64_t*>malloc(n_columns * (sizeof(int64_t) + 2))
+    if chosen == NULL:
         raise MemoryError
-    cdef uint8_t* added = mask + n_bytes
-    cdef uint8_t* target = &out[0, 0]
-    cdef int64_t c, count
+    cdef uint8_t* none = <uint8_t*>(chosen + n_columns)
+    cdef uint8_t* every = none + n_columns
+    memset(none, 0, n_columns)
+    memset(every, 1, n_columns)
+    cdef int64_t together = max(1, TOGETHER // n_bytes)
+    cdef int64_t c, j, apart, least, back, at, few
+    cdef const uint8_t* mask
+    cdef const uint8_t* its
+    cdef const uint8_t* begun
     with nogil:
         for c in range(masks.shape[0]):
-            count = starts[c + 1] - starts[c]
-            if count == 0:
-                continue
-            spread(&masks[c, 0], n_entries, itemsize, 0, 1, mask)
-            pattern(&row[0], mask, n_bytes, 1, added)
-            overlay_chosen(&donors[0, 0], &chosen[starts[c]], count, mask, added, n_bytes, target)
-            target += count * n_bytes
-    free(mask)
+            mask = &masks[c, 0]
+            # Begin with the donors, the rows or what was made before: where least differs. Of all
+            # coalitions by position, that without the first player is a power of two before.
+            its = none
+            begun = &donors[0, 0]
+            least = differing(mask, none, n_columns)
+            if n_columns - least < least:
+                its = every
+                begun = &rows[0, 0]
+                least = n_columns - least
+            back = 1
+            while back <= c and least > 1:
+                apart = differing(mask, &masks[c - back, 0], n_columns)
+                if apart < least:
+                    its = &masks[c - back, 0]
+                    begun = &out[(c - back) * n_pairs, 0]
+                    least = apart
+                back *= 2
+            least = 0
+            for j in range(n_columns):
+                if mask[j] != its[j]:
+                    chosen[least] = j
+                    least += 1
+            # A few rows at a time: they are still in the nearest cache when they are laid over.
+            at = 0
+            while at < n_pairs:
+                few = min(together, n_pairs - at)
+                memcpy(&out[c * n_pairs + at, 0], begun + at * n_bytes, <size_t>(few * n_bytes))
+                overlay_pairs(
+                    &rows[at, 0], &donors[at, 0], mask, &players[at, 0], few, n_columns, chosen,
+                    least, &features[0], &starts[0], itemsize, n_bytes,
+                    &out[c * n_pairs + at, 0]
+                )
+                at += few
+    free(chosen)
 
 
 def add_means(
@@ -140,3 +189,22 @@ def add_means(
             g += 1
         finite = all_finite(&out[0, 0], n_games * n_outputs)
     return finite
+
+
+def add_parts(
+    const double[:, :, ::1] outputs, const double[::1] weights, const int64_t[::1] starts,
+    const int64_t[::1] rows, double[:, :, :] out,
+):
+    """out[rows[c], p] += Σ_e weights[e] outputs[c, e], over e from starts[p] to starts[p + 1].
+
+    The last axis of ``out`` is contiguous.
+    """
+    cdef int64_t n_outputs = outputs.shape[2]
+    cdef int64_t c, p
+    with nogil:
+        for c in range(outputs.shape[0]):
+            for p in range(starts.shape[0] - 1):
+                add_weighted(
+                    &outputs[c, starts[p], 0], &weights[starts[p]], starts[p + 1] - starts[p],
+                    n_outputs, &out[rows[c], p, 0]
+                )

@@ -153,3 +153,22 @@ CLONES static void fold_pair(
     for (int64_t row = 0; row < n_rows; row++)
         if (sizes[row] < order) *extra++ = with[row];
 }
+
+/* Superset sums of weighted worths less those of nothing, for up to TILE games side by side. */
+CLONES static void fold_games(
+    const double *restrict values, int64_t n_positions, int64_t n_games, int64_t n_here,
+    const double *restrict weights, const int64_t *restrict members, int64_t n_members,
+    double *restrict out)
+{
+    double part[TILE];
+    for (int64_t at = 1; at < n_positions; at++) {
+        const double weight = weights[size_of((uint64_t)at)];
+        const double *restrict row = values + at * n_games;
+        for (int64_t i = 0; i < n_here; i++) part[i] = (row[i] - values[i]) * weight;
+        for (int64_t r = 0; r < n_members; r++) {
+            double *restrict sum = out + r * n_games;
+            if ((at & members[r]) == members[r])
+                for (int64_t i = 0; i < n_here; i++) sum[i] += part[i];
+        }
+    }
+}

@@ -45,3 +45,9 @@ def fold(
     chunk: int,
     out: NDArray[np.float64],
 ) -> None: ...
+def fold_games(
+    values: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    members: NDArray[np.int64],
+    out: NDArray[np.float64],
+) -> None: ...

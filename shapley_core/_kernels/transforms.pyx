@@ -33,6 +33,10 @@ cdef extern from "transforms.h" nogil:
         const double* without, const double* with_it, double* out, int64_t n_rows,
         const uint8_t* sizes, int64_t order
     )
+    void fold_games_of "fold_games"(
+        const double* values, int64_t n_positions, int64_t n_games, int64_t n_here,
+        const double* weights, const int64_t* members, int64_t n_members, double* out
+    )
 
 
 def butterflies_low(
@@ -162,3 +166,26 @@ def fold(
             ready = w * held + held - counts[n_bits]
             memcpy(&out[w, 0], stack + ready, sizeof(double) * counts[n_bits])
     free(work)
+
+
+def fold_games(
+    const double[:, ::1] values, const double[:, ::1] weights, const int64_t[::1] members,
+    double[:, :, ::1] out,
+):
+    """out[w, r, g] += Σ weights[w, |T|] (values[T, g] - values[0, g]) over all T ⊇ members[r].
+
+    One game a column; ``members`` are the positions of coalitions. The sum of a game is in the
+    order of positions, whatever games stand beside it.
+    """
+    cdef int64_t n_games = values.shape[1]
+    cdef int64_t width = TILE
+    cdef int64_t w
+    cdef int64_t game = 0
+    with nogil:
+        while game < n_games:
+            for w in range(weights.shape[0]):
+                fold_games_of(
+                    &values[0, game], values.shape[0], n_games, min(width, n_games - game),
+                    &weights[w, 0], &members[0], members.shape[0], &out[w, 0, game]
+                )
+            game += width

@@ -11,20 +11,21 @@ from ..errors import MemoryLimitError, UnknownIndexError
 from ..estimators.base import Estimator
 from ..estimators.randomness import seed_of
 from ..estimators.registry import resolve
-from ..estimators.regression import KernelRegression
-from ..estimators.symmetric import MOST_PAIRS, SymmetricProcess
 from ..imputers.rows import Rows
 from ..indices import IndexSpec, ProbabilisticValue
 from ..memory import human_bytes
 from ..threads import row_blocks
-from .many_games import ManyValues, estimated_values, exact_values
+from .many_games import (
+    COPIES,
+    ManyValues,
+    RowValues,
+    estimated_values,
+    exact_values,
+    shared_estimator,
+)
 from .masked_games import MaskedGames, PerRow, RowGames
+from .parted_rows import may_be_parted, put_parted_values
 from .varying import Group, groups_of
-
-# Arrays as large as the worths of a block of rows, while values are made of them.
-_COPIES = 10
-# The matrices of SymmetricProcess: beyond, they cost more than they bring.
-_MOST_PLAYERS, _MOST_COLUMNS = 300, 1 << 22
 
 Report = Callable[[int, int], object]
 
@@ -41,57 +42,47 @@ def values_of_rows(
     threads: int,
     progress: Report | None,
     per_row: PerRow = None,
-) -> tuple[Any, Any, Any, Any]:
-    """Values, std_error (n_rows, n_interactions, n_outputs), baseline, evaluations of all rows."""
+) -> RowValues:
+    """Values of all rows."""
     n = games.players.n_players
     is_exact = n < budget.bit_length()
     m = 1 << n if is_exact else budget
     seed = seed_of(random_state)
-    chosen = None if is_exact else _resolved(estimator, spec, order, n, budget)
+    by_default = isinstance(estimator, str) and estimator == "auto"
+    shared = None if is_exact else shared_estimator(spec, order, n, budget)
+    chosen = shared if by_default and shared is not None else resolve(estimator)
     count = sets.n_interactions(n, order)
 
     def told(done: int) -> None:
         if progress is not None:
-            progress(min(done // m, rows.n_rows), rows.n_rows)
+            progress(min(done, rows.n_rows), rows.n_rows)
 
-    bound = RowGames(games, rows, threads, per_row, told)
+    bound = RowGames(games, rows, threads, per_row, lambda worths: told(worths // m))
     k = bound.n_outputs
-    each = 8 * k * (_COPIES * m + 4 * count)
+    each = 8 * k * (COPIES * m + 4 * count)
     if each > games.memory // 2:
         raise MemoryLimitError(
             f"the worths of {m} coalitions take about {human_bytes(each)} for one row, more than "
             f"half of memory={human_bytes(games.memory)}: raise it, or ask for a smaller budget"
         )
-    values = np.zeros((rows.n_rows, count, k))
-    error = None if is_exact else np.zeros_like(values)
-    baseline = np.empty((rows.n_rows, k))
-    evaluations = np.empty(rows.n_rows, np.int64)
+    out = RowValues.empty(rows.n_rows, count, k, is_exact)
     reduces = _ignores_null_players(spec) and not isinstance(estimator, Estimator)
-    for start, stop in row_blocks(rows.n_rows, max(1, games.memory // 2 // each)):
-        block = np.arange(start, stop)
-        matter = bound.matter(block) if reduces else None
-        for group in groups_of(matter, block, n, m, order):
-            found = _found(bound, group, spec, order, m, chosen, seed, tolerance)
-            group.put(found.values, values, order)
-            if error is not None and found.std_error is not None:
-                group.put(found.std_error, error, order)
-            baseline[group.rows] = found.baseline.reshape(-1, k)
-            evaluations[group.rows] = found.n_evaluations.reshape(-1, k)[:, 0]
+    # An estimator that the user names sees the coalitions that it asks for, of the whole game.
+    parted = is_exact or (by_default and shared is not None and tolerance is None)
+    if reduces and parted and may_be_parted(bound):
+        assert isinstance(spec, IndexSpec)
+        put_parted_values(bound, spec, order, m, seed, out, told)
+    else:
+        for start, stop in row_blocks(rows.n_rows, max(1, games.memory // 2 // each)):
+            block = np.arange(start, stop)
+            matter = bound.matter(block) if reduces else None
+            for group in groups_of(matter, block, n, m, order):
+                found = _found(bound, group, spec, order, m, chosen, seed, tolerance)
+                group.put(found, out, order)
     games.check_repeats()
     if progress is not None:
         progress(rows.n_rows, rows.n_rows)
-    return values, error, baseline, evaluations
-
-
-def _resolved(estimator: Any, spec: Any, order: int, n_players: int, budget: int) -> Any:
-    """The estimator; by default one whose work is shared by all rows, where there is one."""
-    if isinstance(estimator, str) and estimator == "auto":
-        kernel, process = KernelRegression(), SymmetricProcess()
-        if kernel.supports(spec, order):
-            columns = sets.n_interactions(n_players, order) * min(budget // 2, MOST_PAIRS)
-            small = n_players <= _MOST_PLAYERS and columns <= _MOST_COLUMNS
-            return process if small and process.supports(spec, order) else kernel
-    return resolve(estimator)
+    return out
 
 
 def _found(

@@ -12,12 +12,20 @@ from numpy.typing import NDArray
 
 from .. import coalitions as sets
 from .. import indices
+from .._kernels import transforms
+from ..estimators.regression import KernelRegression
 from ..estimators.stopping import Progress, as_rule
+from ..estimators.symmetric import MOST_PAIRS, SymmetricProcess
 from ..exact import exact
 from ..game import TableGame
 from ..indices import IndexSpec, ProbabilisticValue
 
 Array = NDArray[np.float64]
+
+# Arrays as large as the worths of games, while values are made of them.
+COPIES = 10
+# The matrices of SymmetricProcess: beyond, they cost more than they bring.
+_MOST_PLAYERS, _MOST_COLUMNS = 300, 1 << 22
 
 # Above so many additions for each worth, the transforms of one game after the other are shorter.
 _MOST_FOLDED = 4096
@@ -38,6 +46,42 @@ class ManyValues:
     n_evaluations: NDArray[np.int64]
 
 
+@dataclass(frozen=True, eq=False)
+class RowValues:
+    """Values of the games of all rows of a table, to be filled in.
+
+    Attributes
+    ----------
+    values, std_error : float64 (n_rows, n_interactions, n_outputs)
+        ``std_error`` is None where all values are exact.
+    baseline : float64 (n_rows, n_outputs)
+    n_evaluations : int64 (n_rows,), or None
+    """
+
+    values: Array
+    std_error: Array | None
+    baseline: Array
+    n_evaluations: NDArray[np.int64] | None
+
+    @classmethod
+    def empty(cls, n_rows: int, count: int, n_outputs: int, is_exact: bool) -> "RowValues":
+        """Values of 0."""
+        shape = (n_rows, count, n_outputs)
+        error = None if is_exact else np.zeros(shape)
+        baseline, evaluations = np.zeros((n_rows, n_outputs)), np.zeros(n_rows, np.int64)
+        return cls(np.zeros(shape), error, baseline, evaluations)
+
+
+def shared_estimator(spec: Any, order: int, n_players: int, budget: int) -> Any:
+    """The estimator whose work many games share best, or None where nothing is shared."""
+    kernel, process = KernelRegression(), SymmetricProcess()
+    if not kernel.supports(spec, order):
+        return None
+    columns = sets.n_interactions(n_players, order) * min(budget // 2, MOST_PAIRS)
+    small = n_players <= _MOST_PLAYERS and columns <= _MOST_COLUMNS
+    return process if small and process.supports(spec, order) else kernel
+
+
 def exact_values(table: Array, spec: IndexSpec | ProbabilisticValue, order: int) -> ManyValues:
     """Exact values of all interactions of 1 to ``order`` players, for each column of a table.
 
@@ -50,7 +94,7 @@ def exact_values(table: Array, spec: IndexSpec | ProbabilisticValue, order: int)
 
     Notes
     -----
-    The fold of ``shapley_core.exact``, along whole rows of the table: the additions of a game are
+    The folds of ``shapley_core.exact``, along whole rows of the table: the additions of a game are
     the same ones in the same order however many games stand beside it.
     """
     n = len(table).bit_length() - 1
@@ -63,43 +107,32 @@ def exact_values(table: Array, spec: IndexSpec | ProbabilisticValue, order: int)
         values = np.stack([game.values for game in games], axis=1)
         return ManyValues(values, None, np.array([g.baseline for g in games]), evaluations)
     assert isinstance(spec, IndexSpec)
-    baseline = table[0].copy()
-    worths = table - baseline
-    sizes_of = np.zeros(1, np.int64)
-    for _ in range(n):
-        sizes_of = np.concatenate([sizes_of, sizes_of + 1])
     weights = {s: indices.fold_weights(spec, n, s, order) for s in range(1, order + 1)}
     out = {size: np.zeros((comb(n, size), table.shape[1])) for size in weights}
     for level in range(order + 1):
-        for size in range(max(level, 1), order + 1):
-            sums = _fold(worths * weights[size][level][sizes_of][:, None], level)
+        sizes = [size for size in weights if size >= level]
+        found = _fold(table, np.stack([weights[size][level] for size in sizes]), level)
+        for size, sums in zip(sizes, found, strict=True):
+            if level in (0, size):
+                out[size] += sums
+                continue
             members = sets.interactions_of_size(n, size)
             for columns in combinations(range(size), level):
                 out[size] += sums[sets.ranks(members[:, columns], n)]
+    baseline = table[0].copy()
     if spec.has_constant:
-        constant = indices.fold_weights(spec, n, 0, order)
-        baseline += _fold(worths * constant[0][sizes_of][:, None], 0)[0]
+        baseline += _fold(table, indices.fold_weights(spec, n, 0, order), 0)[0, 0]
     values = np.concatenate([out[size] for size in range(1, order + 1)])
     return ManyValues(values, None, baseline, evaluations)
 
 
-def _fold(table: Array, size: int) -> Array:
-    """Sums over the supersets of every set of ``size`` players, lexicographic: (C(n, size), G)."""
+def _fold(table: Array, weights: Array, size: int) -> Array:
+    """Sums over the supersets of every set of ``size`` players, (n_weights, C(n, size), G)."""
     n = len(table).bit_length() - 1
-    part = table[None]
-    prefixes, counts = np.zeros(1, np.int64), np.zeros(1, np.int64)
-    for player in range(n - 1, -1, -1):
-        half = part.shape[1] // 2
-        without, having = part[:, :half], part[:, half:]
-        # What can still reach the size without this player, and what has room for it.
-        keeps, grows = counts + player >= size, counts < size
-        part = np.concatenate([without[keeps] + having[keeps], having[grows]])
-        prefixes = np.concatenate([prefixes[keeps], prefixes[grows] | (1 << player)])
-        counts = np.concatenate([counts[keeps], counts[grows] + 1])
-    wanted = sets.interaction_positions(sets.interactions_of_size(n, size))
-    order = np.argsort(prefixes)
-    sums: Array = part[order[np.searchsorted(prefixes, wanted, sorter=order)], 0]
-    return sums
+    members = sets.interaction_positions(sets.interactions_of_size(n, size))
+    out = np.zeros((len(weights), len(members), table.shape[1]))
+    transforms.fold_games(table, np.ascontiguousarray(weights), members, out)
+    return out
 
 
 Worths = Callable[[NDArray[np.bool_], NDArray[np.int64]], Array]

@@ -71,20 +71,14 @@ class MaskedGames:
             batch_size = min(batch_size, _BATCH_ROWS)
         self.batch_rows = min(most, batch_size)
         self._first: NDArray[np.float64] | None = None
-        self.nothing_outputs: NDArray[np.float64] | None = None
-        self.nothing_weights: NDArray[np.float64] | None = None
-        if per_row:
-            parts = [(outputs.copy(), w) for outputs, w in self._nothing(check_repeats)]
-            self.nothing_outputs = np.concatenate([outputs for outputs, _ in parts])
-            self.nothing_weights = np.concatenate([weights for _, weights in parts], axis=1)
-            return
-        total, weight = None, 0.0
-        for outputs, weights in self._nothing(check_repeats):
-            total = np.zeros((1, outputs.shape[1])) if total is None else total
-            masking.add_means(outputs[None], weights, total)
-            weight += weights.sum()
-        assert total is not None, "every imputer has a row for nothing"
-        self.nothing = self.linked(total / weight)[0]
+        parts = [(outputs.copy(), w) for outputs, w in self._nothing(check_repeats)]
+        self.nothing_outputs = np.concatenate([outputs for outputs, _ in parts])
+        self.nothing_weights = np.concatenate([weights for _, weights in parts], axis=1)
+        if not per_row:
+            total = np.zeros((1, self.nothing_outputs.shape[1]))
+            if not masking.add_means(self.nothing_outputs[None], self.nothing_weights, total):
+                raise overflow(self.nothing_outputs)
+            self.nothing = self.linked(total / self.nothing_weights.sum())[0]
 
     def _nothing(self, check_repeats: bool) -> Any:
         for start, stop in row_blocks(self.filler.n_nothing, self.batch_rows):
@@ -134,8 +128,8 @@ class RowGames:
         self.n_rows = rows.n_rows
         self.n_players = games.players.n_players
         self._rows = rows
-        self._filler = games.filler.bind(rows)
-        self._n_threads = n_threads
+        self.filler = games.filler.bind(rows)
+        self.n_threads = n_threads
         self._per_row = per_row
         self._progress = progress
         self._done = 0
@@ -159,8 +153,7 @@ class RowGames:
 
     def _empty(self, row: int) -> NDArray[np.float64]:
         games = self.games
-        assert self._per_row is not None and games.nothing_outputs is not None
-        assert games.nothing_weights is not None
+        assert self._per_row is not None
         made = self._per_row(games.nothing_outputs[None, None], np.array([row]))[0]
         out = np.zeros((1, made.shape[2]))
         masking.add_means(np.ascontiguousarray(made), games.nothing_weights, out)
@@ -168,7 +161,7 @@ class RowGames:
 
     def matter(self, rows: NDArray[np.int64]) -> NDArray[np.bool_] | None:
         """Which players can matter to some rows, (len(rows), n_players); None for all to all."""
-        differing = self._filler.differing(rows)
+        differing = self.filler.differing(rows)
         of_feature = self.games.players.of_feature
         if differing is None or of_feature is None:
             return differing
@@ -198,78 +191,29 @@ class RowGames:
         masks = coalitions[inner]
         if self.games.players.of_feature is not None:
             masks = masks[:, self.games.players.of_feature]
-        left = [
-            at for at in range(len(rows)) if not self._put_distinct(masks, inner, rows, at, out)
-        ]
-        if left:
-            whole = len(left) == len(rows)
-            some = np.arange(len(rows)) if whole else np.array(left)
-            self._put_every(masks, inner, rows[some], slice(None) if whole else some, out)
-        return out
-
-    def _put_distinct(
-        self,
-        masks: NDArray[np.bool_],
-        inner: NDArray[np.int64],
-        rows: NDArray[np.int64],
-        at: int,
-        out: NDArray[np.float64],
-    ) -> bool:
-        """Worths of one row from its distinct masked rows, if it is worthwhile."""
-        games, n_pairs = self.games, len(masks) * self._filler.n_donors
-        small = (12 + 8 * self.n_outputs) * n_pairs <= games.memory // 4
-        if self._per_row is not None or not small or self._filler.n_donors > games.batch_rows:
-            return False
-        found = self._filler.distinct(int(rows[at]), masks)
-        if found is None:
-            return False
-        distinct, weights = found
-        outputs = np.empty((len(distinct.donors), self.n_outputs))
-        for first, last in distinct.blocks(games.batch_rows):
-            start, stop = distinct.starts[first], distinct.starts[last]
-            if stop > start:
-                outputs[start:stop] = games.predictor(distinct.table(first, last), stop - start)
-        sums = distinct.sums(outputs, weights)
-        if not np.isfinite(sums).all():
-            raise _overflow(outputs)
-        out[inner, at] = games.linked(sums / weights.sum())
-        self._count(len(inner))
-        return True
-
-    def _put_every(
-        self,
-        masks: NDArray[np.bool_],
-        inner: NDArray[np.int64],
-        rows: NDArray[np.int64],
-        where: NDArray[np.int64] | slice,
-        out: NDArray[np.float64],
-    ) -> None:
-        """Worths of some rows from all their masked rows."""
-        most = max(1, self.games.batch_rows // self._filler.n_donors)
+        most = max(1, self.games.batch_rows // self.filler.n_donors)
         # Few rows of many coalitions share the work of masks, many rows of few that of an imputer
         # which has to work for each coalition.
-        side = max(1, isqrt(most)) if self._filler.splits else most
+        side = max(1, isqrt(most)) if self.filler.splits else most
         n_rows = min(len(rows), max(side, most // max(len(inner), 1)))
         n_coalitions = max(1, most // max(n_rows, 1))
-        target = out if isinstance(where, slice) else np.empty((len(out), len(rows), out.shape[2]))
         for start, stop in row_blocks(len(inner), n_coalitions):
             for first, last in row_blocks(len(rows), n_rows):
                 found = self._batch(masks[start:stop], rows[first:last])
-                target[inner[start:stop], first:last] = found
+                out[inner[start:stop], first:last] = found
                 self._count((stop - start) * (last - first))
-        if target is not out:
-            out[np.ix_(inner, where)] = target[inner]  # type: ignore[arg-type]
+        return out
 
     def _batch(self, masks: NDArray[np.bool_], rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Worths (n_coalitions, n_rows, n_outputs) of coalitions neither empty nor full."""
         n_games = len(masks) * len(rows)
         sums = np.zeros((n_games, self.n_outputs))
         total: Any = 0.0
-        n_donors = self._filler.n_donors
+        n_donors = self.filler.n_donors
         # A background larger than a batch is shown in parts.
-        step = self.games.batch_rows if self._filler.splits else n_donors
+        step = self.games.batch_rows if self.filler.splits else n_donors
         for start, stop in row_blocks(n_donors, step):
-            table, weights = self._filler.fill(rows, masks, slice(start, stop), self._n_threads)
+            table, weights = self.filler.fill(rows, masks, slice(start, stop), self.n_threads)
             plain = self._per_row is None
             outputs = self.games.predictor(table, n_games * (stop - start), not plain)
             if self._per_row is not None:
@@ -279,10 +223,27 @@ class RowGames:
             per_game = outputs.reshape(n_games, stop - start, -1)
             if not masking.add_means(per_game, weights, sums):
                 self.games.predictor.check_finite(outputs)
-                raise _overflow(outputs)
+                raise overflow(outputs)
             total = total + weights.sum(axis=1, keepdims=True)
         sums /= total
         return self.games.linked(sums).reshape(len(masks), len(rows), -1)
+
+    def of_donors(self, rows: NDArray[np.int64], donors: NDArray[np.int64]) -> NDArray[np.float64]:
+        """What is averaged of donors where no feature of a row is present, (n, n_outputs)."""
+        outputs = self.games.nothing_outputs[donors]
+        if self._per_row is None:
+            return outputs
+        return np.ascontiguousarray(self._per_row(outputs[None, :, None], rows)[0, :, 0])
+
+    def predicted(
+        self, table: Any, n_coalitions: int, rows: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """What is averaged, of masked rows by coalition, then row: (n_coalitions, n, n_outputs)."""
+        outputs = self.games.predictor(table, n_coalitions * len(rows))
+        outputs = outputs.reshape(n_coalitions, len(rows), -1)
+        if self._per_row is None:
+            return outputs
+        return np.ascontiguousarray(self._per_row(outputs[:, :, None], rows)[:, :, 0])
 
     def _count(self, worths: int) -> None:
         self._done += worths
@@ -290,7 +251,8 @@ class RowGames:
             self._progress(self._done)
 
 
-def _overflow(outputs: NDArray[np.float64]) -> InputError:
+def overflow(outputs: NDArray[np.float64]) -> InputError:
+    """The error of predictions whose mean is too large."""
     return InputError(
         f"predictions up to {np.abs(outputs).max():g} have a mean that overflows float64: divide "
         "them all by one number"

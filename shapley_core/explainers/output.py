@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from ..coalitions import InteractionSet, check_integer, n_interactions
 from ..errors import InputError
 from ..explanation import Explanation
+from ..imputers.array_rows import ArrayRows
 from ..imputers.marginal import Marginal
-from ..imputers.rows import ArrayRows
 from ..indices import IndexSpec, ProbabilisticValue
 from ..memory import memory_bytes
 from ..players import Groups, Players
@@ -24,6 +24,7 @@ from ..trees.readers import read_model
 from .additivity import check_additivity
 from .all_rows import Report, checked_index, values_of_rows
 from .interactions import largest
+from .many_games import RowValues
 from .masked_games import MaskedGames
 from .model_rows import LiveModel, table_of
 from .output_runs import run_outputs
@@ -243,7 +244,7 @@ class TreeOutputExplainer:
             progress,
             per_row_of(ensemble, self._link, codes, offsets),
         )
-        return self._explanation(table, spec, order, kept, *found)
+        return self._explanation(table, spec, order, kept, found)
 
     def of_no_rows(self, table: Table, spec: IndexSpec | ProbabilisticValue, order: int) -> Any:
         """The explanation of a table without rows."""
@@ -251,7 +252,8 @@ class TreeOutputExplainer:
         n_players = (self._few if reduced else self._whole).players.n_players
         outputs = 1 if self._losses else self._predictor.n_outputs
         values = np.empty((0, n_interactions(n_players, order), outputs or 1))
-        return self._explanation(table, spec, order, None, values, None, values[:, 0], None)
+        found = RowValues(values, None, values[:, 0], None)
+        return self._explanation(table, spec, order, None, found)
 
     def _is_reduced(self, spec: IndexSpec | ProbabilisticValue, order: int) -> bool:
         """Whether players of no consequence can be left out."""
@@ -269,11 +271,9 @@ class TreeOutputExplainer:
         spec: IndexSpec | ProbabilisticValue,
         order: int,
         top: int | None,
-        values: Array,
-        error: Array | None,
-        baseline: Array,
-        evaluations: NDArray[np.int64] | None,
+        found: RowValues,
     ) -> Explanation | TopExplanation:
+        values, error, baseline = found.values, found.std_error, found.baseline
         reduced = self._is_reduced(spec, order)
         interactions: InteractionSet | None = None
         if reduced:
@@ -302,7 +302,7 @@ class TreeOutputExplainer:
             groups=self.players.members if self.players.grouped else None,
             absent_is_zero=reduced,
             std_error=error if error is None or not single else error[:, :, 0],
-            n_evaluations=evaluations,
+            n_evaluations=found.n_evaluations,
             **described,
         )
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..explanation import Explanation
-from ..imputers.rows import ArrayRows
+from ..imputers.array_rows import ArrayRows
 from ..runs import Chunk, StoredExplanation
 from ..runs.hashing import hash_of
 from .all_rows import Report

@@ -102,7 +102,9 @@ class Predictor:
     def check_finite(outputs: NDArray[np.float64]) -> None:
         """Refuse predictions (n_rows, n_outputs) that are not finite, and say which."""
         # A sum passes NaN and infinity on; only then is it worth looking where.
-        if isfinite(outputs.sum()):
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = float(outputs.sum())
+        if isfinite(total):
             return
         bad = np.argwhere(~np.isfinite(outputs))
         if len(bad):

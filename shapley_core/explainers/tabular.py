@@ -11,8 +11,9 @@ from .. import imputers
 from ..coalitions import InteractionSet
 from ..errors import InputError
 from ..explanation import Explanation
+from ..imputers.any_rows import rows_of
 from ..imputers.marginal import Baseline, Marginal
-from ..imputers.rows import Rows, rows_of
+from ..imputers.rows import Rows
 from ..memory import memory_bytes
 from ..players import Groups, Players
 from ..runs import Chunk, StoredExplanation, is_file
@@ -22,6 +23,7 @@ from .all_rows import Report, checked_index, values_of_rows
 from .file_rows import as_kind
 from .given_models import exact_explainer, is_tree_model, masked_function
 from .linear import LinearGames, linear_model
+from .many_games import RowValues
 from .masked_games import MaskedGames
 from .predictor import Predictor, link_function
 from .tabular_runs import (
@@ -60,7 +62,8 @@ class TabularExplainer:
     estimator : str or Estimator
         What estimates values when the budget does not cover all coalitions. "auto" is
         "SymmetricProcess" where a regression gives the index (SV, BV, FSII, FBII, ...): one
-        factorisation serves all rows, and a row's values don't depend on the others; otherwise
+        factorisation serves all rows, and a row's values don't depend on the others; the marginal
+        game's are a mean over parts of the background, each with coalitions of its own. Otherwise
         "Auto".
     groups : mapping of name to features, or list of lists of features, optional
         Features that are one player together, present or absent as one.
@@ -227,12 +230,13 @@ class TabularExplainer:
         order : int
             Largest size of an interaction.
         budget : int
-            The most coalitions evaluated for a row. With 2**n_players or more the values are
-            exact and have no standard errors; where a row shares features with the whole
-            background, so many as the others have are enough, and its standard errors are 0.
-            Linear models and trees don't need it.
+            The most coalitions evaluated for a row, beside each row of the background. With
+            2**n_players or more the values are exact and have no standard errors. A feature that a
+            row shares with one of the background plays no part beside it: where the coalitions of
+            the others are covered everywhere, the row's standard errors are 0. Linear models and
+            trees don't need a budget.
         random_state : int, numpy Generator or None
-            Seed of the design of coalitions, which all rows share.
+            Seed of the coalitions.
         tolerance : float or StoppingRule, optional
             A row is done as soon as its standard errors are at most this fraction of the range of
             its values, or by a rule of `shapley_core.estimators.stopping`.
@@ -295,13 +299,12 @@ class TabularExplainer:
         n = self.players.n_players
         spec, order = checked_index(index, n, order)
         budget = sets.check_integer(budget, "budget")
-        baseline: NDArray[np.float64]
-        error = evaluations = None
         if self._linear is not None:
             values, baseline = self._linear.values(rows, spec, order)
+            found = RowValues(values, None, baseline, None)
         else:
             assert self._games is not None
-            values, error, baseline, evaluations = values_of_rows(
+            found = values_of_rows(
                 self._games,
                 rows,
                 spec,
@@ -313,18 +316,10 @@ class TabularExplainer:
                 threads,
                 progress,
             )
-        return self._explanation(X, spec, order, values, baseline, error, evaluations)
+        return self._explanation(X, spec, order, found)
 
-    def _explanation(
-        self,
-        X: Any,
-        spec: Any,
-        order: int,
-        values: NDArray[np.float64],
-        baseline: NDArray[np.float64],
-        error: NDArray[np.float64] | None = None,
-        evaluations: NDArray[np.int64] | None = None,
-    ) -> Explanation:
+    def _explanation(self, X: Any, spec: Any, order: int, found: RowValues) -> Explanation:
+        values, error, baseline = found.values, found.std_error, found.baseline
         single = np.ndim(self.expected_value) == 0
         n = self.players.n_players
         return Explanation(
@@ -339,7 +334,7 @@ class TabularExplainer:
             output_names=self.output_names,
             groups=self.players.members if self.players.grouped else None,
             std_error=error if error is None or not single else error[:, :, 0],
-            n_evaluations=evaluations,
+            n_evaluations=found.n_evaluations,
         )
 
     def _explain_into(
@@ -387,4 +382,6 @@ class TabularExplainer:
         """The explanation of no rows."""
         outputs = np.size(self.expected_value)
         values = np.empty((0, sets.n_interactions(self.players.n_players, order), outputs))
-        return self._explanation(None, spec, order, values, np.empty((0, outputs)))
+        return self._explanation(
+            None, spec, order, RowValues(values, None, np.empty((0, outputs)), None)
+        )

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import coalitions as sets
+from .many_games import ManyValues, RowValues
 from .masked_games import RowGames
 
 
@@ -53,7 +54,17 @@ class Group:
             out[:, here] = bound.worths(whole, self.rows[some[here]])
         return out
 
-    def put(self, found: NDArray[np.float64], out: NDArray[np.float64], order: int) -> None:
+    def put(self, found: ManyValues, out: RowValues, order: int) -> None:
+        """Put values of the games of its rows where they belong."""
+        self._put(found.values, out.values, order)
+        if out.std_error is not None and found.std_error is not None:
+            self._put(found.std_error, out.std_error, order)
+        n_outputs = out.baseline.shape[1]
+        out.baseline[self.rows] = found.baseline.reshape(-1, n_outputs)
+        assert out.n_evaluations is not None
+        out.n_evaluations[self.rows] = found.n_evaluations.reshape(-1, n_outputs)[:, 0]
+
+    def _put(self, found: NDArray[np.float64], out: NDArray[np.float64], order: int) -> None:
         """Put values of their players, (n_interactions, n_rows * n_outputs), where they belong.
 
         ``out`` has the shape (n_rows in all, n_interactions in all, n_outputs).
@@ -81,7 +92,7 @@ def groups_of(
         yield Group(rows, np.broadcast_to(np.arange(n), (len(rows), n)), n)
         return
     counts = np.maximum(matter.sum(axis=1), min(order, n))
-    wanted = np.array([_rounded(count, n, budget) for count in counts.tolist()])
+    wanted = np.array([rounded_players(count, n, budget) for count in counts.tolist()])
     # Those that matter first, and as many of the others as are wanted.
     ranked = np.argsort(~matter, axis=1, kind="stable")
     for count in np.unique(wanted).tolist():
@@ -89,7 +100,7 @@ def groups_of(
         yield Group(rows[here], np.sort(ranked[here, :count], axis=1), n)
 
 
-def _rounded(count: int, most: int, budget: int) -> int:
+def rounded_players(count: int, most: int, budget: int) -> int:
     """A number of players that other rows are likely to share: the matrices are made for each."""
     if count < budget.bit_length():
         return count

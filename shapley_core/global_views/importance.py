@@ -14,7 +14,7 @@ from ..estimators.randomness import seed_of
 from ..exact import exact
 from ..explainers.masked_games import MaskedGames, RowGames
 from ..explainers.predictor import Predictor, function_of
-from ..imputers.rows import rows_of
+from ..imputers.any_rows import rows_of
 from ..memory import memory_bytes
 from ..players import Groups, Players
 from ..result import InteractionValues

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .distinct import Distinct
-from .rows import Rows
+from .rows import FeatureLists, Rows
 
 # A table to show to the model, and weights of its rows: (n_coalitions * n_rows or 1, n_donors).
 Filled = tuple[Any, NDArray[np.float64]]
@@ -82,11 +81,25 @@ class Filler(ABC):
         """
         return None
 
-    def distinct(
-        self, row: int, masks: NDArray[np.bool_]
-    ) -> tuple[Distinct, NDArray[np.float64]] | None:
-        """The distinct rows to show for a row, and weights of the donors; None to show them all."""
-        return None
+    #: float64 (n_donors,), where a worth is a weighted mean over donors each of which can be had by
+    #: itself: then `differing_donors` and `fill_pairs` are there.
+    donor_weights: NDArray[np.float64] | None = None
+
+    def differing_donors(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Where some of the rows are not what each donor is: (n_rows, n_donors, n_features)."""
+        raise NotImplementedError
+
+    def fill_pairs(
+        self,
+        rows: NDArray[np.int64],
+        donors: NDArray[np.int64],
+        masks: NDArray[np.bool_],
+        players: NDArray[np.int32],
+        features: FeatureLists,
+        n_threads: int,
+    ) -> Any:
+        """Rows to show for pairs of a row and a donor: see `Rows.mix_pairs`."""
+        raise NotImplementedError
 
     @abstractmethod
     def nothing(self, donors: slice) -> Filled:

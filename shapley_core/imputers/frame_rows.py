@@ -1,14 +1,21 @@
 """Rows of data frames: mixed column by column, with the types and categories that they have."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..frames import NUMERIC_KINDS, align, listed
-from .rows import ArrayRows, Donors, Rows, differing_bits
+from ..frames import align, listed
+from .rows import (
+    Donors,
+    FeatureLists,
+    Rows,
+    differing_bits,
+    differing_pairs,
+    present_features,
+)
 
 # Makes the user's kind of column of mixed entries.
 Finish = Callable[[NDArray[Any]], Any]
@@ -28,6 +35,17 @@ class PlainColumn:
         """The mixed column, as its library has it."""
         own = self.values[rows][None, :, None]
         return self.finish(np.where(mask[:, None, None], own, donors.values[which]).reshape(-1))
+
+    def mix_pairs(
+        self,
+        rows: NDArray[np.int64],
+        present: NDArray[np.bool_],
+        donors: Any,
+        which: NDArray[np.int64],
+    ) -> Any:
+        """The mixed column of pairs, from where they are ``present``, (n_coalitions, n_pairs)."""
+        mixed = np.where(present, self.values[rows], donors.values[which])
+        return self.finish(mixed.reshape(-1))
 
 
 class TakenColumn:
@@ -53,6 +71,18 @@ class TakenColumn:
         own = np.arange(len(rows))[None, :, None]
         at = np.where(mask[:, None, None], own, other + len(rows)).reshape(-1)
         return self.gather(self.values[rows], pool, at)
+
+    def mix_pairs(
+        self,
+        rows: NDArray[np.int64],
+        present: NDArray[np.bool_],
+        donors: Any,
+        which: NDArray[np.int64],
+    ) -> Any:
+        """The mixed column of pairs, from where they are ``present``, (n_coalitions, n_pairs)."""
+        own = np.arange(len(rows))
+        at = np.where(present, own, own + len(rows)).reshape(-1)
+        return self.gather(self.values[rows], donors.values[which], at)
 
 
 Column = PlainColumn | TakenColumn
@@ -113,27 +143,63 @@ class FrameRows(Rows):
         n_threads: int,
     ) -> Any:
         """See `Rows`."""
+        columns = zip(self._columns_with(donors), masks.T, strict=True)
+        return self._build([mine.mix(rows, mask, its, which) for (mine, its), mask in columns])
+
+    def mix_pairs(
+        self,
+        rows: NDArray[np.int64],
+        masks: NDArray[np.bool_],
+        donors: Rows,
+        which: NDArray[np.int64],
+        players: NDArray[np.int32],
+        features: FeatureLists,
+        n_threads: int,
+    ) -> Any:
+        """See `Rows`."""
+        present = np.moveaxis(present_features(masks, players, features), 2, 0)
+        columns = zip(self._columns_with(donors), present, strict=True)
+        return self._build([mine.mix_pairs(rows, at, its, which) for (mine, its), at in columns])
+
+    def _columns_with(self, donors: Rows) -> Iterator[tuple[Any, Any]]:
+        """Columns beside those of the donors, of one kind each."""
         assert isinstance(donors, FrameRows)
-        made = []
-        for mine, its, mask in zip(self.columns, donors.columns, masks.T, strict=True):
+        for mine, its in zip(self.columns, donors.columns, strict=True):
             # Missing values may have made one of them a column of the library's own.
             if isinstance(mine, TakenColumn) and isinstance(its, PlainColumn):
-                its = TakenColumn(its.finish(its.values), mine.gather)
+                yield mine, TakenColumn(its.finish(its.values), mine.gather)
             elif isinstance(mine, PlainColumn) and isinstance(its, TakenColumn):
-                mine = TakenColumn(mine.finish(mine.values), its.gather)
-            made.append(mine.mix(rows, mask, its, which))
-        return self._build(made)
+                yield TakenColumn(mine.finish(mine.values), its.gather), its
+            else:
+                yield mine, its
+
+    def differing_donors(self, rows: NDArray[np.int64], donors: Rows) -> NDArray[np.bool_]:
+        """See `Rows`."""
+        assert isinstance(donors, FrameRows)
+        found = np.ones((len(rows), donors.n_rows, self.n_features), np.bool_)
+        for at, (mine, its) in enumerate(zip(self.columns, donors.columns, strict=True)):
+            if _same_bits_are_same(mine, its):
+                pairs = differing_pairs(mine.values[rows][:, None], its.values[:, None])
+                found[:, :, at] = pairs[:, :, 0]
+                continue
+            labels = donors.labels(at)
+            # What compares equal may be shown to the model in another way, but not text.
+            if all(type(label) is str for label in labels):
+                codes = {label: code for code, label in enumerate(dict.fromkeys(labels))}
+                every = self.labels(at)
+                own = np.array([codes.get(every[row], -1) for row in rows.tolist()])
+                found[:, :, at] = own[:, None] != np.array([codes[label] for label in labels])
+        return found
 
     def differing(self, rows: NDArray[np.int64], donors: Rows) -> NDArray[np.bool_] | None:
         """See `Rows`."""
         assert isinstance(donors, FrameRows)
         found = np.ones((len(rows), self.n_features), np.bool_)
         for at, (mine, its) in enumerate(zip(self.columns, donors.columns, strict=True)):
-            if isinstance(mine, PlainColumn) and isinstance(its, PlainColumn):
+            if _same_bits_are_same(mine, its):
                 own, other = mine.values[rows], its.values
-                if own.dtype == other.dtype and not own.dtype.hasobject:
-                    found[:, at] = differing_bits(own[:, None], other[:, None])[:, 0]
-                    continue
+                found[:, at] = differing_bits(own[:, None], other[:, None])[:, 0]
+                continue
             labels = set(donors.labels(at))
             # What compares equal may be shown to the model in another way, but not text.
             if len(labels) == 1 and all(type(label) is str for label in labels):
@@ -159,6 +225,13 @@ class FrameRows(Rows):
     def of_numbers(self, matrix: NDArray[np.float64]) -> Any:
         """See `Rows`."""
         return self._build(matrix)
+
+
+def _same_bits_are_same(mine: Column, its: Column) -> bool:
+    """Whether entries of two columns can be compared by their bits."""
+    if isinstance(mine, TakenColumn) or isinstance(its, TakenColumn):
+        return False
+    return mine.values.dtype == its.values.dtype and not mine.values.dtype.hasobject
 
 
 def checked_names(columns: Sequence[Any], what: str) -> tuple[str, ...]:
@@ -190,173 +263,3 @@ def differing_types(name: str, what: str, dtype: Any, wanted: Any) -> InputError
         f"column {name!r} of {what} has dtype {dtype}, that of the background {wanted}; convert "
         "one of them, so that masked rows can be made of both"
     )
-
-
-# pandas
-
-
-def pandas_rows(X: Any, what: str) -> Rows:
-    """Rows of a pandas frame; all columns as one array where they are of one type of numbers."""
-    import pandas as pd
-
-    names = checked_names(list(X.columns), what)
-    labels = X.columns
-    dtypes = list(X.dtypes)
-    first = dtypes[0]
-    if isinstance(first, np.dtype) and first.kind in NUMERIC_KINDS and len(set(dtypes)) == 1:
-
-        def read_array(Y: Any, of: str) -> NDArray[Any]:
-            at = positions(Y, getattr(Y, "columns", ()), "pandas", names, of)
-            parts = [_pandas_like(Y.iloc[:, i], first, names[k], of) for k, i in enumerate(at)]
-            return np.stack([part.to_numpy() for part in parts], axis=1)
-
-        def wrap(matrix: NDArray[Any]) -> Any:
-            return pd.DataFrame(matrix, columns=labels, copy=False)
-
-        return ArrayRows(X.to_numpy(), names, wrap, read_array)
-
-    def build(columns: Any) -> Any:
-        if isinstance(columns, np.ndarray):
-            return pd.DataFrame(columns, columns=labels, copy=False)
-        frame = pd.DataFrame(dict(enumerate(columns)), copy=False)
-        frame.columns = labels
-        return frame
-
-    def read(Y: Any, of: str) -> FrameRows:
-        at = positions(Y, getattr(Y, "columns", ()), "pandas", names, of)
-        series = [_pandas_like(Y.iloc[:, i], dtypes[k], names[k], of) for k, i in enumerate(at)]
-
-        def number(feature: int) -> NDArray[np.float64] | None:
-            one = series[feature]
-            if getattr(one.dtype, "kind", "O") not in NUMERIC_KINDS or one.dtype.name == "category":
-                return None
-            found: NDArray[np.float64] = one.to_numpy(np.float64, na_value=np.nan)
-            return found
-
-        return FrameRows(
-            [_pandas_column(one) for one in series],
-            names,
-            len(Y),
-            build,
-            read,
-            number,
-            lambda feature: series[feature].tolist(),
-        )
-
-    return read(X, what)
-
-
-def _pandas_column(series: Any) -> Column:
-    import pandas as pd
-
-    dtype, array = series.dtype, series.array
-    if dtype.name == "category":
-        return PlainColumn(
-            np.asarray(array.codes),
-            lambda codes: pd.Categorical.from_codes(codes, dtype=dtype, validate=False),
-        )
-    if isinstance(dtype, np.dtype):
-        return PlainColumn(series.to_numpy(), lambda values: values)
-    return TakenColumn(
-        array, lambda mine, its, at: type(array)._concat_same_type([mine, its]).take(at)
-    )
-
-
-def _pandas_like(series: Any, wanted: Any, name: str, what: str) -> Any:
-    """A column in the type of the background's, without loss."""
-    dtype = series.dtype
-    if dtype == wanted and dtype.name != "category":
-        return series
-    if wanted.name == "category" and dtype.name == "category":
-        if dtype.categories.equals(wanted.categories) and dtype.ordered == wanted.ordered:
-            return series
-        # A label without a place would become a missing value without a word.
-        used = series.cat.remove_unused_categories().cat.categories
-        unseen = [label for label in used if label not in wanted.categories]
-        if unseen:
-            raise InputError(
-                f"column {name!r} of {what} holds {unseen[0]!r}, which is not among the "
-                f"{len(wanted.categories)} categories of the background's column; give both the "
-                "categories that the model knows"
-            )
-        return series.astype(wanted)
-    if isinstance(dtype, np.dtype) and isinstance(wanted, np.dtype):
-        numbers = dtype.kind in NUMERIC_KINDS and wanted.kind in NUMERIC_KINDS
-        if numbers and np.can_cast(dtype, wanted, "safe"):
-            return series.astype(wanted)
-    if _is_text(dtype) and _is_text(wanted):
-        return series.astype(wanted)
-    raise differing_types(name, what, dtype, wanted)
-
-
-def _is_text(dtype: Any) -> bool:
-    return dtype.name in ("object", "str") or "string" in dtype.name
-
-
-# polars
-
-
-def polars_rows(X: Any, what: str) -> Rows:
-    """Rows of a polars frame."""
-    import polars as pl
-
-    if not isinstance(X, pl.DataFrame):
-        raise InputError(f"{what} is a polars {type(X).__name__}; call .collect() first")
-    names = checked_names(X.columns, what)
-    dtypes = list(X.dtypes)
-
-    def build(columns: Any) -> Any:
-        if isinstance(columns, np.ndarray):
-            return pl.DataFrame(columns, schema=list(names))
-        return pl.DataFrame(
-            [column.alias(name) for column, name in zip(columns, names, strict=True)]
-        )
-
-    def read(Y: Any, of: str) -> FrameRows:
-        at = positions(Y, getattr(Y, "columns", ()), "polars", names, of)
-        series = [_polars_like(Y.to_series(i), dtypes[k], names[k], of) for k, i in enumerate(at)]
-
-        def number(feature: int) -> NDArray[np.float64] | None:
-            one = series[feature]
-            if not (one.dtype.is_numeric() or one.dtype == pl.Boolean):
-                return None
-            return np.array([np.nan if x is None else x for x in one.to_list()], np.float64)
-
-        return FrameRows(
-            [_polars_column(one) for one in series],
-            names,
-            len(Y),
-            build,
-            read,
-            number,
-            lambda feature: series[feature].to_list(),
-        )
-
-    return read(X, what)
-
-
-def _polars_column(series: Any) -> Column:
-    import polars as pl
-
-    dtype = series.dtype
-    if (dtype.is_float() or dtype.is_integer()) and not series.null_count():
-        values = series.to_numpy()
-        if values.dtype.kind in NUMERIC_KINDS:
-            return PlainColumn(values, lambda mixed: pl.Series(mixed, dtype=dtype))
-    return TakenColumn(series, lambda mine, its, at: pl.concat([mine, its]).gather(at))
-
-
-def _polars_like(series: Any, wanted: Any, name: str, what: str) -> Any:
-    dtype = series.dtype
-    if dtype == wanted:
-        return series
-    import polars as pl
-
-    labels = (pl.Enum, pl.Categorical, pl.String)
-    numbers = dtype.is_integer() and wanted.is_numeric()
-    if (dtype in labels and wanted in labels) or numbers or dtype == pl.Null:
-        try:
-            return series.cast(wanted, strict=True)
-        except pl.exceptions.PolarsError as error:
-            raise InputError(f"column {name!r} of {what}: {error}") from error
-    raise differing_types(name, what, dtype, wanted)

@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from .base import Filled, Filler, Imputer, check_count, check_weights
-from .distinct import Distinct
-from .rows import ArrayRows, Rows
+from .rows import FeatureLists, Rows
 
 
 class Marginal(Imputer):
@@ -103,12 +102,12 @@ class MarginalFiller(Filler):
         self.n_donors = self.n_nothing = background.n_rows
         self.row_bytes = background.row_bytes
         self.rows = background
-        self._weights = weights
+        self.donor_weights: NDArray[np.float64] = weights
         self._bound = rows
 
     def bind(self, rows: Rows) -> "MarginalFiller":
         """See `Filler`."""
-        return MarginalFiller(self.rows, self._weights, rows)
+        return MarginalFiller(self.rows, self.donor_weights, rows)
 
     def fill(
         self, rows: NDArray[np.int64], masks: NDArray[np.bool_], donors: slice, n_threads: int
@@ -116,22 +115,31 @@ class MarginalFiller(Filler):
         """See `Filler`."""
         assert self._bound is not None
         table = self._bound.mix(rows, masks, self.rows, donors, n_threads)
-        return table, self._weights[None, donors]
+        return table, self.donor_weights[None, donors]
 
     def differing(self, rows: NDArray[np.int64]) -> NDArray[np.bool_] | None:
         """See `Filler`."""
         assert self._bound is not None
         return self._bound.differing(rows, self.rows)
 
-    def distinct(
-        self, row: int, masks: NDArray[np.bool_]
-    ) -> tuple[Distinct, NDArray[np.float64]] | None:
+    def differing_donors(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """See `Filler`."""
-        if not isinstance(self._bound, ArrayRows) or not isinstance(self.rows, ArrayRows):
-            return None
-        found = Distinct.of(self._bound, row, self.rows, masks)
-        return None if found is None else (found, self._weights)
+        assert self._bound is not None
+        return self._bound.differing_donors(rows, self.rows)
+
+    def fill_pairs(
+        self,
+        rows: NDArray[np.int64],
+        donors: NDArray[np.int64],
+        masks: NDArray[np.bool_],
+        players: NDArray[np.int32],
+        features: FeatureLists,
+        n_threads: int,
+    ) -> Any:
+        """See `Filler`."""
+        assert self._bound is not None
+        return self._bound.mix_pairs(rows, masks, self.rows, donors, players, features, n_threads)
 
     def nothing(self, donors: slice) -> Filled:
         """See `Filler`."""
-        return self.rows.take(donors), self._weights[None, donors]
+        return self.rows.take(donors), self.donor_weights[None, donors]

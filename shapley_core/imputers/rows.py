@@ -5,26 +5,18 @@ rows are ordered by coalition, then explained row, then donor.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._kernels import masking
-from ..errors import InputError
-from ..frames import NUMERIC_KINDS
-from ..tables import WANTED, is_pandas
-from ..threads import row_blocks, run_blocks
-
 Donors = slice | NDArray[np.int64]
-
-# Bytes that one thread mixes at a time: less takes no longer than starting a thread.
-_TASK_BYTES = 1 << 23
+# The features of one player after the other, and where each one's begin, and the last one's end.
+FeatureLists = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 class Rows(ABC):
-    """Rows of a user's table; made by `rows_of`.
+    """Rows of a user's table; made by `any_rows.rows_of`.
 
     Attributes
     ----------
@@ -77,6 +69,46 @@ class Rows(ABC):
         """
 
     @abstractmethod
+    def mix_pairs(
+        self,
+        rows: NDArray[np.int64],
+        masks: NDArray[np.bool_],
+        donors: "Rows",
+        which: NDArray[np.int64],
+        players: NDArray[np.int32],
+        features: FeatureLists,
+        n_threads: int,
+    ) -> Any:
+        """Mixed rows of pairs of a row and a donor, each with players of its own.
+
+        Parameters
+        ----------
+        rows : int64 (n_pairs,)
+            Which of these rows.
+        masks : bool (n_coalitions, k)
+        donors : Rows
+            From `like`, or that `like` was called on.
+        which : int64 (n_pairs,)
+        players : int32 (n_pairs, k)
+            Those that the columns of ``masks`` say of whether they are taken from the row; in the
+            features of the others the pair agrees.
+        features : FeatureLists
+            Of each player.
+        n_threads : int
+
+        Returns
+        -------
+        table of n_coalitions * n_pairs rows
+        """
+
+    @abstractmethod
+    def differing_donors(self, rows: NDArray[np.int64], donors: "Rows") -> NDArray[np.bool_]:
+        """Where rows are not the same, to the bit, as each donor: (n_rows, n_donors, n_features).
+
+        True where that cannot be seen.
+        """
+
+    @abstractmethod
     def numbers(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Columns as float64 (n_rows, n_features), and which of them hold numbers.
 
@@ -104,212 +136,6 @@ class Rows(ABC):
         return int(len(rows) * len(masks) * each)
 
 
-def rows_of(X: Any, what: str) -> Rows:
-    """Check a user's table and make its rows ready to be mixed.
-
-    Numpy arrays of any type of numbers, text or objects; pandas and polars frames, pyarrow tables.
-    """
-    library = type(X).__module__.partition(".")[0]
-    if is_pandas(X):
-        from .frame_rows import pandas_rows
-
-        return pandas_rows(X, what)
-    if library == "polars" and type(X).__name__ != "Series":
-        from .frame_rows import polars_rows
-
-        return polars_rows(X, what)
-    if library == "pyarrow":
-        from .arrow_rows import arrow_rows
-
-        return arrow_rows(X, what)
-    if library in ("scipy", "narwhals"):
-        advice = {"scipy": "X.toarray()", "narwhals": "X.to_native()"}
-        raise InputError(
-            f"{what} is a {library} {type(X).__name__}; a masked row is made of two rows, and can "
-            "be a numpy array, a pandas or polars frame or a pyarrow table: "
-            f"{advice[library]} gives one"
-        )
-    return ArrayRows(checked_array(X, what))
-
-
-def checked_array(X: Any, what: str) -> NDArray[Any]:
-    """A 2-D array that is no copy of an array given."""
-    if X is None or isinstance(X, (str, bytes, dict, set)):
-        raise InputError(f"{what} is a {type(X).__name__}; {WANTED}")
-    if isinstance(X, np.ma.MaskedArray):
-        raise InputError(f"{what} is a masked array; X.filled(numpy.nan) gives a plain one")
-    try:
-        array = np.asarray(X)
-    except ValueError as error:
-        raise InputError(
-            f"{what} cannot be made an array ({error}); its rows must have equal lengths"
-        ) from error
-    if array.dtype.names is not None or array.dtype.kind in "cV":
-        raise InputError(f"{what} has dtype {array.dtype}; {WANTED}")
-    if array.ndim != 2:
-        raise InputError(
-            f"{what} has shape {array.shape}; wanted (n_rows, n_features): a single row becomes a "
-            f"table by {what}.reshape(1, -1)"
-        )
-    if array.shape[1] == 0:
-        raise InputError(f"{what} has no columns")
-    return array
-
-
-def no_wrap(matrix: NDArray[Any]) -> Any:
-    """What a numpy array is shown to the model as: itself."""
-    return matrix
-
-
-class ArrayRows(Rows):
-    """Rows of a 2-D array of one type; ``wrap`` makes the user's table of such an array."""
-
-    def __init__(
-        self,
-        array: NDArray[Any],
-        names: tuple[str, ...] | None = None,
-        wrap: Callable[[NDArray[Any]], Any] = no_wrap,
-        reader: Callable[[Any, str], NDArray[Any]] | None = None,
-    ) -> None:
-        self.array = array
-        self.n_rows, self.n_features = array.shape
-        self.names = names
-        self.row_bytes = array.dtype.itemsize * self.n_features
-        self._wrap = wrap
-        self._reader = reader
-
-    def like(self, X: Any, what: str) -> Rows:
-        """See `Rows`."""
-        if self._reader is not None:
-            array = self._reader(X, what)
-        else:
-            if type(X).__module__.partition(".")[0] in ("pandas", "polars", "pyarrow"):
-                raise InputError(
-                    f"{what} is a {type(X).__module__.partition('.')[0]} {type(X).__name__}, the "
-                    "background an array: give both as one kind of table, that which the model "
-                    "was trained on"
-                )
-            array = checked_array(X, what)
-        if array.shape[1] != self.n_features:
-            raise InputError(
-                f"{what} has {array.shape[1]} columns (shape {array.shape}); the background has "
-                f"{self.n_features}"
-            )
-        mine = self.array.dtype
-        if array.dtype != mine:
-            # Text of another length is text all the same; the longer type holds both.
-            if array.dtype.kind == mine.kind and mine.kind in "US":
-                longer = np.promote_types(array.dtype, mine)
-                if longer != mine:
-                    raise InputError(
-                        f"{what} has text of dtype {array.dtype}, the background {mine}, too short "
-                        f"for it: give the background as {longer} or object"
-                    )
-            elif not np.can_cast(array.dtype, mine, "safe"):
-                raise InputError(
-                    f"{what} has dtype {array.dtype}, the background {mine}; convert one of them "
-                    "with .astype, so that masked rows can be made of both"
-                )
-            array = array.astype(mine)
-        return ArrayRows(array, self.names, self._wrap, self._reader)
-
-    def take(self, rows: slice | NDArray[np.int64]) -> Any:
-        """See `Rows`."""
-        return self._wrap(np.array(self.array[rows], order="C"))
-
-    def mix(
-        self,
-        rows: NDArray[np.int64],
-        masks: NDArray[np.bool_],
-        donors: Rows,
-        which: Donors,
-        n_threads: int,
-    ) -> Any:
-        """See `Rows`."""
-        assert isinstance(donors, ArrayRows)
-        dtype = self.array.dtype
-        own = self.array[rows]
-        if dtype.hasobject:
-            shown = np.where(masks[:, None, None, :], own[None, :, None, :], donors.array[which])
-            return self._wrap(shown.reshape(-1, self.n_features))
-        out = np.empty((self.n_mixed(rows, masks, which), self.n_features), dtype)
-        raw_out, raw_own = out.view(np.uint8), _bytes(own)
-        present = np.ascontiguousarray(masks).view(np.uint8)
-        absent = _bytes(donors.array[which] if isinstance(which, slice) else donors.array)
-        each = len(out) // max(len(masks), 1)
-
-        def work(block: tuple[int, int]) -> None:
-            start, stop = block
-            target = raw_out[start * each : stop * each]
-            if isinstance(which, slice):
-                masking.mix(present[start:stop], raw_own, absent, dtype.itemsize, target)
-            else:
-                masking.mix_chosen(
-                    present[start:stop],
-                    raw_own,
-                    absent,
-                    which[start:stop],
-                    dtype.itemsize,
-                    target,
-                )
-
-        step = max(1, _TASK_BYTES // max(each * raw_out.shape[1], 1))
-        run_blocks(work, row_blocks(len(masks), step), n_threads)
-        return self._wrap(out)
-
-    def differing(self, rows: NDArray[np.int64], donors: Rows) -> NDArray[np.bool_] | None:
-        """See `Rows`."""
-        assert isinstance(donors, ArrayRows)
-        if self.array.dtype.hasobject:
-            return None
-        return differing_bits(self.array[rows], donors.array)
-
-    def differing_donors(self, row: int, donors: "ArrayRows") -> NDArray[np.bool_] | None:
-        """Where a row is not the same, to the bit, as each donor: (n_donors, n_features)."""
-        if self.array.dtype.hasobject:
-            return None
-        found: NDArray[np.bool_]
-        found = (_words(self.array[row : row + 1]) != _words(donors.array)).any(axis=2)
-        return found
-
-    def mix_ragged(
-        self,
-        row: int,
-        masks: NDArray[np.bool_],
-        donors: "ArrayRows",
-        starts: NDArray[np.int64],
-        which: NDArray[np.int64],
-    ) -> Any:
-        """Mix one row: coalition c with the donors ``which[starts[c]:starts[c + 1]]``."""
-        out = np.empty((len(which), self.n_features), self.array.dtype)
-        masking.mix_ragged(
-            np.ascontiguousarray(masks).view(np.uint8),
-            _bytes(self.array[row]),
-            _bytes(donors.array),
-            np.ascontiguousarray(starts),
-            np.ascontiguousarray(which),
-            self.array.dtype.itemsize,
-            out.view(np.uint8),
-        )
-        return self._wrap(out)
-
-    def numbers(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """See `Rows`."""
-        if self.array.dtype.kind in NUMERIC_KINDS:
-            return self.array.astype(np.float64, order="C"), np.ones(self.n_features, np.bool_)
-        return np.full(self.array.shape, np.nan), np.zeros(self.n_features, np.bool_)
-
-    def labels(self, feature: int) -> list[Any]:
-        """See `Rows`."""
-        found: list[Any] = self.array[:, feature].tolist()
-        return found
-
-    def of_numbers(self, matrix: NDArray[np.float64]) -> Any:
-        """See `Rows`."""
-        single = self.array.dtype == np.float32
-        return self._wrap(matrix.astype(np.float32) if single else matrix)
-
-
 def differing_bits(own: NDArray[Any], donors: NDArray[Any]) -> NDArray[np.bool_]:
     """Where rows are not the same, to the bit, as every donor.
 
@@ -323,13 +149,30 @@ def differing_bits(own: NDArray[Any], donors: NDArray[Any]) -> NDArray[np.bool_]
     return found
 
 
+def differing_pairs(own: NDArray[Any], donors: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where rows are not the same, to the bit, as each donor: (n_rows, n_donors, n_features)."""
+    mine, its = _words(own), _words(donors)
+    found: NDArray[np.bool_] = mine[:, None, :, 0] != its[None, :, :, 0]
+    for word in range(1, mine.shape[2]):
+        found |= mine[:, None, :, word] != its[None, :, :, word]
+    return found
+
+
+def present_features(
+    masks: NDArray[np.bool_], players: NDArray[np.int32], features: FeatureLists
+) -> NDArray[np.bool_]:
+    """Features that are taken from the row, bool (n_coalitions, n_pairs, n_features)."""
+    order, starts = features
+    held = np.zeros((len(masks), len(players), len(starts) - 1), np.bool_)
+    every = np.broadcast_to(masks[:, None, :], (len(masks), *players.shape))
+    np.put_along_axis(held, players[None].astype(np.int64), every, axis=2)
+    player = np.empty(len(order), np.int64)
+    player[order] = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    return held[:, :, player]
+
+
 def _words(array: NDArray[Any]) -> NDArray[Any]:
     """Entries as one unsigned integer each, or as bytes: (n_rows, n_features, words)."""
     size = array.dtype.itemsize
     word = np.dtype(f"u{size}" if size in (1, 2, 4, 8) else np.uint8)
     return np.ascontiguousarray(array).view(word).reshape(*array.shape, -1)
-
-
-def _bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """The rows of an array as bytes, without a copy where they lie one after the other."""
-    return np.ascontiguousarray(array).view(np.uint8)

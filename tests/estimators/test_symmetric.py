@@ -198,3 +198,24 @@ def test_larger_budgets_add_to_smaller_ones(few_pairs):
         words = set(symmetric.prepared(task).design.words[:, 0].tolist())
         assert seen < words and len(words) <= budget
         seen = words
+
+
+def test_laws_are_weighed_by_what_they_say_of_each_pair_from_the_others(monkeypatch):
+    monkeypatch.setattr(alike, "LAWS", (alike.Law(1.3, 0.02, 2.0), alike.Law(4.0, 0.5, 0.7)))
+    rng = np.random.default_rng(4)
+    n, m, parity = 5, 8, 1
+    inside = sets.all_coalitions(n)[:m]
+    y = rng.normal(size=(m, 2))
+    laws = alike.Laws.of(Task(n, indices.get("SV"), 1, 2 * m, 0), parity, inside, True)
+    squares = np.zeros((2, 2))
+    for number, law in enumerate(alike.LAWS):
+        seen = covariance_of(law, n, 1, parity)[:m, :m]
+        for pair in range(m):
+            others = np.delete(np.arange(m), pair)
+            solved = np.linalg.solve(seen[np.ix_(others, others)], y[others])
+            squares[number] += (y[pair] - seen[pair, others] @ solved) ** 2
+    # The likelihood of normal errors of a variance that is that of the errors themselves.
+    wanted = squares ** (-m / 2)
+    found = symmetric.Mixture.of(laws, y).weights
+    np.testing.assert_allclose(found, wanted / wanted.sum(axis=0), rtol=1e-9)
+    assert found.min() > 0.01

@@ -266,7 +266,12 @@ def test_what_is_called_for_a_model():
 
 @pytest.mark.parametrize(
     ("name", "index", "order"),
-    [("auto", "SV", 1), ("Permutation", "SV", 1), ("SampleReuse", "SII", 2), ("auto", "FSII", 2)],
+    [
+        ("SymmetricProcess", "SV", 1),
+        ("Permutation", "SV", 1),
+        ("SampleReuse", "SII", 2),
+        ("SymmetricProcess", "FSII", 2),
+    ],
 )
 def test_estimators_give_each_row_what_they_give_its_table(name, index, order):
     explainer = TabularExplainer(two_outputs, BACKGROUND, estimator=name)
@@ -280,7 +285,7 @@ def test_estimators_give_each_row_what_they_give_its_table(name, index, order):
         100,
         index=index,
         order=order,
-        estimator="SymmetricProcess" if name == "auto" else name,
+        estimator=name,
     )
     flat = found.values.transpose(0, 2, 1).reshape(4, -1)
     np.testing.assert_allclose(flat, batch.values, atol=1e-8)

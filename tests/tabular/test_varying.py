@@ -8,8 +8,7 @@ import pytest
 import shapley_core as sc
 from shapley_core import CallableGame, indices
 from shapley_core.explainers.varying import groups_of
-from shapley_core.imputers import distinct
-from shapley_core.imputers.rows import ArrayRows, rows_of
+from shapley_core.imputers.any_rows import rows_of
 
 RNG = np.random.default_rng(3)
 N = 8
@@ -158,64 +157,6 @@ WIDE = np.random.default_rng(5).normal(size=(60, 2))
 
 def two_outputs(rows):
     return np.tanh(np.einsum("rf,fk->rk", rows, WIDE))
-
-
-@pytest.mark.parametrize(
-    "how",
-    [
-        {},
-        {"weights": np.arange(1.0, 31.0)},
-        {"groups": [[0, 3, 5], list(range(10, 20))]},
-        {"link": np.cbrt},
-        {"batch_size": 37},
-        {"memory": "2MB"},
-        {"n_threads": 2},
-    ],
-)
-def test_same_rows_are_shown_once_and_nothing_changes(how, monkeypatch):
-    background, rows = sparse(1, 30), sparse(2, 3)
-    shown = []
-
-    def counting(table):
-        shown.append(len(table))
-        return two_outputs(table)
-
-    explainer = sc.TabularExplainer(counting, background, **how)
-    shown.clear()
-    found = explainer(rows, budget=400)
-    few = sum(shown)
-    shown.clear()
-    monkeypatch.setattr(distinct, "_LEAST_BYTES", 1 << 40)
-    wanted = sc.TabularExplainer(counting, background, **{**how, "batch_size": None})(
-        rows, budget=400
-    )
-    np.testing.assert_array_equal(found.values, wanted.values)
-    np.testing.assert_array_equal(found.std_error, wanted.std_error)
-    assert few < 0.75 * sum(shown)
-
-
-def test_distinct_rows_are_all_there_and_no_two_alike():
-    background, row = ArrayRows(sparse(1, 12)), sparse(2, 1)
-    masks = np.random.default_rng(0).random((70, 60)) < 0.4
-    found = distinct.Distinct.of(ArrayRows(row), 0, background, masks)
-    assert found is not None
-    table = np.concatenate([found.table(*block) for block in found.blocks(11)])
-    whole = np.where(masks[:, None], row, background.array)
-    np.testing.assert_array_equal(table[found.number], whole)
-    donors = np.column_stack([found.donors, table])
-    assert len(np.unique(donors, axis=0)) == len(table) < 0.75 * whole[..., 0].size
-
-
-def test_rows_that_hardly_repeat_are_all_shown():
-    rng = np.random.default_rng(1)
-    background = ArrayRows(rng.normal(size=(5, 40)))
-    masks = rng.random((20, 40)) < 0.5
-    assert distinct.Distinct.of(ArrayRows(rng.normal(size=(1, 40))), 0, background, masks) is None
-    # Differing in few features, but only a few coalitions of them.
-    near = np.repeat(background.array[:1], 2, axis=0)
-    near[1, :20] += 1.0
-    few = distinct.Distinct.of(ArrayRows(near), 1, ArrayRows(near[:1].repeat(2, axis=0)), masks)
-    assert few is None
 
 
 def test_a_model_of_wide_tables_is_checked_all_the_same():

@@ -1,0 +1,222 @@
+"""Rows of arrays of one type: mixed as bytes, by a kernel."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._kernels import masking
+from ..errors import InputError
+from ..frames import NUMERIC_KINDS
+from ..tables import WANTED
+from ..threads import row_blocks, run_blocks
+from .rows import (
+    Donors,
+    FeatureLists,
+    Rows,
+    differing_bits,
+    differing_pairs,
+    present_features,
+)
+
+# Bytes that one thread mixes at a time: less takes no longer than starting a thread.
+_TASK_BYTES = 1 << 23
+
+
+def checked_array(X: Any, what: str) -> NDArray[Any]:
+    """A 2-D array that is no copy of an array given."""
+    if X is None or isinstance(X, (str, bytes, dict, set)):
+        raise InputError(f"{what} is a {type(X).__name__}; {WANTED}")
+    if isinstance(X, np.ma.MaskedArray):
+        raise InputError(f"{what} is a masked array; X.filled(numpy.nan) gives a plain one")
+    try:
+        array = np.asarray(X)
+    except ValueError as error:
+        raise InputError(
+            f"{what} cannot be made an array ({error}); its rows must have equal lengths"
+        ) from error
+    if array.dtype.names is not None or array.dtype.kind in "cV":
+        raise InputError(f"{what} has dtype {array.dtype}; {WANTED}")
+    if array.ndim != 2:
+        raise InputError(
+            f"{what} has shape {array.shape}; wanted (n_rows, n_features): a single row becomes a "
+            f"table by {what}.reshape(1, -1)"
+        )
+    if array.shape[1] == 0:
+        raise InputError(f"{what} has no columns")
+    return array
+
+
+def no_wrap(matrix: NDArray[Any]) -> Any:
+    """What a numpy array is shown to the model as: itself."""
+    return matrix
+
+
+class ArrayRows(Rows):
+    """Rows of a 2-D array of one type; ``wrap`` makes the user's table of such an array."""
+
+    def __init__(
+        self,
+        array: NDArray[Any],
+        names: tuple[str, ...] | None = None,
+        wrap: Callable[[NDArray[Any]], Any] = no_wrap,
+        reader: Callable[[Any, str], NDArray[Any]] | None = None,
+    ) -> None:
+        self.array = array
+        self.n_rows, self.n_features = array.shape
+        self.names = names
+        self.row_bytes = array.dtype.itemsize * self.n_features
+        self._wrap = wrap
+        self._reader = reader
+
+    def like(self, X: Any, what: str) -> Rows:
+        """See `Rows`."""
+        if self._reader is not None:
+            array = self._reader(X, what)
+        else:
+            if type(X).__module__.partition(".")[0] in ("pandas", "polars", "pyarrow"):
+                raise InputError(
+                    f"{what} is a {type(X).__module__.partition('.')[0]} {type(X).__name__}, the "
+                    "background an array: give both as one kind of table, that which the model "
+                    "was trained on"
+                )
+            array = checked_array(X, what)
+        if array.shape[1] != self.n_features:
+            raise InputError(
+                f"{what} has {array.shape[1]} columns (shape {array.shape}); the background has "
+                f"{self.n_features}"
+            )
+        mine = self.array.dtype
+        if array.dtype != mine:
+            # Text of another length is text all the same; the longer type holds both.
+            if array.dtype.kind == mine.kind and mine.kind in "US":
+                longer = np.promote_types(array.dtype, mine)
+                if longer != mine:
+                    raise InputError(
+                        f"{what} has text of dtype {array.dtype}, the background {mine}, too short "
+                        f"for it: give the background as {longer} or object"
+                    )
+            elif not np.can_cast(array.dtype, mine, "safe"):
+                raise InputError(
+                    f"{what} has dtype {array.dtype}, the background {mine}; convert one of them "
+                    "with .astype, so that masked rows can be made of both"
+                )
+            array = array.astype(mine)
+        return ArrayRows(array, self.names, self._wrap, self._reader)
+
+    def take(self, rows: slice | NDArray[np.int64]) -> Any:
+        """See `Rows`."""
+        return self._wrap(np.array(self.array[rows], order="C"))
+
+    def mix(
+        self,
+        rows: NDArray[np.int64],
+        masks: NDArray[np.bool_],
+        donors: Rows,
+        which: Donors,
+        n_threads: int,
+    ) -> Any:
+        """See `Rows`."""
+        assert isinstance(donors, ArrayRows)
+        dtype = self.array.dtype
+        own = self.array[rows]
+        if dtype.hasobject:
+            shown = np.where(masks[:, None, None, :], own[None, :, None, :], donors.array[which])
+            return self._wrap(shown.reshape(-1, self.n_features))
+        out = np.empty((self.n_mixed(rows, masks, which), self.n_features), dtype)
+        raw_out, raw_own = out.view(np.uint8), _bytes(own)
+        present = np.ascontiguousarray(masks).view(np.uint8)
+        absent = _bytes(donors.array[which] if isinstance(which, slice) else donors.array)
+        each = len(out) // max(len(masks), 1)
+
+        def work(block: tuple[int, int]) -> None:
+            start, stop = block
+            target = raw_out[start * each : stop * each]
+            if isinstance(which, slice):
+                masking.mix(present[start:stop], raw_own, absent, dtype.itemsize, target)
+            else:
+                masking.mix_chosen(
+                    present[start:stop],
+                    raw_own,
+                    absent,
+                    which[start:stop],
+                    dtype.itemsize,
+                    target,
+                )
+
+        step = max(1, _TASK_BYTES // max(each * raw_out.shape[1], 1))
+        run_blocks(work, row_blocks(len(masks), step), n_threads)
+        return self._wrap(out)
+
+    def differing(self, rows: NDArray[np.int64], donors: Rows) -> NDArray[np.bool_] | None:
+        """See `Rows`."""
+        assert isinstance(donors, ArrayRows)
+        if self.array.dtype.hasobject:
+            return None
+        return differing_bits(self.array[rows], donors.array)
+
+    def differing_donors(self, rows: NDArray[np.int64], donors: Rows) -> NDArray[np.bool_]:
+        """See `Rows`."""
+        assert isinstance(donors, ArrayRows)
+        if self.array.dtype.hasobject:
+            return np.ones((len(rows), donors.n_rows, self.n_features), np.bool_)
+        return differing_pairs(self.array[rows], donors.array)
+
+    def mix_pairs(
+        self,
+        rows: NDArray[np.int64],
+        masks: NDArray[np.bool_],
+        donors: Rows,
+        which: NDArray[np.int64],
+        players: NDArray[np.int32],
+        features: FeatureLists,
+        n_threads: int,
+    ) -> Any:
+        """See `Rows`."""
+        assert isinstance(donors, ArrayRows)
+        dtype = self.array.dtype
+        own, other = self.array[rows], donors.array[which]
+        if dtype.hasobject:
+            inside = present_features(masks, players, features)
+            return self._wrap(np.where(inside, own, other).reshape(-1, self.n_features))
+        out = np.empty((len(masks) * len(rows), self.n_features), dtype)
+        raw_out, raw_own, raw_other = out.view(np.uint8), _bytes(own), _bytes(other)
+        present = np.ascontiguousarray(masks).view(np.uint8)
+
+        def work(block: tuple[int, int]) -> None:
+            start, stop = block
+            masking.mix_pairs(
+                present[start:stop],
+                raw_own,
+                raw_other,
+                players,
+                *features,
+                dtype.itemsize,
+                raw_out[start * len(rows) : stop * len(rows)],
+            )
+
+        step = max(1, _TASK_BYTES // max(raw_own.size, 1))
+        run_blocks(work, row_blocks(len(masks), step), n_threads)
+        return self._wrap(out)
+
+    def numbers(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """See `Rows`."""
+        if self.array.dtype.kind in NUMERIC_KINDS:
+            return self.array.astype(np.float64, order="C"), np.ones(self.n_features, np.bool_)
+        return np.full(self.array.shape, np.nan), np.zeros(self.n_features, np.bool_)
+
+    def labels(self, feature: int) -> list[Any]:
+        """See `Rows`."""
+        found: list[Any] = self.array[:, feature].tolist()
+        return found
+
+    def of_numbers(self, matrix: NDArray[np.float64]) -> Any:
+        """See `Rows`."""
+        single = self.array.dtype == np.float32
+        return self._wrap(matrix.astype(np.float32) if single else matrix)
+
+
+def _bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
+    """The rows of an array as bytes, without a copy where they lie one after the other."""
+    return np.ascontiguousarray(array).view(np.uint8)
