@@ -15,10 +15,11 @@ from libc.string cimport memcpy, memset
 from .bits cimport lowest_bit
 from .deep_walk cimport (
     MOST_TESTS, Rows, Step, add_leaf, allocate_rows, begin_rows, decide_rows, enter, group_leaf,
-    leaf_stride, leave, merge_rows, part_rows, release_rows, share_given,
+    leaf_stride, leave, release_rows, share_given,
 )
 from .forest cimport DEFAULT_LEFT, LEAF, Forest, Nodes
 from .group_patterns cimport FEW, is_plain
+from .merged_rows cimport merge_rows, part_rows
 from .paths cimport Paths
 
 

@@ -34,8 +34,8 @@ SMALL_ENTRIES = 1 << 17
 # Measured: fewer rows than these are faster by the slots of a path than side by side.
 SINGLE_ROWS = 8
 
-# What a kernel keeps of the rows that go down a deep tree together, and at most how many: those
-# that fail the same players at a leaf are worth looking up once.
+# What a kernel keeps of the rows that go down a deep tree together, and at most how many: of those
+# that fail the same players at a leaf one stands for all.
 ROWS_BYTES = 1 << 24
 DEEP_ROWS = 1 << 14
 
