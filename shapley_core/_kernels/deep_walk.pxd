@@ -282,13 +282,14 @@ cdef inline void add_leaf(const Nodes* nodes, const Step* step, Rows* rows) noex
     cdef int64_t n_above = step.n_players
     cdef double* sums = rows.sums
     cdef int64_t i, j, k
+    cdef bint at_once = nodes.width == 1 and rows.n[step.level] > FEW
     if merged.end >= 0:
         sums = merged.sums
         n_sums = merged.n_columns * nodes.width
         n_above = merged.n_above
     elif nodes.width == 1:
         n_above = (n_above + 3) // 4 * 4  # there are zeros behind the last player
-    if nodes.width == 1:
+    if at_once:
         add_shares(
             rows.number, rows.lives, kept, rows.n[step.level], rows.shares, leaf_stride(step),
             value[0], sums, n_sums, n_above,
@@ -298,7 +299,7 @@ cdef inline void add_leaf(const Nodes* nodes, const Step* step, Rows* rows) noex
             continue
         shares = rows.shares + rows.number[i] * leaf_stride(step)
         target = sums + kept[i] * n_sums
-        for j in range(0 if nodes.width == 1 else n_above):
+        for j in range(0 if at_once else n_above):
             for k in range(nodes.width):
                 target[j * nodes.width + k] += value[k] * shares[j]
         if merged.end < 0:

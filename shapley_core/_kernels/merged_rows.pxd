@@ -83,7 +83,26 @@ cdef inline void part_rows(
     cdef Merged* merged = &rows.merged
     cdef int64_t n_above = merged.n_above * width
     cdef int64_t stride = merged.n_columns * width
-    cdef int64_t j
+    cdef int64_t i, j, k
+    cdef double* sums
+    cdef const double* given
+    rows.n[merged.level] = merged.n_rows
+    rows.kept[merged.level] = merged.kept
+    rows.level = merged.level
+    merged.end = -1
+    for i in range(merged.n_rows if merged.n_rows <= FEW else 0):
+        if not merged.lives[i]:
+            continue
+        given = merged.sums + i * stride
+        sums = rows.sums + merged.kept[i] * rows.n_sums
+        for j in range(n_above):
+            sums[j] += given[j]
+        for j in range(merged.n_above, merged.n_players):
+            sums = out + (merged.kept[i] * n_players + merged.player[j]) * n_outputs
+            for k in range(width):
+                sums[k] += given[j * width + k]
+    if merged.n_rows <= FEW:
+        return
     add_shares(
         merged.number, merged.lives, merged.kept, merged.n_rows, merged.sums, stride, 1.0,
         rows.sums, rows.n_sums, n_above,
@@ -93,7 +112,3 @@ cdef inline void part_rows(
             merged.number, merged.lives, merged.kept, merged.n_rows, merged.sums + j * width,
             stride, 1.0, out + merged.player[j] * n_outputs, n_players * n_outputs, width,
         )
-    rows.n[merged.level] = merged.n_rows
-    rows.kept[merged.level] = merged.kept
-    rows.level = merged.level
-    merged.end = -1
