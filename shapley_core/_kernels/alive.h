@@ -60,4 +60,18 @@ static void sum_given(
 }
 #endif
 
+/* Add the shares of n rows' sets, by their numbers, times a leaf's value to the rows' sums. */
+WIDE static void add_shares(
+    const int32_t *RESTRICT number, const uint8_t *RESTRICT lives, const int32_t *RESTRICT kept,
+    int64_t n, const double *RESTRICT shares, int64_t stride, double value, double *RESTRICT sums,
+    int64_t n_sums, int64_t n_players
+) {
+    for (int64_t i = 0; i < n; i++) {
+        if (!lives[number[i]]) continue;
+        const double *given = shares + number[i] * stride;
+        double *target = sums + kept[i] * n_sums;
+        for (int64_t j = 0; j < n_players; j++) target[j] += value * given[j];
+    }
+}
+
 #endif

@@ -15,7 +15,7 @@ def explain(
     tree: int,
     columns: NDArray[np.float64],
     n_levels: int,
-    n_words: int,
+    n_players: int,
     steps: NDArray[np.uint8],
     passing: NDArray[np.uint64],
     weight: NDArray[np.float64],

@@ -17,6 +17,7 @@ from .deep_walk cimport (
 )
 from .forest cimport LEAF, Forest, Nodes
 from .group_patterns cimport decide
+from .merged_rows cimport merge_rows, part_rows
 
 
 cdef extern from "alive_rows.h" nogil:
@@ -88,7 +89,7 @@ def explain(
     int64_t tree,
     const double[:, ::1] columns,
     int64_t n_levels,
-    int64_t n_words,
+    int64_t n_players,
     const uint8_t[:, ::1] steps,
     const uint64_t[:, ::1] passing,
     const double[::1] weight,
@@ -99,7 +100,7 @@ def explain(
 ):
     """Add one tree's values of all rows to ``out`` (rows by players by outputs).
 
-    n_words : of a set of players
+    n_players : most on a path
     steps   : of the tree, see `pack` in alive_sets.pyx
     passing : which background rows pass each edge's player, see `tell`
     weight  : of the background rows
@@ -111,6 +112,7 @@ def explain(
     cdef Rows rows
     cdef int64_t n_rows = out.shape[0]
     cdef int64_t size = passing.shape[1]
+    cdef int64_t n_words = max(<int64_t>1, (n_players + 63) // 64)
     cdef int64_t at_once = min(n_rows_at_once, n_rows)
     cdef int64_t first = 0
     cdef int64_t i, j, k, w, f, n_alive, level
@@ -129,7 +131,9 @@ def explain(
     if not n_rows or not out.shape[1]:
         return
     with nogil:
-        status = allocate_rows(&rows, n_levels, at_once, n_words, 64 * n_words * nodes.width)
+        status = allocate_rows(
+            &rows, n_levels, at_once, n_words, n_players, nodes.width
+        )
         alive = <uint64_t*>malloc(n_levels * at_once * size * sizeof(uint64_t))
         path = <const uint64_t**>malloc(n_levels * sizeof(uint64_t*))
         slot = <int64_t*>malloc(n_levels * sizeof(int64_t))
@@ -143,6 +147,8 @@ def explain(
             status = -1
         i = steps.shape[0]
         while not status:
+            if i == rows.merged.end:
+                part_rows(&rows, nodes.width, values, out.shape[1], out.shape[2])
             if i == steps.shape[0]:
                 if first:
                     leave(&rows, 0, nodes.width, values, out.shape[1], out.shape[2])
@@ -181,6 +187,14 @@ def explain(
                     continue
             i += 1
             if step.feature != LEAF:
+                if step.bit == 0:
+                    k = merge_rows(nodes, step, &rows)
+                    rows.merged.end = i - 1 + step.subtree
+                    for j in range(k):
+                        for w in range(size):
+                            alive[(level * at_once + j) * size + w] = (
+                                alive[(level * at_once + rows.merged.first[j]) * size + w]
+                            )
                 decide_rows(nodes, step, &rows)
                 continue
             k = group_leaf(&rows, step)

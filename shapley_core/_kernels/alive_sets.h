@@ -3,7 +3,9 @@
 #define SHAPLEY_CORE_ALIVE_SETS_H
 
 #include <stdint.h>
+#include <string.h>
 
+#include "alive.h"
 #include "bits.h"
 #include "vectors.h"
 
@@ -18,20 +20,30 @@ typedef struct {
     const int32_t *failed;
 } Meeting;
 
-/* Which of 64 sets hold none of the failed players. */
-static inline uint64_t alive_word(const Meeting *m, int64_t at, int64_t size) {
-    uint64_t alive = ~(uint64_t)0;
-    if (!m->n_failed && at + 1 == size && m->n_sets & 63) {
-        return ((uint64_t)1 << (m->n_sets & 63)) - 1;
+/* Sets whose bits are and-ed at once, in words; `passing` must go on for so many. */
+enum { AT_ONCE = 4 };
+
+/* Which of AT_ONCE x 64 sets from word `at` on hold none of the failed players. */
+static inline void find_alive(const Meeting *m, int64_t at, int64_t size, uint64_t *alive) {
+    uint64_t word[AT_ONCE];
+    for (int i = 0; i < AT_ONCE; i++) word[i] = ~(uint64_t)0;
+    for (int64_t k = 0; k < m->n_failed; k++) {
+        const uint64_t *passing = m->passing + m->failed[k] * size + at;
+        for (int i = 0; i < AT_ONCE; i++) word[i] &= passing[i];
     }
-    for (int64_t k = 0; k < m->n_failed; k++) alive &= m->passing[m->failed[k] * size + at];
-    return alive;
+    if (!m->n_failed && at + AT_ONCE >= size && m->n_sets & 63) {
+        word[size - 1 - at] = ((uint64_t)1 << (m->n_sets & 63)) - 1;
+    }
+    for (int i = 0; i < AT_ONCE; i++) alive[i] = at + i < size ? word[i] : 0;
 }
 
-static inline int is_any_alive(const Meeting *m) {
+WIDE static int is_any_alive(const Meeting *m) {
     int64_t size = (m->n_sets + 63) / 64;
-    for (int64_t at = 0; at < size; at++) {
-        if (alive_word(m, at, size)) return 1;
+    for (int64_t at = 0; at < size; at += AT_ONCE) {
+        uint64_t alive[AT_ONCE], any = 0;
+        find_alive(m, at, size, alive);
+        for (int i = 0; i < AT_ONCE; i++) any |= alive[i];
+        if (any) return 1;
     }
     return 0;
 }
@@ -46,21 +58,115 @@ WIDE static int64_t list_alive(
 ) {
     int64_t size = (m->n_sets + 63) / 64, n = 0;
     double sum = 0.0;
-    for (int64_t at = 0; at < size; at++) {
-        uint64_t alive = alive_word(m, at, size);
-        while (alive) {
-            int64_t i = 64 * at + lowest_bit(alive), in = 0;
-            double weight = (double)m->count[i];
-            for (int64_t k = 0; k < m->n_words; k++) in += count_bits(m->words[i * m->n_words + k]);
-            set[n] = (int32_t)i;
-            given[n++] = weight * gain[in];
-            sum += weight * loss[in];
-            alive &= alive - 1;
+    for (int64_t at = 0; at < size; at += AT_ONCE) {
+        uint64_t alive[AT_ONCE];
+        find_alive(m, at, size, alive);
+        for (int j = 0; j < AT_ONCE; j++) {
+            for (uint64_t rest = alive[j]; rest; rest &= rest - 1) {
+                int64_t i = 64 * (at + j) + lowest_bit(rest), in = 0;
+                double weight = (double)m->count[i];
+                for (int64_t k = 0; k < m->n_words; k++) {
+                    in += count_bits(m->words[i * m->n_words + k]);
+                }
+                set[n] = (int32_t)i;
+                given[n++] = weight * gain[in];
+                sum += weight * loss[in];
+            }
         }
     }
     *lost = sum;
     return n;
 }
+
+/* The same and their sum at once, for sets of up to 4 q players: how many are alive. */
+#define MOST_QUADS 6
+#if defined(__GNUC__)
+static inline __attribute__((always_inline)) int64_t sum_alive_q(
+    const Meeting *m, uint64_t failed, const double *RESTRICT gain, const double *RESTRICT loss,
+    double *RESTRICT out, const int q
+) {
+    int64_t size = (m->n_sets + 63) / 64, n = 0;
+    Doubles sum[MOST_QUADS];
+    Words bit[MOST_QUADS];
+    double lost = 0.0;
+    for (int c = 0; c < q; c++) {
+        sum[c] = (Doubles){0.0, 0.0, 0.0, 0.0};
+        bit[c] = (Words){1, 2, 4, 8} << 4 * c;
+    }
+    for (int64_t at = 0; at < size; at += AT_ONCE) {
+        uint64_t alive[AT_ONCE];
+        find_alive(m, at, size, alive);
+        for (int j = 0; j < AT_ONCE; j++) {
+            const uint64_t *words = m->words + 64 * (at + j);
+            const int64_t *count = m->count + 64 * (at + j);
+            n += count_bits(alive[j]);
+            for (uint64_t rest = alive[j]; rest; rest &= rest - 1) {
+                int i = lowest_bit(rest);
+                uint64_t word = words[i];
+                int in = count_bits(word);
+                double weight = (double)count[i], share = weight * gain[in];
+                Words all = {word, word, word, word};
+                Doubles given = {share, share, share, share};
+                lost += weight * loss[in];
+                for (int c = 0; c < q; c++) {
+                    sum[c] += (Doubles)((Words)((all & bit[c]) == bit[c]) & (Words)given);
+                }
+            }
+        }
+    }
+    /* No set holds a failed player. */
+    Words all = {failed, failed, failed, failed};
+    Doubles given = {lost, lost, lost, lost};
+    for (int c = 0; c < q; c++) {
+        sum[c] += (Doubles)((Words)((all & bit[c]) == bit[c]) & (Words)given);
+        memcpy(out + 4 * c, &sum[c], sizeof sum[c]);
+    }
+    return n;
+}
+
+WIDE static int64_t sum_alive(
+    const Meeting *m, uint64_t failed, const double *gain, const double *loss, int64_t q,
+    double *out
+) {
+#define SUM(q) sum_alive_q(m, failed, gain, loss, out, q)
+    switch (q) {
+        case 1: return SUM(1);
+        case 2: return SUM(2);
+        case 3: return SUM(3);
+        case 4: return SUM(4);
+        case 5: return SUM(5);
+        default: return SUM(MOST_QUADS);
+    }
+#undef SUM
+}
+#else
+static int64_t sum_alive(
+    const Meeting *m, uint64_t failed, const double *gain, const double *loss, int64_t q,
+    double *out
+) {
+    int64_t size = (m->n_sets + 63) / 64, n = 0;
+    double lost = 0.0;
+    for (int64_t c = 0; c < 4 * q; c++) out[c] = 0.0;
+    for (int64_t at = 0; at < size; at += AT_ONCE) {
+        uint64_t alive[AT_ONCE];
+        find_alive(m, at, size, alive);
+        for (int j = 0; j < AT_ONCE; j++) {
+            for (uint64_t rest = alive[j]; rest; rest &= rest - 1) {
+                int64_t i = 64 * (at + j) + lowest_bit(rest);
+                int in = count_bits(m->words[i]);
+                double weight = (double)m->count[i];
+                lost += weight * loss[in];
+                for (uint64_t word = m->words[i]; word; word &= word - 1) {
+                    out[lowest_bit(word)] += weight * gain[in];
+                }
+                n++;
+            }
+        }
+    }
+    for (; failed; failed &= failed - 1) out[lowest_bit(failed)] += lost;
+    return n;
+}
+#endif
 
 /* Rows that go the other way fail a player. */
 WIDE static void fail_rows(

@@ -5,6 +5,7 @@ from .forest import Forest
 from .paths import Paths
 
 STEP_BYTES: int
+SPARE_WORDS: int
 
 def pack(
     forest: Forest,
@@ -21,6 +22,7 @@ def explain(
     tree: int,
     columns: NDArray[np.float64],
     n_levels: int,
+    n_players: int,
     steps: NDArray[np.uint8],
     words: NDArray[np.uint64],
     count: NDArray[np.int64],

@@ -14,11 +14,12 @@ from libc.string cimport memcpy, memset
 
 from .bits cimport lowest_bit
 from .deep_walk cimport (
-    Rows, Step, add_leaf, allocate_rows, begin_rows, decide_rows, enter, group_leaf, leave,
-    release_rows, share_given,
+    MOST_TESTS, Rows, Step, add_leaf, allocate_rows, begin_rows, decide_rows, enter, group_leaf,
+    leaf_stride, leave, release_rows, share_given,
 )
 from .forest cimport DEFAULT_LEFT, LEAF, Forest, Nodes
 from .group_patterns cimport FEW, is_plain
+from .merged_rows cimport merge_rows, part_rows
 from .paths cimport Paths
 
 
@@ -34,10 +35,18 @@ cdef extern from "alive_sets.h" nogil:
 
     bint is_any_alive(const Meeting*)
     int64_t list_alive(const Meeting*, const double*, const double*, int32_t*, double*, double*)
+    int64_t sum_alive(
+        const Meeting*, uint64_t, const double*, const double*, int64_t, double*
+    )
+    enum:
+        AT_ONCE
+        MOST_QUADS
     void fail_rows(const uint64_t*, const uint16_t*, int, int, uint64_t*, int64_t)
 
 
 STEP_BYTES = sizeof(Step)
+# Words that ``passing`` must have beyond its end.
+SPARE_WORDS = AT_ONCE - 1
 
 
 def pack(
@@ -56,9 +65,11 @@ def pack(
     """
     cdef const Nodes* nodes = &forest.nodes
     cdef int64_t first = nodes.tree_offsets[tree]
-    cdef int64_t i, node, leaf = 0
+    cdef int64_t i, node, leaf = 0, most = 0, end = 0, n_tests = 0
     cdef Step step
     with nogil:
+        for i in range(out.shape[0]):
+            most = max(most, paths.distinct[first + i])
         for i in range(out.shape[0]):
             node = paths.order[first + i]
             memset(&step, 0, sizeof(Step))
@@ -75,8 +86,17 @@ def pack(
             step.player = <int32_t>paths.player[node]
             step.slot = <int32_t>paths.slot[node]
             step.is_left = paths.parent[node] != -1 and nodes.left[paths.parent[node]] == node
-            step.is_plain = is_plain(nodes, node)
-            step.missing_left = nodes.flags[node] & DEFAULT_LEFT
+            if is_plain(nodes, node):
+                step.plain = 2 if nodes.flags[node] & DEFAULT_LEFT else 1
+            step.bit = 255
+            # Subtrees of few tests, if all that is known of a row fits a word.
+            if (i >= end and step.feature != LEAF and step.subtree <= 2 * MOST_TESTS + 1
+                    and most + MOST_TESTS <= 64):
+                end = i + step.subtree
+                n_tests = 0
+            if i < end and step.feature != LEAF:
+                step.bit = <uint8_t>n_tests
+                n_tests += 1
             memcpy(&out[i, 0], &step, sizeof(Step))
             leaf += step.feature == LEAF
 
@@ -144,6 +164,7 @@ def explain(
     int64_t tree,
     const double[:, ::1] columns,
     int64_t n_levels,
+    int64_t n_players,
     const uint8_t[:, ::1] steps,
     const uint64_t[:, ::1] words,
     const int64_t[::1] count,
@@ -156,6 +177,7 @@ def explain(
 ):
     """Add one tree's values of all rows to ``out`` (rows by players by outputs).
 
+    n_players : most on a path
     steps : see `pack`
     words, count, passing : of the background, see background_sets.pyx
     most_sets : at most so many of them has a leaf
@@ -183,7 +205,7 @@ def explain(
     meeting.n_words = words.shape[1]
     with nogil:
         status = allocate_rows(
-            &rows, n_levels, at_once, words.shape[1], 64 * words.shape[1] * nodes.width
+            &rows, n_levels, at_once, words.shape[1], n_players, nodes.width
         )
         slots = <int32_t*>malloc(64 * words.shape[1] * sizeof(int32_t))
         alive = <int32_t*>malloc(most_sets * sizeof(int32_t))
@@ -192,6 +214,8 @@ def explain(
             status = -1
         i = steps.shape[0]
         while not status:
+            if i == rows.merged.end:
+                part_rows(&rows, nodes.width, values, out.shape[1], out.shape[2])
             if i == steps.shape[0]:
                 if first:
                     leave(&rows, 0, nodes.width, values, out.shape[1], out.shape[2])
@@ -216,6 +240,9 @@ def explain(
                     if not rows.n[step.level]:
                         i += step.subtree
                         continue
+                if step.bit == 0:
+                    merge_rows(nodes, step, &rows)
+                    rows.merged.end = i + step.subtree
                 decide_rows(nodes, step, &rows)
                 i += 1
                 continue
@@ -227,6 +254,13 @@ def explain(
             failed = rows.failed + step.level * rows.most * rows.n_words
             for j in range(k):
                 list_failed(&meeting, failed + rows.first[j] * rows.n_words, slots)
+                if rows.n_words == 1 and step.n_players <= 4 * MOST_QUADS:
+                    rows.lives[j] = sum_alive(
+                        &meeting, failed[rows.first[j]], &gain[meeting.n_failed, 0],
+                        &loss[meeting.n_failed, 0], max(1, (step.n_players + 3) // 4),
+                        rows.shares + j * leaf_stride(step),
+                    ) > 0
+                    continue
                 n_alive = list_alive(
                     &meeting, &gain[meeting.n_failed, 0], &loss[meeting.n_failed, 0], alive, given,
                     &lost,

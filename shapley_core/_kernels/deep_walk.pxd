@@ -13,10 +13,19 @@ cdef extern from "alive.h" nogil:
     enum:
         CHUNK
 
+    void add_shares(
+        const int32_t*, const uint8_t*, const int32_t*, int64_t, const double*, int64_t, double,
+        double*, int64_t, int64_t
+    )
     void sum_given(
         const uint64_t*, int64_t, const int32_t*, const double*, int64_t, const uint64_t*, double,
         int64_t, double*
     )
+
+
+# Tests of a subtree whose rows are merged, where they do not differ (see merged_rows.pxd).
+cdef enum:
+    MOST_TESTS = 6
 
 
 cdef struct Step:
@@ -34,9 +43,29 @@ cdef struct Step:
     int32_t player         # of the edge into the node
     int32_t slot
     uint8_t is_left
-    uint8_t is_plain
-    uint8_t missing_left
+    uint8_t plain          # of a comparison 1, or 2 where what is missing goes left; else 0
     uint8_t again          # whether the path tests the player above
+    uint8_t bit            # of a test in a subtree whose rows are merged, 0 at its root
+
+
+cdef struct Merged:
+    # Rows that are the same in one subtree: they are one row there, by level as the others.
+    int64_t end            # the step behind the subtree; -1 where no rows are merged
+    int64_t level          # of its root
+    int64_t n_rows         # before they were merged
+    int32_t* kept          # which they are
+    int32_t* number        # the merged row of each
+    int32_t* first         # a row of each merged one
+    int32_t* every         # 0, 1, ...
+    uint64_t* key          # what each row fails above, and the outcomes of its tests
+    uint16_t* outcome      # of each merged row
+    uint8_t* lives         # whether a merged row has any value
+    double* sums           # merged rows by columns by values of a leaf
+    int64_t n_columns      # of a merged row: the players of the path above, then those below
+    int64_t n_players      # of them
+    int64_t n_above
+    int64_t* player        # of each column
+    int64_t* column        # of each slot of the path
 
 
 cdef struct Rows:
@@ -45,6 +74,7 @@ cdef struct Rows:
     int64_t n_words        # of a set of players
     const double* data     # features ``stride`` apart
     int64_t stride
+    int64_t n_begun        # at the root
     int64_t* n             # levels
     int32_t** kept         # levels: which they are, where rows were dropped; else as above
     int32_t* room          # levels x rows: for them
@@ -61,6 +91,7 @@ cdef struct Rows:
     int64_t* path          # levels: the new slot of the edge there, or -1
     double* sums           # rows by slots of the path by values of a leaf: of what is below
     int64_t n_sums         # of a row
+    Merged merged
 
 
 cdef inline void release_rows(Rows* rows) noexcept nogil:
@@ -77,12 +108,24 @@ cdef inline void release_rows(Rows* rows) noexcept nogil:
     free(rows.table)
     free(rows.path)
     free(rows.sums)
+    free(rows.merged.number)
+    free(rows.merged.first)
+    free(rows.merged.every)
+    free(rows.merged.key)
+    free(rows.merged.outcome)
+    free(rows.merged.lives)
+    free(rows.merged.sums)
+    free(rows.merged.player)
+    free(rows.merged.column)
 
 
 cdef inline int allocate_rows(
-    Rows* rows, int64_t n_levels, int64_t most, int64_t n_words, int64_t n_sums
+    Rows* rows, int64_t n_levels, int64_t most, int64_t n_words, int64_t n_players, int64_t width
 ) noexcept nogil:
     """Room for so many rows at once; -1 without memory. Call `release_rows` in any case."""
+    cdef int64_t n_sums = padded(n_players) * width
+    cdef Merged* merged = &rows.merged
+    cdef int64_t i
     memset(rows, 0, sizeof(Rows))
     rows.most = most
     rows.n_words = n_words
@@ -99,12 +142,31 @@ cdef inline int allocate_rows(
     rows.table = <int32_t*>malloc(places_for(most) * sizeof(int32_t))
     rows.path = <int64_t*>malloc(n_levels * sizeof(int64_t))
     rows.sums = <double*>calloc(most * n_sums, sizeof(double))
+    merged.end = -1
+    merged.number = <int32_t*>malloc(most * sizeof(int32_t))
+    merged.first = <int32_t*>malloc(most * sizeof(int32_t))
+    merged.every = <int32_t*>malloc(most * sizeof(int32_t))
+    merged.key = <uint64_t*>malloc(most * sizeof(uint64_t))
+    merged.outcome = <uint16_t*>malloc(most * sizeof(uint16_t))
+    merged.lives = <uint8_t*>malloc(most)
+    merged.sums = <double*>malloc(most * (n_players + MOST_TESTS) * width * sizeof(double))
+    merged.player = <int64_t*>malloc((n_players + MOST_TESTS) * sizeof(int64_t))
+    merged.column = <int64_t*>malloc(64 * n_words * sizeof(int64_t))
     if (rows.n == NULL or rows.kept == NULL or rows.room == NULL or rows.failed == NULL
             or rows.left == NULL or rows.player == NULL or rows.lives == NULL
             or rows.first == NULL or rows.number == NULL or rows.table == NULL
-            or rows.path == NULL or rows.sums == NULL):
+            or rows.path == NULL or rows.sums == NULL or merged.number == NULL
+            or merged.first == NULL or merged.every == NULL or merged.key == NULL
+            or merged.outcome == NULL or merged.lives == NULL or merged.sums == NULL
+            or merged.player == NULL or merged.column == NULL):
         return -1
+    for i in range(most):
+        merged.every[i] = <int32_t>i
     return 0
+
+
+cdef inline int64_t padded(int64_t n_players) noexcept nogil:
+    return max(1, (n_players + CHUNK - 1) // CHUNK) * CHUNK
 
 
 cdef inline void begin_rows(
@@ -114,7 +176,7 @@ cdef inline void begin_rows(
     cdef int64_t i
     rows.data = data
     rows.stride = stride
-    rows.n[0] = n
+    rows.n_begun = rows.n[0] = n
     rows.kept[0] = rows.room
     for i in range(n):
         rows.room[i] = <int32_t>i
@@ -123,20 +185,32 @@ cdef inline void begin_rows(
     rows.path[0] = -1
 
 
+cdef inline bint goes_left_plain(const Step* step, double value) noexcept nogil:
+    return (value <= step.threshold) | ((value != value) & (step.plain == 2))
+
+
 cdef inline void decide_rows(const Nodes* nodes, const Step* step, Rows* rows) noexcept nogil:
     """Find which way the rows go."""
     cdef const double* x = rows.data + step.feature * rows.stride
     cdef uint16_t* left = rows.left + step.level * rows.most
     cdef const int32_t* kept = rows.kept[step.level]
     cdef int64_t n = rows.n[step.level]
-    cdef int64_t i
-    cdef double value
-    if n == rows.n[0] and n > FEW:  # none was dropped
-        decide(nodes, step.node, x, left, n)
-    elif step.is_plain:
+    cdef int64_t i, at
+    if rows.merged.end >= 0 and rows.merged.n_rows > FEW:
         for i in range(n):
-            value = x[kept[i]]
-            left[i] = (value <= step.threshold) | ((value != value) & step.missing_left)
+            left[i] = rows.merged.outcome[kept[i]] >> step.bit & 1
+    elif rows.merged.end >= 0:
+        for i in range(n):
+            at = rows.merged.kept[kept[i]]
+            left[i] = (
+                goes_left_plain(step, x[at]) if step.plain
+                else goes_left(nodes, step.node, x[at])
+            )
+    elif n == rows.n_begun and n > FEW:  # none was dropped
+        decide(nodes, step.node, x, left, n)
+    elif step.plain:
+        for i in range(n):
+            left[i] = goes_left_plain(step, x[kept[i]])
     else:
         for i in range(n):
             left[i] = goes_left(nodes, step.node, x[kept[i]])
@@ -152,7 +226,8 @@ cdef inline int64_t group_leaf(Rows* rows, const Step* step) noexcept nogil:
     cdef const uint64_t* words = rows.failed + step.level * rows.most * rows.n_words
     if n > FEW:
         count = number_sets(
-            words, n, rows.n_words, rows.table, places_for(n), rows.first, rows.number
+            words, n, rows.n_words, step.n_players, rows.table, places_for(n), rows.first,
+            rows.number,
         )
     else:
         for i in range(n):
@@ -167,7 +242,7 @@ cdef inline int64_t group_leaf(Rows* rows, const Step* step) noexcept nogil:
 
 
 cdef inline int64_t leaf_stride(const Step* step) noexcept nogil:
-    return max(1, (step.n_players + CHUNK - 1) // CHUNK) * CHUNK
+    return padded(step.n_players)
 
 
 cdef inline void share_given(
@@ -201,20 +276,38 @@ cdef inline void add_leaf(const Nodes* nodes, const Step* step, Rows* rows) noex
     cdef const double* value = nodes.values + step.node * nodes.width
     cdef const double* shares
     cdef double* target
-    cdef double single = value[0]
+    cdef const int32_t* kept = rows.kept[step.level]
+    cdef Merged* merged = &rows.merged
+    cdef int64_t n_sums = rows.n_sums
+    cdef int64_t n_above = step.n_players
+    cdef double* sums = rows.sums
     cdef int64_t i, j, k
+    cdef bint at_once = nodes.width == 1 and rows.n[step.level] > FEW
+    if merged.end >= 0:
+        sums = merged.sums
+        n_sums = merged.n_columns * nodes.width
+        n_above = merged.n_above
+    elif nodes.width == 1:
+        n_above = (n_above + 3) // 4 * 4  # there are zeros behind the last player
+    if at_once:
+        add_shares(
+            rows.number, rows.lives, kept, rows.n[step.level], rows.shares, leaf_stride(step),
+            value[0], sums, n_sums, n_above,
+        )
     for i in range(rows.n[step.level]):
         if not rows.lives[rows.number[i]]:
             continue
         shares = rows.shares + rows.number[i] * leaf_stride(step)
-        target = rows.sums + rows.kept[step.level][i] * rows.n_sums
-        if nodes.width == 1:
-            for j in range(leaf_stride(step)):
-                target[j] += single * shares[j]
-            continue
-        for j in range(step.n_players):
+        target = sums + kept[i] * n_sums
+        for j in range(0 if at_once else n_above):
             for k in range(nodes.width):
                 target[j * nodes.width + k] += value[k] * shares[j]
+        if merged.end < 0:
+            continue
+        merged.lives[kept[i]] = True
+        for j in range(n_above, step.n_players):
+            for k in range(nodes.width):
+                target[merged.column[j] * nodes.width + k] += value[k] * shares[j]
 
 
 cdef inline void leave(
@@ -225,6 +318,8 @@ cdef inline void leave(
     cdef double* sums
     cdef double* target
     cdef int64_t i, k, slot
+    if rows.merged.end >= 0:
+        rows.level = level
     while rows.level > level:
         slot = rows.path[rows.level]
         if slot >= 0:
@@ -243,3 +338,16 @@ cdef inline void enter(Rows* rows, const Step* step) noexcept nogil:
     rows.level = step.level
     rows.path[step.level] = -1 if step.again else step.slot
     rows.player[step.slot] = step.player
+    if rows.merged.end >= 0 and not step.again:
+        enter_merged(&rows.merged, step)
+
+
+cdef inline void enter_merged(Merged* merged, const Step* step) noexcept nogil:
+    """Find the column of a player first met within the subtree."""
+    cdef int64_t i = merged.n_above
+    while i < merged.n_players and merged.player[i] != step.player:
+        i += 1
+    merged.column[step.slot] = i
+    if i == merged.n_players:
+        merged.player[i] = step.player
+        merged.n_players += 1

@@ -149,7 +149,7 @@ def explain(
             entries = n_entries(layers, d)
             column = &leaf_columns[0] + leaf_offsets[leaf]
             count = number_sets(
-                rows.failed + level * n * rows.n_words, n, rows.n_words, rows.table,
+                rows.failed + level * n * rows.n_words, n, rows.n_words, 64, rows.table,
                 rows.n_places, rows.first, rows.lane,
             )
             stride = (count + OCTET - 1) // OCTET * OCTET

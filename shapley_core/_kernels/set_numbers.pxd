@@ -16,6 +16,7 @@ cdef inline int64_t number_sets(
     const uint64_t* words,
     int64_t n_rows,
     int64_t n,
+    int64_t n_bits,
     int32_t* table,
     int64_t n_places,
     int32_t* first,
@@ -23,11 +24,22 @@ cdef inline int64_t number_sets(
 ) noexcept nogil:
     """Number the sets (rows by n words) in the order of the rows; return how many there are.
 
+    ``n_bits`` : of all words of a set, that any may have.
     ``first`` gets a row of each set, ``number`` the set of each row. ``table`` is room for
     ``n_places`` numbers.
     """
     cdef int64_t row, k, count = 0
     cdef uint64_t place, key
+    if n_bits < 32 and <int64_t>1 << n_bits <= n_places:
+        memset(table, 0, sizeof(int32_t) << n_bits)
+        for row in range(n_rows):
+            place = words[row * n]
+            if not table[place]:
+                first[count] = <int32_t>row
+                count += 1
+                table[place] = <int32_t>count
+            number[row] = table[place] - 1
+        return count
     memset(table, 0, n_places * sizeof(int32_t))
     for row in range(n_rows):
         key = 0

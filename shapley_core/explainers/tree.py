@@ -403,7 +403,7 @@ class TreeExplainer:
                     done += (block[1] - block[0]) * stage.n_trees
                     progress(done // ensemble.n_trees, table.n_rows)
 
-            most = min(stage.n_rows, ensemble.block_rows)
+            most = min(stage.n_rows, ensemble.most_rows)
             run_blocks(work, even_blocks(n_rows, most, threads, 8), threads, count)
 
     def _sums(self, values: NDArray[np.float64], threads: int) -> NDArray[np.float64]:

@@ -31,7 +31,7 @@ STEP = 8
 BLOCKS = 4
 PATTERN_BYTES = 1 << 17
 # In trees without tables the rows of a background of at most so many are met one by one: measured.
-FEW_ROWS = 1024
+FEW_ROWS = 512
 # Kept of the sets that such a background fails, which interactions ask for.
 SETS_BYTES = 1 << 28
 

@@ -34,8 +34,10 @@ SMALL_ENTRIES = 1 << 17
 # Measured: fewer rows than these are faster by the slots of a path than side by side.
 SINGLE_ROWS = 8
 
-# What a kernel keeps of the rows that go down a deep tree together.
-ROWS_BYTES = 1 << 22
+# What a kernel keeps of the rows that go down a deep tree together, and at most how many: of those
+# that fail the same players at a leaf one stands for all.
+ROWS_BYTES = 1 << 24
+DEEP_ROWS = 1 << 14
 
 NO_FLOATS = np.empty(0)
 NO_WORDS = np.empty((0, 1), np.uint64)
@@ -250,34 +252,38 @@ class Interventional:
     ) -> Stage:
         forest, groups = self.paths.ensemble.kernel, self.groups
         gain, loss = self.gain_by_failed, self.loss_by_failed
+        width = self.paths.ensemble.values.shape[1]
 
         def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:
             for found in batch:
                 n_levels = int(groups.n_levels[found.tree])
+                n_players = int(groups.n_players[found.tree])
+                bits = found.passing.shape[1] if isinstance(found, TreeRows) else 0
+                words = int(groups.n_words[found.tree]) + bits
+                row_bytes = n_levels * (8 * words + 6) + 16 * width * (n_players + 16)
+                at_once = max(8, ROWS_BYTES // row_bytes)
                 if isinstance(found, TreeRows):
-                    n_words = int(groups.n_words[found.tree])
-                    row_bytes = n_levels * (8 * (n_words + found.passing.shape[1]) + 6)
                     alive_rows.explain(
                         forest,
                         found.tree,
                         columns,
                         n_levels,
-                        n_words,
+                        n_players,
                         found.steps,
                         found.passing,
                         self.background_weight,
                         gain,
                         loss,
-                        max(8, ROWS_BYTES // row_bytes),
+                        at_once,
                         out,
                     )
                     continue
-                row_bytes = n_levels * (8 * found.words.shape[1] + 6)
                 alive_sets.explain(
                     forest,
                     found.tree,
                     columns,
                     n_levels,
+                    n_players,
                     found.steps,
                     found.words,
                     found.count,
@@ -285,8 +291,8 @@ class Interventional:
                     int(np.diff(found.start).max()),
                     gain,
                     loss,
-                    max(8, ROWS_BYTES // row_bytes),
+                    at_once,
                     out,
                 )
 
-        return Stage(len(batch), max(64, min(MANY_ROWS, -(-n_rows // n_threads))), add)
+        return Stage(len(batch), max(64, min(DEEP_ROWS, -(-n_rows // n_threads))), add)

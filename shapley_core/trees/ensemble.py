@@ -277,8 +277,13 @@ class TreeEnsemble:
 
     @cached_property
     def block_rows(self) -> int:
-        """Rows handled at a time, so that a block of input stays within tens of megabytes."""
-        return min(max(BLOCK_BYTES // (8 * max(self.n_features, 1)), 8), BLOCK_ROWS)
+        """Rows handled at a time."""
+        return min(self.most_rows, BLOCK_ROWS)
+
+    @property
+    def most_rows(self) -> int:
+        """At most so many at a time, so that a block of input stays within tens of megabytes."""
+        return max(BLOCK_BYTES // (8 * max(self.n_features, 1)), 8)
 
     @cached_property
     def largest_sums(self) -> NDArray[np.float64]:

@@ -70,7 +70,12 @@ class Groups:
     @cached_property
     def n_words(self) -> NDArray[np.int64]:
         """Words of a set of features of one path, by tree."""
-        return np.maximum(1, -(-self.paths.most_of_tree(self.paths.distinct) // 64))
+        return np.maximum(1, -(-self.n_players // 64))
+
+    @cached_property
+    def n_players(self) -> NDArray[np.int64]:
+        """Most players on a path of each tree."""
+        return self.paths.most_of_tree(self.paths.distinct)
 
     @cached_property
     def max_bits(self) -> NDArray[np.int64]:

@@ -128,7 +128,9 @@ def sort_rows(
             break
         room, room_passing = max(room, used), max(room_passing, used_passing)
     # Only what was needed stays in memory.
-    kept = words[:used].copy(), count[:used].copy(), whole, passing[:used_passing].copy()
+    spare = np.zeros(alive_sets.SPARE_WORDS if tells else 0, np.uint64)
+    told = np.append(passing[:used_passing], spare)
+    kept = words[:used].copy(), count[:used].copy(), whole, told
     steps = _pack(groups, tree, start, n_sets, passing_start) if tells else NO_STEPS
     return TreePatterns(tree, start, *kept, steps)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from random_trees import random_ensemble, random_rows, random_tree
 
+from shapley_core import TableGame, exact
 from shapley_core.explainers import TreeExplainer
 from shapley_core.reference import trees as literal
 from shapley_core.trees import Tree, TreeEnsemble, background, engines, lookup
@@ -156,6 +157,30 @@ def test_small_trees_by_brute_force(way, no_tables, seed):
                     share = [1 / 4, 1 / 12, 1 / 12, 1 / 4][s.bit_count()]
                     wanted[j] += share * (worth[s | 1 << j] - worth[s])
         np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_many_rows_by_brute_force(way, no_tables, seed):
+    """Rows that are the same in a small subtree are merged there."""
+    rng = np.random.default_rng(50 + seed)
+    ensemble = random_ensemble(
+        rng, n_features=5, depth=8, n_outputs=1 + seed % 2, vector=seed % 4 == 3
+    )
+    n_rows = [5, 60, 300][seed % 3]
+    rows, others = random_rows(rng, n_rows, 5), random_rows(rng, 70, 5)
+    rows[::3] = others[rng.integers(70, size=len(rows[::3]))]
+    weights = rng.integers(1, 5, 70)
+    values = TreeExplainer(ensemble, others, weights=weights)(rows).values.reshape(n_rows, 5, -1)
+    worth = np.empty((32, n_rows, values.shape[2]))
+    for s in range(32):
+        inside = np.array([s >> j & 1 for j in range(5)], bool)
+        mixed = np.where(inside, rows[:, None], others).reshape(-1, 5)
+        predicted = ensemble.predict(mixed).reshape(n_rows, 70, -1)
+        worth[s] = np.average(predicted, axis=1, weights=weights)
+    for row in range(n_rows):
+        for k in range(values.shape[2]):
+            wanted = exact(TableGame(worth[:, row, k]), "SV").to_array(1)
+            np.testing.assert_allclose(values[row, :, k], wanted, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
