@@ -91,8 +91,9 @@ def put_parted_values(
             lambda count: rounded_players(max(count, least), n, budget),
             seed,
         )
-        planned = sum(len(parts.donors) << parts.n_players for parts in exact)
-        planned += sum(len(parts.donors) * budget for parts in others)
+        # Neither nothing nor everything is shown.
+        planned = sum(len(parts.donors) * ((1 << parts.n_players) - 2) for parts in exact)
+        planned += sum(len(parts.donors) * (budget - 2) for parts in others)
         games.shown = _Shown(start, stop - start, planned, progress)
         # Those of most players first: if the budget is too small for them nothing is lost.
         for parts in reversed(others):

@@ -167,6 +167,7 @@ def test_blocks_of_rows_change_nothing(budget, monkeypatch):
     wanted = explainer(rows, budget=budget)
     monkeypatch.setattr(parted_rows, "_DIFFERING_BYTES", 7000)
     monkeypatch.setattr(parted_rows, "_WORTHS", 1000)
+    monkeypatch.setattr(parted_rows, "_SOLVED_WORTHS", 1000)
     told = []
     found = explainer(rows, budget=budget, progress=lambda done, of: told.append(done))
     np.testing.assert_allclose(found.values, wanted.values, rtol=0, atol=1e-12)
