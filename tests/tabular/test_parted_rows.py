@@ -229,9 +229,8 @@ def test_frames_have_the_values_of_their_numbers():
 def test_progress_comes_to_an_end_and_never_goes_back():
     told = []
     background, rows = table(1, 30), table(2, 7)
-    sc.TabularExplainer(smooth, background)(
-        rows, budget=60, progress=lambda done, of: told.append((done, of))
-    )
+    explainer = sc.TabularExplainer(smooth, background, batch_size=500)
+    explainer(rows, budget=60, progress=lambda done, of: told.append((done, of)))
     done = [count for count, _ in told]
     assert told[-1] == (7, 7) and done == sorted(done) and len(set(done)) > 2
 
