@@ -115,60 +115,71 @@ def mix_pairs(
     other players. Those of player p are from ``features[starts[p]]`` to ``features[starts[p+1]]``.
     """
     cdef int64_t n_columns = masks.shape[1]
+    cdef int64_t n_masks = masks.shape[0]
     cdef int64_t n_pairs = rows.shape[0]
     cdef int64_t n_bytes = rows.shape[1]
-    # Columns to be laid over, and after them a mask of none of the columns and one of all.
-    cdef int64_t* chosen = <int64_t*>malloc(n_columns * (sizeof(int64_t) + 2))
-    if chosen == NULL:
+    # For each coalition what it begins with, and the columns to be laid over it.
+    cdef int64_t* before = <int64_t*>malloc(n_masks * (n_columns + 2) * sizeof(int64_t))
+    # A mask of none of the columns, and one of all.
+    cdef uint8_t* none = <uint8_t*>malloc(2 * n_columns)
+    if before == NULL or none == NULL:
+        free(before)
+        free(none)
         raise MemoryError
-    cdef uint8_t* none = <uint8_t*>(chosen + n_columns)
+    cdef int64_t* count = before + n_masks
+    cdef int64_t* chosen = count + n_masks
     cdef uint8_t* every = none + n_columns
     memset(none, 0, n_columns)
     memset(every, 1, n_columns)
     cdef int64_t together = max(1, TOGETHER // n_bytes)
     # Where there are as many players as features, each is the feature of the same number.
     cdef bint alone = starts.shape[0] - 1 == features.shape[0]
-    cdef int64_t c, j, apart, least, back, at, few
-    cdef const uint8_t* mask
+    cdef int64_t c, j, apart, least, back
+    cdef int64_t few, at = 0
     cdef const uint8_t* its
     cdef const uint8_t* begun
+    cdef uint8_t* target
     with nogil:
-        for c in range(masks.shape[0]):
-            mask = &masks[c, 0]
-            # Begin with the donors, the rows or what was made before: where least differs. Of all
-            # coalitions by position, that without the first player is a power of two before.
+        for c in range(n_masks):
+            # The donors, the rows or what was made before: where least differs.
             its = none
-            begun = &donors[0, 0]
-            least = differing(mask, none, n_columns)
+            before[c] = -1
+            least = differing(&masks[c, 0], none, n_columns)
             if n_columns - least < least:
                 its = every
-                begun = &rows[0, 0]
+                before[c] = -2
                 least = n_columns - least
             back = 1
             while back <= c and least > 1:
-                apart = differing(mask, &masks[c - back, 0], n_columns)
+                apart = differing(&masks[c, 0], &masks[c - back, 0], n_columns)
                 if apart < least:
                     its = &masks[c - back, 0]
-                    begun = &out[(c - back) * n_pairs, 0]
+                    before[c] = c - back
                     least = apart
                 back *= 2
-            least = 0
+            count[c] = 0
             for j in range(n_columns):
-                if mask[j] != its[j]:
-                    chosen[least] = j
-                    least += 1
-            # A few rows at a time: they are still in the nearest cache when they are laid over.
-            at = 0
-            while at < n_pairs:
-                few = min(together, n_pairs - at)
-                memcpy(&out[c * n_pairs + at, 0], begun + at * n_bytes, <size_t>(few * n_bytes))
+                if masks[c, j] != its[j]:
+                    chosen[c * n_columns + count[c]] = j
+                    count[c] += 1
+        # A few rows at a time: what they begin with is still in the nearest cache.
+        while at < n_pairs:
+            few = min(together, n_pairs - at)
+            for c in range(n_masks):
+                target = &out[c * n_pairs + at, 0]
+                if before[c] >= 0:
+                    begun = &out[before[c] * n_pairs + at, 0]
+                else:
+                    begun = &donors[at, 0] if before[c] == -1 else &rows[at, 0]
+                memcpy(target, begun, <size_t>(few * n_bytes))
                 overlay_pairs(
-                    &rows[at, 0], &donors[at, 0], mask, &players[at, 0], few, n_columns, chosen,
-                    least, alone, &features[0], &starts[0], itemsize, n_bytes,
-                    &out[c * n_pairs + at, 0]
+                    &rows[at, 0], &donors[at, 0], &masks[c, 0], &players[at, 0], few, n_columns,
+                    chosen + c * n_columns, count[c], alone, &features[0], &starts[0], itemsize,
+                    n_bytes, target
                 )
-                at += few
-    free(chosen)
+            at += few
+    free(before)
+    free(none)
 
 
 def add_means(
