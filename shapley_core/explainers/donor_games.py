@@ -8,6 +8,7 @@ Features in which a donor is what the row is are null players of its game.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from math import isqrt
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,6 @@ from .masked_games import RowGames, overflow
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
-
-# Pairs of rows and donors that are masked together at least, if there are so many: the rows of
-# both stay in the cache.
-_PAIRS = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,9 +128,10 @@ class DonorGames:
         weights = weights / np.repeat(heaviest, np.diff(parts.starts))
         totals = np.add.reduceat(weights, parts.starts[:-1])[:, None]
         most = self.bound.games.batch_rows
+        # As many pairs as coalitions, if there are so many: both are read often for what they take.
         # An odd number: rows of two coalitions are not a power of two apart, where they would fight
         # for the same places of the cache.
-        together = min(most, max(_PAIRS, most // max(len(inner), 1))) - 1 | 1
+        together = max(isqrt(most), most // max(len(inner), 1)) - 1 | 1
         nothing = np.zeros((1, len(parts), self.bound.n_outputs))
         first_row = np.zeros(1, np.int64)
         for start, stop in row_blocks(len(rows), together):
