@@ -9,6 +9,7 @@ superset folds and a sum over the subsets of each interaction give all of them, 
 node, O(n^2 2^n) for all sizes at once; an index without a law takes s + 2 transforms a size s.
 """
 
+from collections.abc import Callable
 from itertools import combinations
 from math import comb
 from typing import Any
@@ -135,16 +136,31 @@ def _few(n_players: int, order: int) -> bool:
 def _by_folds(
     values: Table, baseline: float, spec: IndexSpec, n: int, order: int, threads: int
 ) -> dict[int, Table]:
+    def fold(weights: Table, level: int) -> Table:
+        return transforms.fold(values, baseline, weights, level, n, threads)
+
+    return values_by_folds(fold, spec, n, order)
+
+
+def values_by_folds(
+    fold: Callable[[Table, int], Table], spec: IndexSpec, n: int, order: int
+) -> dict[int, Table]:
+    """Values by size, from sums over the supersets of all sets of one size.
+
+    ``fold(weights, size)`` gives them for weights of shape (n_weights, n + 1), by the size of the
+    superset: (n_weights, C(n, size), ...), of any further shape, which is that of a value.
+    """
     weights = {size: indices.fold_weights(spec, n, size, order) for size in range(1, order + 1)}
-    out = {size: np.zeros(comb(n, size)) for size in weights}
+    out: dict[int, Table] = {}
     for level in range(order + 1):
         sizes = [size for size in weights if size >= level]
-        rows = np.stack([weights[size][level] for size in sizes])
-        sums = transforms.fold(values, baseline, rows, level, n, threads)
-        for size, row in zip(sizes, sums, strict=True):
+        found = fold(np.stack([weights[size][level] for size in sizes]), level)
+        for size, sums in zip(sizes, found, strict=True):
             members = sets.interactions_of_size(n, size)
+            if level == 0:
+                out[size] = np.zeros((len(members), *sums.shape[1:]))
             for columns in combinations(range(size), level):
-                out[size] += row[sets.ranks(members[:, columns], n)]
+                out[size] += sums[sets.ranks(members[:, columns], n)]
     return out
 
 

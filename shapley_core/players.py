@@ -115,6 +115,15 @@ class Players:
             members[player].append(feature)
         return tuple(map(tuple, members))
 
+    def having(self, features: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which players have any of some features, (..., n_features): (..., n_players)."""
+        if self.of_feature is None:
+            return features
+        out = np.zeros((*features.shape[:-1], self.n_players), np.bool_)
+        for feature, player in enumerate(self.of_feature.tolist()):
+            out[..., player] |= features[..., feature]
+        return out
+
     @cached_property
     def feature_lists(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The features of one player after the other, and where each one's begin and end."""

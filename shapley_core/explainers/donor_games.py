@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import isqrt
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from .. import coalitions as sets
 from .._kernels import masking
 from ..threads import row_blocks
 from .masked_games import RowGames, overflow
+from .varying import by_count, places
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -89,14 +89,7 @@ class DonorGames:
 
     def differing(self, rows: Rows) -> NDArray[np.bool_]:
         """Which players can matter to rows beside each donor, (n_rows, n_donors, n_players)."""
-        of_feature = self.bound.games.players.of_feature
-        found = self.bound.filler.differing_donors(rows)
-        if of_feature is None:
-            return found
-        out = np.zeros((*found.shape[:2], self.bound.n_players), np.bool_)
-        for feature, player in enumerate(of_feature.tolist()):
-            out[:, :, player] |= found[:, :, feature]
-        return out
+        return self.bound.games.players.having(self.bound.filler.differing_donors(rows))
 
     def shares(self, parts: Parts) -> Array:
         """Weights of the parts among all donors of their row, float64 (n_parts,)."""
@@ -133,7 +126,8 @@ class DonorGames:
         # for the same places of the cache.
         together = max(isqrt(most), most // max(len(inner), 1)) - 1 | 1
         nothing = np.zeros((1, len(parts), self.bound.n_outputs))
-        first_row = np.zeros(1, np.int64)
+        of_nothing = self.bound.of_donors(rows, parts.donors)[None]
+        masking.add_parts(of_nothing, weights, parts.starts, np.zeros(1, np.int64), nothing)
         for start, stop in row_blocks(len(rows), together):
             first = int(np.searchsorted(parts.starts, start, side="right")) - 1
             last = int(np.searchsorted(parts.starts, stop, side="left"))
@@ -141,8 +135,6 @@ class DonorGames:
             pairs = slice(start, stop)
             owners = np.repeat(np.arange(first, last), np.diff(starts))
             here, donors, weight = rows[pairs], parts.donors[pairs], weights[pairs]
-            of_nothing = self.bound.of_donors(here, donors)[None]
-            masking.add_parts(of_nothing, weight, starts, first_row, nothing[:, first:last])
             for low, high in row_blocks(len(inner), max(1, most // len(here))):
                 table = self.bound.filler.fill_pairs(
                     here,
@@ -255,14 +247,10 @@ def _by_count(
 ) -> Iterator[Parts]:
     """Parts by their number of players, which begin at ``starts`` of the pairs; ascending."""
     lengths = np.diff(np.append(starts, len(rows)))
-    # Those that matter first, and as many of the others as are wanted.
-    ranked = np.argsort(~held, axis=1, kind="stable")
-    for count in np.unique(counts).tolist():
-        some = counts == count
-        players = np.sort(ranked[some, :count], axis=1).astype(np.int32)
+    for some, players in by_count(held, counts):
         pairs = np.repeat(some, lengths)
         bounds = np.append(0, np.cumsum(lengths[some]))
-        yield Parts(rows[starts[some]], players, donors[pairs], bounds)
+        yield Parts(rows[starts[some]], players.astype(np.int32), donors[pairs], bounds)
 
 
 def add_values(
@@ -274,16 +262,7 @@ def add_values(
     """
     n_outputs = out.shape[2]
     found = values.reshape(len(values), len(parts), n_outputs) * shares[:, None]
-    before = start = 0
-    flat: Any = out.reshape(-1)
-    for size in range(1, order + 1):
-        at: NDArray[Any] = parts.players
-        if size > 1:
-            members = sets.interactions_of_size(parts.n_players, size)
-            named = np.sort(parts.players[:, members], axis=2)
-            at = sets.ranks(named.reshape(-1, size), n_players).reshape(len(parts), -1)
-        places = (parts.rows[:, None] * out.shape[1] + before + at) * n_outputs
-        part = found[start : start + at.shape[1]].transpose(1, 0, 2)
-        np.add.at(flat, (places[:, :, None] + np.arange(n_outputs)).reshape(-1), part.reshape(-1))
-        before += sets.n_interactions(n_players, size, size)
-        start += at.shape[1]
+    # Flat: so it is quick.
+    at = parts.rows[:, None] * out.shape[1] + places(parts.players, n_players, order)
+    at = (at * n_outputs)[:, :, None] + np.arange(n_outputs)
+    np.add.at(out.reshape(-1), at.reshape(-1), found.transpose(1, 0, 2).reshape(-1))

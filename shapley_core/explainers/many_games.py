@@ -3,8 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import combinations
-from math import comb
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from .._kernels import transforms
 from ..estimators.regression import KernelRegression
 from ..estimators.stopping import Progress, as_rule
 from ..estimators.symmetric import MOST_PAIRS, SymmetricProcess
-from ..exact import exact
+from ..exact import exact, values_by_folds
 from ..game import TableGame
 from ..indices import IndexSpec, ProbabilisticValue
 
@@ -107,18 +106,7 @@ def exact_values(table: Array, spec: IndexSpec | ProbabilisticValue, order: int)
         values = np.stack([game.values for game in games], axis=1)
         return ManyValues(values, None, np.array([g.baseline for g in games]), evaluations)
     assert isinstance(spec, IndexSpec)
-    weights = {s: indices.fold_weights(spec, n, s, order) for s in range(1, order + 1)}
-    out = {size: np.zeros((comb(n, size), table.shape[1])) for size in weights}
-    for level in range(order + 1):
-        sizes = [size for size in weights if size >= level]
-        found = _fold(table, np.stack([weights[size][level] for size in sizes]), level)
-        for size, sums in zip(sizes, found, strict=True):
-            if level in (0, size):
-                out[size] += sums
-                continue
-            members = sets.interactions_of_size(n, size)
-            for columns in combinations(range(size), level):
-                out[size] += sums[sets.ranks(members[:, columns], n)]
+    out = values_by_folds(partial(_fold, table), spec, n, order)
     baseline = table[0].copy()
     if spec.has_constant:
         baseline += _fold(table, indices.fold_weights(spec, n, 0, order), 0)[0, 0]

@@ -147,9 +147,8 @@ class RowGames:
 
     def _whole(self, start: int, stop: int) -> NDArray[np.float64]:
         outputs = self.games.predictor(self._rows.take(slice(start, stop)), stop - start)
-        if self._per_row is not None:
-            outputs = self._per_row(outputs[None, :, None, :], np.arange(start, stop))[0, :, 0]
-        return self.games.linked(outputs)
+        found: NDArray[np.float64] = self._averaged(outputs[None], np.arange(start, stop))[0]
+        return self.games.linked(found)
 
     def _empty(self, row: int) -> NDArray[np.float64]:
         games = self.games
@@ -162,13 +161,7 @@ class RowGames:
     def matter(self, rows: NDArray[np.int64]) -> NDArray[np.bool_] | None:
         """Which players can matter to some rows, (len(rows), n_players); None for all to all."""
         differing = self.filler.differing(rows)
-        of_feature = self.games.players.of_feature
-        if differing is None or of_feature is None:
-            return differing
-        out = np.zeros((len(rows), self.n_players), np.bool_)
-        for feature, player in enumerate(of_feature.tolist()):
-            out[:, player] |= differing[:, feature]
-        return out
+        return None if differing is None else self.games.players.having(differing)
 
     def worths(self, coalitions: NDArray[np.bool_], rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Worths of coalitions of players for some of the rows.
@@ -230,10 +223,10 @@ class RowGames:
 
     def of_donors(self, rows: NDArray[np.int64], donors: NDArray[np.int64]) -> NDArray[np.float64]:
         """What is averaged of donors where no feature of a row is present, (n, n_outputs)."""
-        outputs = self.games.nothing_outputs[donors]
-        if self._per_row is None:
-            return outputs
-        return np.ascontiguousarray(self._per_row(outputs[None, :, None], rows)[0, :, 0])
+        found: NDArray[np.float64] = self._averaged(self.games.nothing_outputs[donors][None], rows)[
+            0
+        ]
+        return found
 
     def predicted(
         self, table: Any, n_coalitions: int, rows: NDArray[np.int64]
@@ -244,7 +237,12 @@ class RowGames:
         """
         given = self._per_row is not None
         outputs = self.games.predictor(table, n_coalitions * len(rows), check_finite=given)
-        outputs = outputs.reshape(n_coalitions, len(rows), -1)
+        return self._averaged(outputs.reshape(n_coalitions, len(rows), -1), rows)
+
+    def _averaged(
+        self, outputs: NDArray[np.float64], rows: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """What is averaged, from predictions (n_coalitions, n, n_outputs) about n rows."""
         if self._per_row is None:
             return outputs
         return np.ascontiguousarray(self._per_row(outputs[:, :, None], rows)[:, :, 0])

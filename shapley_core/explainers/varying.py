@@ -6,6 +6,7 @@ interactions are 0, and the others what they are without it.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,16 +73,8 @@ class Group:
         by_row = found.reshape(len(found), len(self.rows), -1).transpose(1, 0, 2)
         if self.n_players == self.n_in_all:
             out[self.rows] = by_row
-            return
-        before, start = 0, 0
-        for size in range(1, order + 1):
-            members = sets.interactions_of_size(self.n_players, size)
-            stop = start + len(members)
-            for row, players, one in zip(self.rows.tolist(), self.players, by_row, strict=True):
-                here = sets.ranks(players[members], self.n_in_all) if size > 1 else players
-                out[row, before + here] = one[start:stop]
-            before += sets.n_interactions(self.n_in_all, size, size)
-            start = stop
+        else:
+            out[self.rows[:, None], places(self.players, self.n_in_all, order)] = by_row
 
 
 def groups_of(
@@ -93,11 +86,44 @@ def groups_of(
         return
     counts = np.maximum(matter.sum(axis=1), min(order, n))
     wanted = np.array([rounded_players(count, n, budget) for count in counts.tolist()])
+    for here, players in by_count(matter, wanted):
+        yield Group(rows[here], players, n)
+
+
+def by_count(
+    matter: NDArray[np.bool_], wanted: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
+    """Rows that want equally many players, ascending: which, and the players of each, ascending.
+
+    Parameters
+    ----------
+    matter : bool (n_rows, n_players)
+        Players that each has to have.
+    wanted : int64 (n_rows,)
+    """
     # Those that matter first, and as many of the others as are wanted.
     ranked = np.argsort(~matter, axis=1, kind="stable")
     for count in np.unique(wanted).tolist():
         here = wanted == count
-        yield Group(rows[here], np.sort(ranked[here, :count], axis=1), n)
+        yield here, np.sort(ranked[here, :count], axis=1)
+
+
+def places(players: NDArray[Any], n_players: int, order: int) -> NDArray[np.int64]:
+    """Where the interactions of each row's players, (n_rows, k), stand among those of all players.
+
+    Those of k players, by (size, lexicographic) of their places in the row: (n_rows,
+    n_interactions). The players of a row may be in any order.
+    """
+    found, before = [], 0
+    for size in range(1, order + 1):
+        at: NDArray[Any] = players
+        if size > 1:
+            members = sets.interactions_of_size(players.shape[1], size)
+            named = np.sort(players[:, members], axis=2)
+            at = sets.ranks(named.reshape(-1, size), n_players).reshape(len(players), -1)
+        found.append(before + at.astype(np.int64))
+        before += sets.n_interactions(n_players, size, size)
+    return np.concatenate(found, axis=1)
 
 
 def rounded_players(count: int, most: int, budget: int) -> int:

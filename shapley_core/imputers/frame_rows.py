@@ -30,20 +30,12 @@ class PlainColumn:
         self.itemsize = values.dtype.itemsize
 
     def mix(
-        self, rows: NDArray[np.int64], mask: NDArray[np.bool_], donors: Any, which: Donors
+        self, rows: NDArray[np.int64], present: NDArray[np.bool_], donors: Any, which: Donors
     ) -> Any:
-        """The mixed column, as its library has it."""
-        own = self.values[rows][None, :, None]
-        return self.finish(np.where(mask[:, None, None], own, donors.values[which]).reshape(-1))
+        """The mixed column, as its library has it: of the rows where they are ``present``.
 
-    def mix_pairs(
-        self,
-        rows: NDArray[np.int64],
-        present: NDArray[np.bool_],
-        donors: Any,
-        which: NDArray[np.int64],
-    ) -> Any:
-        """The mixed column of pairs, from where they are ``present``, (n_coalitions, n_pairs)."""
+        ``rows``, ``present`` and ``which`` are broadcast; a slice is the last axis.
+        """
         mixed = np.where(present, self.values[rows], donors.values[which])
         return self.finish(mixed.reshape(-1))
 
@@ -58,31 +50,19 @@ class TakenColumn:
         self.gather = gather
 
     def mix(
-        self, rows: NDArray[np.int64], mask: NDArray[np.bool_], donors: Any, which: Donors
+        self, rows: NDArray[np.int64], present: NDArray[np.bool_], donors: Any, which: Donors
     ) -> Any:
-        """The mixed column, as its library has it."""
+        """See `PlainColumn`."""
         pool = donors.values
         other: NDArray[np.int64]
         if isinstance(which, slice):
             pool = pool[which]
-            other = np.arange(len(pool))[None, None, :]
+            other = np.arange(len(pool))
         else:
             other = which
-        own = np.arange(len(rows))[None, :, None]
-        at = np.where(mask[:, None, None], own, other + len(rows)).reshape(-1)
-        return self.gather(self.values[rows], pool, at)
-
-    def mix_pairs(
-        self,
-        rows: NDArray[np.int64],
-        present: NDArray[np.bool_],
-        donors: Any,
-        which: NDArray[np.int64],
-    ) -> Any:
-        """The mixed column of pairs, from where they are ``present``, (n_coalitions, n_pairs)."""
-        own = np.arange(len(rows))
-        at = np.where(present, own, own + len(rows)).reshape(-1)
-        return self.gather(self.values[rows], donors.values[which], at)
+        own = np.arange(rows.size).reshape(rows.shape)
+        at = np.where(present, own, other + rows.size).reshape(-1)
+        return self.gather(self.values[rows.reshape(-1)], pool, at)
 
 
 Column = PlainColumn | TakenColumn
@@ -143,8 +123,9 @@ class FrameRows(Rows):
         n_threads: int,
     ) -> Any:
         """See `Rows`."""
-        columns = zip(self._columns_with(donors), masks.T, strict=True)
-        return self._build([mine.mix(rows, mask, its, which) for (mine, its), mask in columns])
+        present, rows = masks.T[:, :, None, None], rows[:, None]
+        columns = zip(self._columns_with(donors), present, strict=True)
+        return self._build([mine.mix(rows, at, its, which) for (mine, its), at in columns])
 
     def mix_pairs(
         self,
@@ -159,7 +140,7 @@ class FrameRows(Rows):
         """See `Rows`."""
         present = np.moveaxis(present_features(masks, players, features), 2, 0)
         columns = zip(self._columns_with(donors), present, strict=True)
-        return self._build([mine.mix_pairs(rows, at, its, which) for (mine, its), at in columns])
+        return self._build([mine.mix(rows, at, its, which) for (mine, its), at in columns])
 
     def _columns_with(self, donors: Rows) -> Iterator[tuple[Any, Any]]:
         """Columns beside those of the donors, of one kind each."""
