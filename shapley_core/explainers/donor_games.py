@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .. import coalitions as sets
 from .._kernels import masking
+from ..imputers.rows import Pairs
 from ..threads import row_blocks
 from .masked_games import RowGames, overflow
 from .varying import by_count, places
@@ -132,24 +133,20 @@ class DonorGames:
             first = int(np.searchsorted(parts.starts, start, side="right")) - 1
             last = int(np.searchsorted(parts.starts, stop, side="left"))
             starts = np.clip(parts.starts[first : last + 1], start, stop) - start
-            pairs = slice(start, stop)
             owners = np.repeat(np.arange(first, last), np.diff(starts))
-            here, donors, weight = rows[pairs], parts.donors[pairs], weights[pairs]
-            for low, high in row_blocks(len(inner), max(1, most // len(here))):
-                table = self.bound.filler.fill_pairs(
-                    here,
-                    donors,
-                    masks[low:high],
-                    parts.players[owners],
-                    self.bound.games.players.feature_lists,
-                    self.bound.n_threads,
-                )
-                outputs = self.bound.predicted(table, high - low, here)
-                target = out[:, first:last]
+            pairs = Pairs(
+                rows[start:stop],
+                parts.donors[start:stop],
+                parts.players[owners],
+                self.bound.games.players.feature_lists,
+            )
+            weight, target = weights[start:stop], out[:, first:last]
+            for low, high in row_blocks(len(inner), max(1, most // (stop - start))):
+                outputs = self.bound.predicted(pairs, masks[low:high])
                 if not masking.add_parts(outputs, weight, starts, inner[low:high], target):
                     self.bound.games.predictor.check_finite(outputs.reshape(len(outputs), -1))
                     raise overflow(outputs)
-                self.shown(len(here) * (high - low))
+                self.shown((stop - start) * (high - low))
         out[sizes == 0] = nothing
         if (totals != 1.0).any():
             out /= totals

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .._kernels import masking
 from ..errors import InputError
 from ..imputers.base import Filler
-from ..imputers.rows import Rows
+from ..imputers.rows import Pairs, Rows
 from ..players import Players
 from ..threads import row_blocks
 from .predictor import REPEATED, Predictor
@@ -209,6 +209,7 @@ class RowGames:
             table, weights = self.filler.fill(rows, masks, slice(start, stop), self.n_threads)
             plain = self._per_row is None
             outputs = self.games.predictor(table, n_games * (stop - start), not plain)
+            del table  # So that the next one may take its memory.
             if self._per_row is not None:
                 shaped = outputs.reshape(len(masks), len(rows), stop - start, -1)
                 outputs = np.ascontiguousarray(self._per_row(shaped, rows))
@@ -228,16 +229,18 @@ class RowGames:
         ]
         return found
 
-    def predicted(
-        self, table: Any, n_coalitions: int, rows: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        """What is averaged, of masked rows by coalition, then row: (n_coalitions, n, n_outputs).
+    def predicted(self, pairs: Pairs, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """What is averaged, of each coalition and pair: (n_coalitions, n_pairs, n_outputs).
 
         The caller sees to it that predictions that are averaged as they are are finite.
         """
-        given = self._per_row is not None
-        outputs = self.games.predictor(table, n_coalitions * len(rows), check_finite=given)
-        return self._averaged(outputs.reshape(n_coalitions, len(rows), -1), rows)
+        shape = len(masks), len(pairs.rows)
+        outputs = self.games.predictor(
+            self.filler.fill_pairs(pairs, masks, self.n_threads),
+            shape[0] * shape[1],
+            check_finite=self._per_row is not None,
+        )
+        return self._averaged(outputs.reshape(*shape, -1), pairs.rows)
 
     def _averaged(
         self, outputs: NDArray[np.float64], rows: NDArray[np.int64]

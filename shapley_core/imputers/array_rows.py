@@ -11,14 +11,8 @@ from ..errors import InputError
 from ..frames import NUMERIC_KINDS
 from ..tables import WANTED
 from ..threads import row_blocks, run_blocks
-from .rows import (
-    Donors,
-    FeatureLists,
-    Rows,
-    differing_bits,
-    differing_pairs,
-    present_features,
-)
+from .rows import Donors, Pairs, Rows, differing_bits, differing_pairs
+from .scratch import Scratch
 
 # Bytes that one thread mixes at a time: less takes no longer than starting a thread.
 _TASK_BYTES = 1 << 23
@@ -69,6 +63,7 @@ class ArrayRows(Rows):
         self.row_bytes = array.dtype.itemsize * self.n_features
         self._wrap = wrap
         self._reader = reader
+        self._scratch = Scratch()
 
     def like(self, X: Any, what: str) -> Rows:
         """See `Rows`."""
@@ -124,7 +119,7 @@ class ArrayRows(Rows):
         if dtype.hasobject:
             shown = np.where(masks[:, None, None, :], own[None, :, None, :], donors.array[which])
             return self._wrap(shown.reshape(-1, self.n_features))
-        out = np.empty((self.n_mixed(rows, masks, which), self.n_features), dtype)
+        out = self._scratch.array((self.n_mixed(rows, masks, which), self.n_features), dtype)
         raw_out, raw_own = out.view(np.uint8), _bytes(own)
         present = np.ascontiguousarray(masks).view(np.uint8)
         absent = _bytes(donors.array[which] if isinstance(which, slice) else donors.array)
@@ -164,23 +159,16 @@ class ArrayRows(Rows):
         return differing_pairs(self.array[rows], donors.array)
 
     def mix_pairs(
-        self,
-        rows: NDArray[np.int64],
-        masks: NDArray[np.bool_],
-        donors: Rows,
-        which: NDArray[np.int64],
-        players: NDArray[np.int32],
-        features: FeatureLists,
-        n_threads: int,
+        self, pairs: Pairs, masks: NDArray[np.bool_], donors: Rows, n_threads: int
     ) -> Any:
         """See `Rows`."""
         assert isinstance(donors, ArrayRows)
         dtype = self.array.dtype
-        own, other = self.array[rows], donors.array[which]
+        own, other = self.array[pairs.rows], donors.array[pairs.donors]
         if dtype.hasobject:
-            inside = present_features(masks, players, features)
+            inside = pairs.present_features(masks)
             return self._wrap(np.where(inside, own, other).reshape(-1, self.n_features))
-        out = np.empty((len(masks) * len(rows), self.n_features), dtype)
+        out = self._scratch.array((len(masks) * len(own), self.n_features), dtype)
         raw_out, raw_own, raw_other = out.view(np.uint8), _bytes(own), _bytes(other)
         present = np.ascontiguousarray(masks).view(np.uint8)
 
@@ -190,10 +178,10 @@ class ArrayRows(Rows):
                 present[start:stop],
                 raw_own,
                 raw_other,
-                players,
-                *features,
+                pairs.players,
+                *pairs.features,
                 dtype.itemsize,
-                raw_out[start * len(rows) : stop * len(rows)],
+                raw_out[start * len(own) : stop * len(own)],
             )
 
         step = max(1, _TASK_BYTES // max(raw_own.size, 1))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .rows import FeatureLists, Rows
+from .rows import Pairs, Rows
 
 # A table to show to the model, and weights of its rows: (n_coalitions * n_rows or 1, n_donors).
 Filled = tuple[Any, NDArray[np.float64]]
@@ -89,15 +89,7 @@ class Filler(ABC):
         """Where some of the rows are not what each donor is: (n_rows, n_donors, n_features)."""
         raise NotImplementedError
 
-    def fill_pairs(
-        self,
-        rows: NDArray[np.int64],
-        donors: NDArray[np.int64],
-        masks: NDArray[np.bool_],
-        players: NDArray[np.int32],
-        features: FeatureLists,
-        n_threads: int,
-    ) -> Any:
+    def fill_pairs(self, pairs: Pairs, masks: NDArray[np.bool_], n_threads: int) -> Any:
         """Rows to show for pairs of a row and a donor: see `Rows.mix_pairs`."""
         raise NotImplementedError
 

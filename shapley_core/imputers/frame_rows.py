@@ -8,14 +8,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..frames import align, listed
-from .rows import (
-    Donors,
-    FeatureLists,
-    Rows,
-    differing_bits,
-    differing_pairs,
-    present_features,
-)
+from .rows import Donors, Pairs, Rows, differing_bits, differing_pairs
 
 # Makes the user's kind of column of mixed entries.
 Finish = Callable[[NDArray[Any]], Any]
@@ -128,19 +121,14 @@ class FrameRows(Rows):
         return self._build([mine.mix(rows, at, its, which) for (mine, its), at in columns])
 
     def mix_pairs(
-        self,
-        rows: NDArray[np.int64],
-        masks: NDArray[np.bool_],
-        donors: Rows,
-        which: NDArray[np.int64],
-        players: NDArray[np.int32],
-        features: FeatureLists,
-        n_threads: int,
+        self, pairs: Pairs, masks: NDArray[np.bool_], donors: Rows, n_threads: int
     ) -> Any:
         """See `Rows`."""
-        present = np.moveaxis(present_features(masks, players, features), 2, 0)
+        present = np.moveaxis(pairs.present_features(masks), 2, 0)
         columns = zip(self._columns_with(donors), present, strict=True)
-        return self._build([mine.mix(rows, at, its, which) for (mine, its), at in columns])
+        return self._build(
+            [mine.mix(pairs.rows, at, its, pairs.donors) for (mine, its), at in columns]
+        )
 
     def _columns_with(self, donors: Rows) -> Iterator[tuple[Any, Any]]:
         """Columns beside those of the donors, of one kind each."""

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from .base import Filled, Filler, Imputer, check_count, check_weights
-from .rows import FeatureLists, Rows
+from .rows import Pairs, Rows
 
 
 class Marginal(Imputer):
@@ -127,18 +127,10 @@ class MarginalFiller(Filler):
         assert self._bound is not None
         return self._bound.differing_donors(rows, self.rows)
 
-    def fill_pairs(
-        self,
-        rows: NDArray[np.int64],
-        donors: NDArray[np.int64],
-        masks: NDArray[np.bool_],
-        players: NDArray[np.int32],
-        features: FeatureLists,
-        n_threads: int,
-    ) -> Any:
+    def fill_pairs(self, pairs: Pairs, masks: NDArray[np.bool_], n_threads: int) -> Any:
         """See `Filler`."""
         assert self._bound is not None
-        return self._bound.mix_pairs(rows, masks, self.rows, donors, players, features, n_threads)
+        return self._bound.mix_pairs(pairs, masks, self.rows, n_threads)
 
     def nothing(self, donors: slice) -> Filled:
         """See `Filler`."""

@@ -5,6 +5,7 @@ rows are ordered by coalition, then explained row, then donor.
 """
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,35 @@ from numpy.typing import NDArray
 Donors = slice | NDArray[np.int64]
 # The features of one player after the other, and where each one's begin, and the last one's end.
 FeatureLists = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Pairs of a row and a donor, each with players of its own.
+
+    Attributes
+    ----------
+    rows, donors : int64 (n_pairs,)
+    players : int32 (n_pairs, k)
+        Those that columns of coalitions are about; in the features of the others a pair agrees.
+    features : FeatureLists
+        Of every player of the game.
+    """
+
+    rows: NDArray[np.int64]
+    donors: NDArray[np.int64]
+    players: NDArray[np.int32]
+    features: FeatureLists
+
+    def present_features(self, masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Features that are taken from the row, bool (n_coalitions, n_pairs, n_features)."""
+        order, starts = self.features
+        held = np.zeros((len(masks), len(self.rows), len(starts) - 1), np.bool_)
+        every = np.broadcast_to(masks[:, None, :], (len(masks), *self.players.shape))
+        np.put_along_axis(held, self.players[None].astype(np.int64), every, axis=2)
+        player = np.empty(len(order), np.int64)
+        player[order] = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+        return held[:, :, player]
 
 
 class Rows(ABC):
@@ -70,30 +100,17 @@ class Rows(ABC):
 
     @abstractmethod
     def mix_pairs(
-        self,
-        rows: NDArray[np.int64],
-        masks: NDArray[np.bool_],
-        donors: "Rows",
-        which: NDArray[np.int64],
-        players: NDArray[np.int32],
-        features: FeatureLists,
-        n_threads: int,
+        self, pairs: Pairs, masks: NDArray[np.bool_], donors: "Rows", n_threads: int
     ) -> Any:
-        """Mixed rows of pairs of a row and a donor, each with players of its own.
+        """Mixed rows of pairs of one of these rows and a donor.
 
         Parameters
         ----------
-        rows : int64 (n_pairs,)
-            Which of these rows.
+        pairs : Pairs
         masks : bool (n_coalitions, k)
+            Whether players of a pair are taken from the row.
         donors : Rows
             From `like`, or that `like` was called on.
-        which : int64 (n_pairs,)
-        players : int32 (n_pairs, k)
-            Those that the columns of ``masks`` say of whether they are taken from the row; in the
-            features of the others the pair agrees.
-        features : FeatureLists
-            Of each player.
         n_threads : int
 
         Returns
@@ -156,19 +173,6 @@ def differing_pairs(own: NDArray[Any], donors: NDArray[Any]) -> NDArray[np.bool_
     for word in range(1, mine.shape[2]):
         found |= mine[:, None, :, word] != its[None, :, :, word]
     return found
-
-
-def present_features(
-    masks: NDArray[np.bool_], players: NDArray[np.int32], features: FeatureLists
-) -> NDArray[np.bool_]:
-    """Features that are taken from the row, bool (n_coalitions, n_pairs, n_features)."""
-    order, starts = features
-    held = np.zeros((len(masks), len(players), len(starts) - 1), np.bool_)
-    every = np.broadcast_to(masks[:, None, :], (len(masks), *players.shape))
-    np.put_along_axis(held, players[None].astype(np.int64), every, axis=2)
-    player = np.empty(len(order), np.int64)
-    player[order] = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    return held[:, :, player]
 
 
 def _words(array: NDArray[Any]) -> NDArray[Any]:
