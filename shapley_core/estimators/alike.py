@@ -58,6 +58,9 @@ LAWS = (
 _LEVEL = 3.0
 # Rows that a regression needs beyond those that determine it.
 _SPARE_ROWS = 3
+# Laws are weighed by what they say of so many pairs, at regular distances: of all, errors are the
+# same, and the work is several times as much.
+_CHECKED = 64
 # Least share of a row's variance that the others must leave open for it to check a regression.
 _LEAST_OPEN = 1e-8
 
@@ -79,7 +82,8 @@ class Solution:
     ----------
     inverse : float64 array of shape (m, m)
         inverse y = alpha, from which predictions follow; y_j less its prediction from the others
-        is alpha_j / inverse_jj, of the variance 1 / inverse_jj.
+        is alpha_j / inverse_jj, of the variance 1 / inverse_jj. If ``whole``, the rows of the pairs
+        that are checked alone.
     whole : bool
         Whether values count what the law does not explain of the worths seen.
     readout : float64 array of shape (m, n_values)
@@ -97,6 +101,13 @@ class Solution:
     readout: Matrix
     variance: Matrix
     terms: Terms | None
+
+    def values(self, y: Matrix, alpha: Matrix) -> Matrix:
+        """Values of what it predicts, (n_values, n_games): of the same alpha, and rounded alike."""
+        found: Matrix = self.readout.T @ alpha
+        if self.terms is not None:
+            found += self.terms.values.T @ (self.terms.coefficients @ y)
+        return found
 
     def predicted(
         self, order: int, y: Matrix, alpha: Matrix, there: Inside, agreeing: NDArray[np.intp]
@@ -119,13 +130,18 @@ class Laws:
 
     Attributes
     ----------
-    inverses : float64 array of shape (n_laws, m, m)
-    diagonals : float64 array of shape (n_laws, m)
+    checked : int64 array of shape (k,)
+        Pairs by which the laws are weighed.
+    inverses : float64 array of shape (n_laws, k, m)
+        Their rows of the inverses.
+    diagonals : float64 array of shape (n_laws, k)
+        The diagonals' entries there.
     readouts : float64 array of shape (n_laws, n_values, m)
     variances : float64 array of shape (n_laws, n_values)
     """
 
     solutions: list[Solution]
+    checked: NDArray[np.int64]
     inverses: Matrix
     diagonals: Matrix
     readouts: Matrix
@@ -140,26 +156,26 @@ class Laws:
         agreeing = agreeing_players(inside, inside)
         every = (_solution(task, law, parity, inside, agreeing, whole) for law in LAWS)
         found = [one for one in every if one is not None]
-        inverses = np.stack([one.inverse for one in found])
+        checked = every_so_many(len(inside), _CHECKED)
+        inverses = np.stack([one.inverse[checked] for one in found])
         return cls(
-            [replace(one, inverse=its) for one, its in zip(found, inverses, strict=True)],
+            [replace(one, inverse=one.inverse[checked]) for one in found] if whole else found,
+            checked,
             inverses,
-            np.ascontiguousarray(inverses.diagonal(axis1=1, axis2=2)),
+            inverses[:, np.arange(len(checked)), checked],
             np.stack([one.readout.T for one in found]),
             np.stack([one.variance for one in found]),
         )
 
-    def values(self, y: Matrix, alphas: Matrix) -> Matrix:
-        """Values under each law, shape (n_laws, n_values, n_games)."""
-        if self.solutions[0].whole:
-            flat: Matrix = self.readouts.reshape(-1, len(y)) @ y
-            return flat.reshape(len(self.readouts), -1, y.shape[1])
-        # Of the same alphas as predictions, so that both round alike.
-        found: Matrix = self.readouts @ alphas
-        for at, one in enumerate(self.solutions):
-            if one.terms is not None:
-                found[at] += one.terms.values.T @ (one.terms.coefficients @ y)
-        return found
+    def values(self, y: Matrix) -> Matrix:
+        """Values of the whole under each law, shape (n_laws, n_values, n_games)."""
+        flat: Matrix = self.readouts.reshape(-1, len(y)) @ y
+        return flat.reshape(len(self.readouts), -1, y.shape[1])
+
+
+def every_so_many(m: int, most: int) -> NDArray[np.int64]:
+    """At most so many of m pairs, at regular distances; the first is the empty coalition's."""
+    return np.unique(np.linspace(0, m - 1, min(m, most)).astype(np.int64))
 
 
 def _solution(
