@@ -58,8 +58,8 @@ LAWS = (
 _LEVEL = 3.0
 # Rows that a regression needs beyond those that determine it.
 _SPARE_ROWS = 3
-# Laws are weighed by what they say of so many pairs, at regular distances: of all, errors are the
-# same, and the work is several times as much.
+# Laws of the whole are weighed by what they say of so many pairs, at regular distances: of all,
+# errors are the same, and the work is four times as much.
 _CHECKED = 64
 # Least share of a row's variance that the others must leave open for it to check a regression.
 _LEAST_OPEN = 1e-8
@@ -102,13 +102,6 @@ class Solution:
     variance: Matrix
     terms: Terms | None
 
-    def values(self, y: Matrix, alpha: Matrix) -> Matrix:
-        """Values of what it predicts, (n_values, n_games): of the same alpha, and rounded alike."""
-        found: Matrix = self.readout.T @ alpha
-        if self.terms is not None:
-            found += self.terms.values.T @ (self.terms.coefficients @ y)
-        return found
-
     def predicted(
         self, order: int, y: Matrix, alpha: Matrix, there: Inside, agreeing: NDArray[np.intp]
     ) -> Matrix:
@@ -131,7 +124,7 @@ class Laws:
     Attributes
     ----------
     checked : int64 array of shape (k,)
-        Pairs by which the laws are weighed.
+        Pairs by which the laws are weighed: all, unless they are of the whole.
     inverses : float64 array of shape (n_laws, k, m)
         Their rows of the inverses.
     diagonals : float64 array of shape (n_laws, k)
@@ -156,10 +149,10 @@ class Laws:
         agreeing = agreeing_players(inside, inside)
         every = (_solution(task, law, parity, inside, agreeing, whole) for law in LAWS)
         found = [one for one in every if one is not None]
-        checked = every_so_many(len(inside), _CHECKED)
+        checked = every_so_many(len(inside), _CHECKED if whole else len(inside))
         inverses = np.stack([one.inverse[checked] for one in found])
         return cls(
-            [replace(one, inverse=one.inverse[checked]) for one in found] if whole else found,
+            [replace(one, inverse=its) for one, its in zip(found, inverses, strict=True)],
             checked,
             inverses,
             inverses[:, np.arange(len(checked)), checked],
@@ -167,10 +160,17 @@ class Laws:
             np.stack([one.variance for one in found]),
         )
 
-    def values(self, y: Matrix) -> Matrix:
-        """Values of the whole under each law, shape (n_laws, n_values, n_games)."""
-        flat: Matrix = self.readouts.reshape(-1, len(y)) @ y
-        return flat.reshape(len(self.readouts), -1, y.shape[1])
+    def values(self, y: Matrix, alphas: Matrix) -> Matrix:
+        """Values under each law, shape (n_laws, n_values, n_games)."""
+        if self.solutions[0].whole:
+            flat: Matrix = self.readouts.reshape(-1, len(y)) @ y
+            return flat.reshape(len(self.readouts), -1, y.shape[1])
+        # Of the same alphas as predictions, so that both round alike.
+        found: Matrix = self.readouts @ alphas
+        for at, one in enumerate(self.solutions):
+            if one.terms is not None:
+                found[at] += one.terms.values.T @ (one.terms.coefficients @ y)
+        return found
 
 
 def every_so_many(m: int, most: int) -> NDArray[np.int64]:

@@ -127,19 +127,21 @@ class Mixture:
     ----------
     laws : Laws
     y : float64 (m, n_games)
-    scales : float64 (n_laws, n_games)
-        Variance of the errors of a law's predictions, over what it holds it to be.
+    alphas : float64 (n_laws, n_checked, n_games)
+    left_out : float64 (n_laws, n_checked, n_games)
+        Errors of predictions from all others.
     weights : float64 (n_laws, n_games)
     """
 
     laws: Laws
     y: Matrix
-    scales: Matrix
+    alphas: Matrix
+    left_out: Matrix
     weights: Matrix
 
     @classmethod
     def of(cls, laws: Laws, y: Matrix) -> "Mixture":
-        """Weigh the laws by what they say of each pair that is checked from all others."""
+        """Weigh the laws by what they say of each pair that is left out."""
         k, m = laws.inverses.shape[1:]
         alphas = (laws.inverses.reshape(-1, m) @ y).reshape(-1, k, y.shape[1])
         left_out = alphas / laws.diagonals[:, :, None]
@@ -149,65 +151,44 @@ class Mixture:
         off = np.where(off > 0.0, off, 1.0)
         weights = (off.min(axis=0) / off) ** (k / 2)
         weights[weights < _LEAST_WEIGHT] = 0.0
-        scales = np.einsum("lkg,lkg->lg", alphas, left_out) / k
-        return cls(laws, y, scales, weights / weights.sum(axis=0))
+        return cls(laws, y, alphas, left_out, weights / weights.sum(axis=0))
 
     def values(self) -> tuple[Matrix, Matrix]:
-        """Means and variances of the whole, shapes (n_values, n_games)."""
-        means = self.laws.values(self.y)
+        """Means and variances, shapes (n_values, n_games)."""
+        means = self.laws.values(self.y, self.alphas)
         mean = np.einsum("lg,lvg->vg", self.weights, means)
-        variance = self.laws.variances.T @ (self.scales * self.weights)
+        # A law's scale is that of the errors of its predictions.
+        scales = np.einsum("lkg,lkg->lg", self.alphas, self.left_out) / self.alphas.shape[1]
+        scales *= self.weights
+        variance = self.laws.variances.T @ scales
         variance += np.einsum("lg,lvg->vg", self.weights, (means - mean) ** 2)
         return mean, variance
 
-    def predicted(self, order: int, there: NDArray[np.bool_]) -> "Predicted":
-        """What the laws predict, each for the games in which it has a weight."""
-        m, n_games = self.y.shape
-        found = Predicted(
-            np.zeros((self.laws.readouts.shape[1], n_games)),
-            self.y.copy(),
-            np.zeros_like(self.y),
-            np.zeros((len(there), n_games)),
-        )
-        solved = []
-        for one, weights in zip(self.laws.solutions, self.weights, strict=True):
-            games = np.flatnonzero(weights)
-            weight, y = weights[games], self.y[:, games]
-            alpha = one.inverse @ y
-            found.values[:, games] += weight * one.values(y, alpha)
-            found.others[:, games] -= weight * (alpha / one.inverse.diagonal()[:, None])
-            found.own[:, games] += weight * (one.law.nugget * alpha)
-            solved.append((one, games, weight, y, alpha))
-        for start, stop in row_blocks(len(there), max(1, _CELLS // m)):
-            some = there[start:stop]
-            agreeing = agreeing_players(some, self.laws.solutions[0].inside)
-            for one, games, weight, y, alpha in solved:
-                if len(games):
-                    said = one.predicted(order, y, alpha, some, agreeing)
-                    found.there[start:stop, games] += weight * said
+    def from_others(self) -> Matrix:
+        """What the others say of each pair, shape (m, n_games)."""
+        found: Matrix = self.y - np.einsum("lg,lmg->mg", self.weights, self.left_out)
         return found
 
+    def explained(self) -> Matrix:
+        """The part at the pairs, but for what each coalition does by itself: (m, n_games)."""
+        nuggets = np.array([one.law.nugget for one in self.laws.solutions])
+        own = np.einsum("lg,lmg->mg", self.weights * nuggets[:, None], self.alphas)
+        found: Matrix = self.y - own
+        return found
 
-@dataclass(frozen=True, eq=False)
-class Predicted:
-    """What a mixture makes of one part of games.
-
-    Attributes
-    ----------
-    values : float64 (n_values, n_games)
-        Of what it predicts of all coalitions.
-    others : float64 (m, n_games)
-        The part at each pair, as the others have it.
-    own : float64 (m, n_games)
-        Of the part at each pair, what its coalitions do by themselves.
-    there : float64 (n_coalitions, n_games)
-        The part at other coalitions.
-    """
-
-    values: Matrix
-    others: Matrix
-    own: Matrix
-    there: Matrix
+    def predicted(self, order: int, there: NDArray[np.bool_]) -> Matrix:
+        """The part at other coalitions, shape (len(there), n_games)."""
+        found = np.zeros((len(there), self.y.shape[1]))
+        for start, stop in row_blocks(len(there), max(1, _CELLS // len(self.y))):
+            some = there[start:stop]
+            agreeing = agreeing_players(some, self.laws.solutions[0].inside)
+            every = zip(self.laws.solutions, self.alphas, self.weights, strict=True)
+            for one, alpha, weight in every:
+                if weight.any():
+                    found[start:stop] += weight * one.predicted(
+                        order, self.y, alpha, some, agreeing
+                    )
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,12 +204,7 @@ class Prepared:
     @property
     def n_bytes(self) -> int:
         """Bytes of the largest arrays."""
-        laws = sum(
-            one.inverses.nbytes
-            + one.readouts.nbytes
-            + sum(law.inverse.nbytes + law.readout.nbytes for law in one.solutions)
-            for one in self.parts.values()
-        )
+        laws = sum(one.inverses.nbytes + one.readouts.nbytes for one in self.parts.values())
         return int(laws + self.inside.nbytes + self.design.words.nbytes)
 
 
@@ -295,18 +271,17 @@ def _of_rest(task: Task, known: Prepared, games: Games, worths: Matrix) -> Estim
     values = np.zeros((task.spec.has_constant + len(task.interactions), n_games))
     for parity, laws in known.parts.items():
         mixture = Mixture.of(laws, games.part(parity)[train])
-        made = mixture.predicted(task.order, known.inside[held])
-        values += made.values
+        values += mixture.values()[0]
         # What is left of a pair is by what others say of it: what it says of itself is too good.
         # The difference is known, and counts as it is.
-        parts[parity][train] = made.others
-        parts[parity][held] = made.there
-        gap = made.others - (mixture.y - made.own)
-        gap[0] = 0.0
+        others, explained = mixture.from_others(), mixture.explained()
+        parts[parity][train] = others
+        parts[parity][held] = mixture.predicted(task.order, known.inside[held])
+        others[0] = explained[0] = parts[parity][0]
         inside, sign = known.inside[train], -1.0 if parity == ODD else 1.0
         for readout, here in blocks(task):
-            values[here] += readout.of_worths(inside, gap)
-            values[here] += sign * readout.of_worths(~inside, gap)
+            values[here] += readout.of_worths(inside, others - explained)
+            values[here] += sign * readout.of_worths(~inside, others - explained)
     even, odd = parts[EVEN] * games.scales, parts[ODD] * games.scales
     predicted = np.empty_like(worths)
     predicted[0::2], predicted[1::2] = even + odd, even - odd
