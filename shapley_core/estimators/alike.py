@@ -58,8 +58,8 @@ LAWS = (
 _LEVEL = 3.0
 # Rows that a regression needs beyond those that determine it.
 _SPARE_ROWS = 3
-# Laws of the whole are weighed by what they say of so many pairs, at regular distances: of all,
-# errors are the same, and the work is four times as much.
+# Laws are weighed by what they say of so many pairs, at regular distances: by all, errors are
+# the same, and the work is four times as much.
 _CHECKED = 64
 # Least share of a row's variance that the others must leave open for it to check a regression.
 _LEAST_OPEN = 1e-8
@@ -102,18 +102,25 @@ class Solution:
     variance: Matrix
     terms: Terms | None
 
+    def values(self, y: Matrix, alpha: Matrix) -> Matrix:
+        """Values of what it predicts, (n_games, n_values), from arrays of shape (n_games, m)."""
+        found: Matrix = alpha @ self.readout
+        if self.terms is not None:
+            found += (y @ self.terms.coefficients.T) @ self.terms.values
+        return found
+
     def predicted(
         self, order: int, y: Matrix, alpha: Matrix, there: Inside, agreeing: NDArray[np.intp]
     ) -> Matrix:
-        """The part at other coalitions, shape (len(there), n_games).
+        """The part at other coalitions, (n_games, len(there)), from arrays of shape (n_games, m).
 
         ``agreeing``, of shape (len(there), m), is what `agreeing_players` gives.
         """
         table = _kernel(there.shape[1], order, self.law, self.parity)
-        found: Matrix = table[agreeing] @ alpha
+        found: Matrix = alpha @ table[agreeing].T
         if self.terms is not None:
             chi = covariance.characters(self.terms.members, covariance.signs(there))
-            found += chi @ (self.terms.coefficients @ y)
+            found += (y @ self.terms.coefficients.T) @ chi.T
         return found
 
 
@@ -124,7 +131,7 @@ class Laws:
     Attributes
     ----------
     checked : int64 array of shape (k,)
-        Pairs by which the laws are weighed: all, unless they are of the whole.
+        Pairs by which the laws are weighed.
     inverses : float64 array of shape (n_laws, k, m)
         Their rows of the inverses.
     diagonals : float64 array of shape (n_laws, k)
@@ -149,10 +156,10 @@ class Laws:
         agreeing = agreeing_players(inside, inside)
         every = (_solution(task, law, parity, inside, agreeing, whole) for law in LAWS)
         found = [one for one in every if one is not None]
-        checked = every_so_many(len(inside), _CHECKED if whole else len(inside))
+        checked = every_so_many(len(inside), _CHECKED)
         inverses = np.stack([one.inverse[checked] for one in found])
         return cls(
-            [replace(one, inverse=its) for one, its in zip(found, inverses, strict=True)],
+            [replace(one, inverse=one.inverse[checked]) for one in found] if whole else found,
             checked,
             inverses,
             inverses[:, np.arange(len(checked)), checked],
@@ -160,17 +167,10 @@ class Laws:
             np.stack([one.variance for one in found]),
         )
 
-    def values(self, y: Matrix, alphas: Matrix) -> Matrix:
-        """Values under each law, shape (n_laws, n_values, n_games)."""
-        if self.solutions[0].whole:
-            flat: Matrix = self.readouts.reshape(-1, len(y)) @ y
-            return flat.reshape(len(self.readouts), -1, y.shape[1])
-        # Of the same alphas as predictions, so that both round alike.
-        found: Matrix = self.readouts @ alphas
-        for at, one in enumerate(self.solutions):
-            if one.terms is not None:
-                found[at] += one.terms.values.T @ (one.terms.coefficients @ y)
-        return found
+    def values(self, y: Matrix) -> Matrix:
+        """Values of the whole under each law, shape (n_laws, n_values, n_games)."""
+        flat: Matrix = self.readouts.reshape(-1, len(y)) @ y
+        return flat.reshape(len(self.readouts), -1, y.shape[1])
 
 
 def every_so_many(m: int, most: int) -> NDArray[np.int64]:
@@ -239,8 +239,9 @@ def agreeing_players(inside: Inside, other: Inside) -> NDArray[np.intp]:
     """In how many players coalitions agree, shape (m, m')."""
     n = inside.shape[1]
     products = covariance.signs(inside) @ covariance.signs(other).T
-    found: NDArray[np.intp] = ((products + n) / 2).astype(np.intp)
-    return found
+    products += n
+    products /= 2
+    return products.astype(np.intp)
 
 
 def _kernel(n: int, order: int, law: Law, parity: int) -> Matrix:

@@ -13,7 +13,7 @@ from ..indices import IndexSpec
 from ..threads import row_blocks
 from .alike import Laws, agreeing_players, every_so_many
 from .base import Design, Estimates, Estimator, Task
-from .covariance import EVEN, ODD
+from .covariance import ODD
 from .pairs import PairedDesign, paired_design
 from .posterior import blocks, parities_of
 from .registry import register
@@ -127,21 +127,19 @@ class Mixture:
     ----------
     laws : Laws
     y : float64 (m, n_games)
-    alphas : float64 (n_laws, n_checked, n_games)
-    left_out : float64 (n_laws, n_checked, n_games)
-        Errors of predictions from all others.
+    scales : float64 (n_laws, n_games)
+        Variance of the errors of a law's predictions over what it holds it to be.
     weights : float64 (n_laws, n_games)
     """
 
     laws: Laws
     y: Matrix
-    alphas: Matrix
-    left_out: Matrix
+    scales: Matrix
     weights: Matrix
 
     @classmethod
     def of(cls, laws: Laws, y: Matrix) -> "Mixture":
-        """Weigh the laws by what they say of each pair that is left out."""
+        """Weigh the laws by what they say of each pair from all the others."""
         k, m = laws.inverses.shape[1:]
         alphas = (laws.inverses.reshape(-1, m) @ y).reshape(-1, k, y.shape[1])
         left_out = alphas / laws.diagonals[:, :, None]
@@ -149,46 +147,68 @@ class Mixture:
         # Below this they are rounding.
         off = np.maximum(off, 1e-28 * np.einsum("mg,mg->g", y, y))
         off = np.where(off > 0.0, off, 1.0)
-        weights = (off.min(axis=0) / off) ** (k / 2)
+        # Errors of the pairs that are not checked are held to be like those of the others.
+        weights = (off.min(axis=0) / off) ** (m / 2)
         weights[weights < _LEAST_WEIGHT] = 0.0
-        return cls(laws, y, alphas, left_out, weights / weights.sum(axis=0))
+        scales = np.einsum("lkg,lkg->lg", alphas, left_out) / k
+        return cls(laws, y, scales, weights / weights.sum(axis=0))
 
     def values(self) -> tuple[Matrix, Matrix]:
-        """Means and variances, shapes (n_values, n_games)."""
-        means = self.laws.values(self.y, self.alphas)
+        """Means and variances of the values of the whole, shapes (n_values, n_games)."""
+        means = self.laws.values(self.y)
         mean = np.einsum("lg,lvg->vg", self.weights, means)
-        # A law's scale is that of the errors of its predictions.
-        scales = np.einsum("lkg,lkg->lg", self.alphas, self.left_out) / self.alphas.shape[1]
-        scales *= self.weights
-        variance = self.laws.variances.T @ scales
+        variance = self.laws.variances.T @ (self.scales * self.weights)
         variance += np.einsum("lg,lvg->vg", self.weights, (means - mean) ** 2)
         return mean, variance
 
-    def from_others(self) -> Matrix:
-        """What the others say of each pair, shape (m, n_games)."""
-        found: Matrix = self.y - np.einsum("lg,lmg->mg", self.weights, self.left_out)
-        return found
-
-    def explained(self) -> Matrix:
-        """The part at the pairs, but for what each coalition does by itself: (m, n_games)."""
-        nuggets = np.array([one.law.nugget for one in self.laws.solutions])
-        own = np.einsum("lg,lmg->mg", self.weights * nuggets[:, None], self.alphas)
-        found: Matrix = self.y - own
-        return found
-
-    def predicted(self, order: int, there: NDArray[np.bool_]) -> Matrix:
-        """The part at other coalitions, shape (len(there), n_games)."""
-        found = np.zeros((len(there), self.y.shape[1]))
+    def predicted(self, order: int, there: NDArray[np.bool_]) -> "Predicted":
+        """What the laws predict, each of the games in which it has a weight."""
+        y = np.ascontiguousarray(self.y.T)
+        found = Predicted(
+            np.zeros((len(y), self.laws.readouts.shape[1])),
+            y.copy(),
+            np.zeros_like(y),
+            np.zeros((len(y), len(there))),
+        )
+        solved = []
+        for one, weights in zip(self.laws.solutions, self.weights, strict=True):
+            games = np.flatnonzero(weights)
+            if not len(games):
+                continue
+            its = y[games] * weights[games, None]
+            alpha = its @ one.inverse
+            found.values[games] += one.values(its, alpha)
+            found.others[games] -= alpha / one.inverse.diagonal()
+            found.own[games] += one.law.nugget * alpha
+            solved.append((one, games, its, alpha))
         for start, stop in row_blocks(len(there), max(1, _CELLS // len(self.y))):
             some = there[start:stop]
             agreeing = agreeing_players(some, self.laws.solutions[0].inside)
-            every = zip(self.laws.solutions, self.alphas, self.weights, strict=True)
-            for one, alpha, weight in every:
-                if weight.any():
-                    found[start:stop] += weight * one.predicted(
-                        order, self.y, alpha, some, agreeing
-                    )
+            for one, games, its, alpha in solved:
+                found.there[games, start:stop] += one.predicted(order, its, alpha, some, agreeing)
         return found
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """What a mixture says of one part of games.
+
+    Attributes
+    ----------
+    values : float64 (n_games, n_values)
+        Of what it predicts of all coalitions.
+    others : float64 (n_games, m)
+        The part at each pair, from the others.
+    own : float64 (n_games, m)
+        What coalitions do by themselves, of the part at each pair.
+    there : float64 (n_games, n_coalitions)
+        The part at other coalitions.
+    """
+
+    values: Matrix
+    others: Matrix
+    own: Matrix
+    there: Matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,28 +285,30 @@ def _process_design(task: Task) -> PairedDesign:
 def _of_rest(task: Task, known: Prepared, games: Games, worths: Matrix) -> Estimates:
     """Values of what the processes predict, and those of the rest as another estimates them."""
     assert known.rest is not None
-    train, n_games = known.train, worths.shape[1]
+    train, predicted = known.train, np.zeros_like(worths)
     held = np.append(0, np.setdiff1d(np.arange(len(known.inside)), train))
-    parts = {parity: np.zeros((len(known.inside), n_games)) for parity in (EVEN, ODD)}
-    values = np.zeros((task.spec.has_constant + len(task.interactions), n_games))
+    values = np.zeros((task.spec.has_constant + len(task.interactions), worths.shape[1]))
     for parity, laws in known.parts.items():
-        mixture = Mixture.of(laws, games.part(parity)[train])
-        values += mixture.values()[0]
+        part = games.part(parity)
+        y = part[train]
+        made = Mixture.of(laws, y).predicted(task.order, known.inside[held])
+        values += made.values.T
         # What is left of a pair is by what others say of it: what it says of itself is too good.
         # The difference is known, and counts as it is.
-        others, explained = mixture.from_others(), mixture.explained()
-        parts[parity][train] = others
-        parts[parity][held] = mixture.predicted(task.order, known.inside[held])
-        others[0] = explained[0] = parts[parity][0]
+        part[train] = made.others.T
+        part[held] = made.there.T
+        gap = made.others.T - (y - made.own.T)
+        gap[0] = 0.0
         inside, sign = known.inside[train], -1.0 if parity == ODD else 1.0
         for readout, here in blocks(task):
-            values[here] += readout.of_worths(inside, others - explained)
-            values[here] += sign * readout.of_worths(~inside, others - explained)
-    even, odd = parts[EVEN] * games.scales, parts[ODD] * games.scales
-    predicted = np.empty_like(worths)
-    predicted[0::2], predicted[1::2] = even + odd, even - odd
+            values[here] += readout.of_worths(inside, gap)
+            values[here] += sign * readout.of_worths(~inside, gap)
+        part *= games.scales
+        predicted[0::2] += part
+        predicted[1::2] += sign * part
     empty = predicted[0].copy()
-    rest = known.rest(worths - (predicted - empty))
+    predicted -= empty
+    rest = known.rest(worths - predicted)
     found = games.estimates(task, values, np.zeros_like(values))
     constant = None
     if task.spec.has_constant:

@@ -57,7 +57,7 @@ def test_the_posterior_is_that_of_all_coalitions(law, index, order, monkeypatch)
         left = np.diag(values @ whole @ values.T - gain.T @ whole[positions] @ values.T)
         found = alike.Laws.of(task, parity, inside, True)
         alphas = found.inverses @ y
-        np.testing.assert_allclose(found.values(y, alphas)[0], wanted, rtol=0, atol=1e-11)
+        np.testing.assert_allclose(found.values(y)[0], wanted, rtol=0, atol=1e-11)
         np.testing.assert_allclose(found.variances[0], np.maximum(left, 0), rtol=1e-8, atol=1e-11)
         # Each pair from the others, one after the other.
         for at in range(m):
@@ -70,11 +70,13 @@ def test_the_posterior_is_that_of_all_coalitions(law, index, order, monkeypatch)
         apart = alike.Laws.of(task, parity, inside, False)
         every = sets.all_coalitions(n)
         agreeing = alike.agreeing_players(every, inside)
-        said = apart.solutions[0].predicted(order, y, alphas[0], every, agreeing)
+        said = apart.solutions[0].predicted(order, y.T, alphas[0].T, every, agreeing).T
         structure = whole - law.nugget * np.eye(1 << n)
         structure -= law.nugget * (-1.0 if parity else 1.0) * np.eye(1 << n)[::-1]
         np.testing.assert_allclose(said, structure[:, positions] @ alphas[0], atol=1e-11)
-        np.testing.assert_allclose(apart.values(y, alphas)[0], values @ said, rtol=0, atol=1e-11)
+        np.testing.assert_allclose(
+            apart.solutions[0].values(y.T, alphas[0].T).T, values @ said, rtol=0, atol=1e-11
+        )
 
 
 def test_a_law_without_a_prior_on_terms_is_the_limit_of_a_wide_one(monkeypatch):
@@ -88,7 +90,7 @@ def test_a_law_without_a_prior_on_terms_is_the_limit_of_a_wide_one(monkeypatch):
         for own in (None, 1e7):
             monkeypatch.setattr(alike, "LAWS", (alike.Law(1.0, 1.0, own),))
             laws = alike.Laws.of(task, parity, inside, True)
-            found.append((laws.values(y, laws.inverses @ y), laws.variances, laws.diagonals))
+            found.append((laws.values(y), laws.variances, laws.diagonals))
         for flat, wide in zip(*found, strict=True):
             np.testing.assert_allclose(flat, wide, rtol=1e-4, atol=1e-5)
 
@@ -200,22 +202,27 @@ def test_larger_budgets_add_to_smaller_ones(few_pairs):
         seen = words
 
 
-def test_laws_are_weighed_by_what_they_say_of_each_pair_from_the_others(monkeypatch):
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize(("n", "m", "checked"), [(5, 8, range(8)), (7, 29, [0, 7, 14, 21, 28])])
+def test_laws_are_weighed_by_what_they_say_of_pairs_from_all_others(
+    n, m, checked, whole, monkeypatch
+):
     monkeypatch.setattr(alike, "LAWS", (alike.Law(1.3, 0.02, 2.0), alike.Law(4.0, 0.5, 0.7)))
+    monkeypatch.setattr(alike, "_CHECKED", len(checked))
     rng = np.random.default_rng(4)
-    n, m, parity = 5, 8, 1
+    parity = 1
     inside = sets.all_coalitions(n)[:m]
     y = rng.normal(size=(m, 2))
-    laws = alike.Laws.of(Task(n, indices.get("SV"), 1, 2 * m, 0), parity, inside, True)
+    laws = alike.Laws.of(Task(n, indices.get("SV"), 1, 2 * m, 0), parity, inside, whole)
     squares = np.zeros((2, 2))
     for number, law in enumerate(alike.LAWS):
         seen = covariance_of(law, n, 1, parity)[:m, :m]
-        for pair in range(m):
+        for pair in checked:
             others = np.delete(np.arange(m), pair)
             solved = np.linalg.solve(seen[np.ix_(others, others)], y[others])
             squares[number] += (y[pair] - seen[pair, others] @ solved) ** 2
     # The likelihood of normal errors of a variance that is that of the errors themselves.
     wanted = squares ** (-m / 2)
     found = symmetric.Mixture.of(laws, y).weights
-    np.testing.assert_allclose(found, wanted / wanted.sum(axis=0), rtol=1e-9)
-    assert found.min() > 0.01
+    np.testing.assert_allclose(found, wanted / wanted.sum(axis=0), rtol=1e-8)
+    assert found.min() > (0.01 if m == 8 else 1e-9)
