@@ -73,8 +73,8 @@ def test_a_model_may_answer_with_a_part_of_its_table():
     np.testing.assert_allclose(found.values, wanted, atol=1e-12)
 
 
-@pytest.mark.parametrize("settings", [{}, {"tolerance": 1e-9}])
-def test_masked_rows_of_one_call_take_the_memory_of_those_before(settings):
+@pytest.mark.parametrize(("settings", "n_donors"), [({}, 8), ({"tolerance": 1e-9}, 1200)])
+def test_masked_rows_of_one_call_take_the_memory_of_those_before(settings, n_donors):
     rng = np.random.default_rng(3)
     before, again = [lambda: None], []
 
@@ -83,7 +83,7 @@ def test_masked_rows_of_one_call_take_the_memory_of_those_before(settings):
         before[0] = weakref.ref(X if X.base is None else X.base)
         return np.sin(5 * X.sum(axis=1))
 
-    explainer = TabularExplainer(model, rng.normal(size=(8, 12)), batch_size=512)
+    explainer = TabularExplainer(model, rng.normal(size=(n_donors, 12)), batch_size=512)
     again.clear()
     explainer(rng.normal(size=(4, 12)), budget=500, **settings)
     # At first they grow.
