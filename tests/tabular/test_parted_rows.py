@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import shapley_core as sc
-from shapley_core import CallableGame, TableGame, indices
+from shapley_core import TableGame, indices
 from shapley_core import coalitions as sets
 from shapley_core._kernels import masking, transforms
 from shapley_core.explainers import parted_rows
@@ -17,6 +17,8 @@ from shapley_core.explainers.many_games import exact_values
 from shapley_core.imputers.any_rows import rows_of
 from shapley_core.imputers.rows import differing_pairs
 from shapley_core.players import Players
+
+from .games import DERIVATIVE, game_of
 
 N = 8
 WEIGHTS = np.random.default_rng(7).normal(size=(N, 6))
@@ -36,28 +38,6 @@ def smooth(rows):
 
 def two_outputs(rows):
     return np.stack([smooth(rows), np.cos(rows[:, 0] + 2 * rows[:, 3] * rows[:, 4])], axis=1)
-
-
-def game_of(function, row, background, weights, members, output=None):
-    def worth(coalitions):
-        inside = np.zeros((len(coalitions), N), np.bool_)
-        for player, features in enumerate(members):
-            inside[:, list(features)] = coalitions[:, [player]]
-        shown = np.where(inside[:, None], row, background).reshape(-1, N)
-        found = function(shown)
-        found = found if output is None else found[:, output]
-        return np.average(found.reshape(len(coalitions), -1), axis=1, weights=weights)
-
-    return CallableGame(worth, len(members))
-
-
-DERIVATIVE = [
-    (name, order)
-    for name in indices.names()
-    if indices.get(name).family == "derivative"
-    for order in (1, 2, 3)
-    if (indices.get(name).max_order or 3) >= order
-]
 
 
 @pytest.mark.parametrize(("index", "order"), DERIVATIVE)
@@ -99,7 +79,7 @@ def test_rows_beside_donors_that_differ_in_few_features_are_exact_with_few_coali
     assert sum(shown) == wanted
     np.testing.assert_array_equal(found.n_evaluations, [4, 4, 16, 4])
     for at, row in enumerate(rows):
-        game = game_of(smooth, row, background, None, [(f,) for f in range(N)])
+        game = game_of(smooth, row, background)
         np.testing.assert_allclose(found.values[at], sc.exact(game).values, rtol=0, atol=1e-12)
 
 

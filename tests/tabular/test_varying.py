@@ -6,9 +6,10 @@ import polars
 import pytest
 
 import shapley_core as sc
-from shapley_core import CallableGame, indices
 from shapley_core.explainers.varying import groups_of
 from shapley_core.imputers.any_rows import rows_of
+
+from .games import DERIVATIVE, game_of
 
 RNG = np.random.default_rng(3)
 N = 8
@@ -29,30 +30,13 @@ def smooth(rows):
     )
 
 
-def game_of(row):
-    def worth(coalitions):
-        shown = np.where(coalitions[:, None], row, BACKGROUND).reshape(-1, N)
-        return smooth(shown).reshape(len(coalitions), -1).mean(axis=1)
-
-    return CallableGame(worth, N)
-
-
-DERIVATIVE = [
-    (name, order)
-    for name in indices.names()
-    if indices.get(name).family == "derivative"
-    for order in (1, 2, 3)
-    if (indices.get(name).max_order or 3) >= order
-]
-
-
 @pytest.mark.parametrize(("index", "order"), DERIVATIVE)
 def test_rows_of_fewer_players_have_the_values_of_the_whole_game(index, order):
     explainer = sc.TabularExplainer(smooth, BACKGROUND)
     # 128 coalitions are all of those of seven players, not of eight.
     found = explainer(X, index=index, order=order, budget=128 if order < 3 else 255)
     for at, row in enumerate(X[1:], 1):
-        truth = sc.exact(game_of(row), index, order)
+        truth = sc.exact(game_of(smooth, row, BACKGROUND), index, order)
         one = found[at]
         np.testing.assert_allclose(one.values, truth.values, rtol=0, atol=1e-12)
         assert one.baseline == pytest.approx(truth.baseline, abs=1e-12)
