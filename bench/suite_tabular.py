@@ -21,8 +21,10 @@ CPU time of one thread, the contenders taking turns in one process: median (quar
 *Overhead* is the CPU time of a call less that within the model, for each row shown to the model;
 `us per coalition` is for each coalition of the budget and explained row, whether or not it had to
 be shown: everyone leaves some out that cannot matter. `/ shapley_core` is the ratio of overheads
-for a row shown, within a round, `a coalition` that for a coalition. Every contender uses the whole
-background.
+for a row shown, within a round, `a coalition` that for a coalition: of calls that ask for as many.
+Every contender uses the whole background. *Copying alone* is no contender but the limit: an array
+of the size of one batch of shapley_core's is copied before each call of the model, and nothing else
+is done.
 *Error at equal time*: shap's explainer as given, then shapley_core with the budget that takes as
 long on the same rows, each after a call for one row. The error is the root of the mean squared
 difference from the true values, relative to their root mean square. True values: all coalitions up
@@ -38,12 +40,14 @@ class Meter:
     function: Callable[[Any], Any]
     seconds: float = 0.0
     rows: int = 0
+    most: int = 0  # at once
 
     def __call__(self, X: Any) -> Any:
         start = time.process_time()
         found = self.function(X)
         self.seconds += time.process_time() - start
         self.rows += len(X)
+        self.most = max(self.most, len(X))
         return found
 
 
@@ -65,6 +69,9 @@ class Case:
         )
 
 
+PEERS = ["shap Kernel", "shap Permutation"]
+COPY = "copying alone"
+
 QUICK = [Case("breast_cancer", "MLP", b, 4, 200) for b in (1, 20)]
 FULL = [
     *(Case(data, "MLP", b, 1000 if b == 1 else 40, 1000) for data in ("adult", "bike")
@@ -83,12 +90,35 @@ def run(quick: bool, peers: list[str], say: Any) -> dict[str, Any]:
         model = Meter(_model(case, table))
         background = table.X[: case.background]
         rows = table.X[-case.rows :]
-        names = ["shap Kernel", "shap Permutation"] if "shap" in peers else []
+        names = PEERS if "shap" in peers else []
         tables.append(_overheads(case, model, background, rows, names, 1 if quick else 3))
         if case.background > 1 and names:
             few = rows[: 2 if quick or case.one_hot or case.model == "SVM" else 10]
             tables.append(_errors(case, model, background, few, names))
-    return {"text": TEXT, "tables": tables, "skipped": []}
+    return {"text": TEXT, "overview": _overview(tables), "tables": tables, "skipped": []}
+
+
+def _overview(tables: list[dict[str, Any]]) -> str:
+    """Overheads, and those of others over them, by coalition and by row shown."""
+    lines = [
+        "## Overview: overhead, and that of others over it, medians\n",
+        "| | us per model row | us per coalition | copying alone | "
+        + " | ".join(f"{name}, a coalition | a model row" for name in PEERS)
+        + " |",
+        "|" + "---|" * (4 + 2 * len(PEERS)),
+    ]
+    for table in tables:
+        if not table["title"].startswith("Overhead"):
+            continue
+        found = {row["contender"]: row for row in table["rows"]}
+        own = found["shapley_core"]
+        cells = [own["us_per_model_row"][0], own["us_per_coalition"][0], found[COPY]["ratio"][0]]
+        for name in PEERS:
+            row = found.get(name)
+            cells += [row[key][0] if row else None for key in ("ratio_coalition", "ratio")]
+        shown = ["-" if cell is None else f"{cell:.3g}" for cell in cells]
+        lines.append(f"| {table['title'].removeprefix('Overhead: ')} | {' | '.join(shown)} |")
+    return "\n".join(lines)
 
 
 def _table(case: Case) -> Table:
@@ -158,16 +188,21 @@ def _contender(name: str, model: Meter, background: Any, budget: int) -> Callabl
 def _overheads(
     case: Case, model: Meter, background: Any, rows: Any, peers: list[str], rounds: int
 ) -> dict[str, Any]:
-    names = ["shapley_core", *peers]
-    explain = {name: _contender(name, model, background, case.budget) for name in names}
+    names = ["shapley_core", COPY, *peers]
+    explain = {
+        name: _contender(name, model, background, case.budget) for name in names if name != COPY
+    }
     # What takes a second a row gets a few.
     given = {name: rows if name == "shapley_core" else rows[: max(2, len(rows) // 50)]
              for name in names}  # fmt: skip
     each: dict[str, list[float]] = {name: [] for name in names}
     coalition: dict[str, list[float]] = {name: [] for name in names}
     share: dict[str, list[float]] = {name: [] for name in names}
-    for name in names:
+    explain["shapley_core"](rows[: 1 if case.model == "SVM" else 4])
+    batch = np.resize(rows, (model.most, rows.shape[1]))
+    for name in peers:
         explain[name](rows[:1])
+    explain[COPY] = lambda _: _copies(model, batch, 2 if case.model == "SVM" else 20)
     for number in range(rounds):
         for name in names if number % 2 == 0 else reversed(names):
             model.seconds, model.rows = 0.0, 0
@@ -183,15 +218,24 @@ def _overheads(
                 "contender": name,
                 "rows": len(given[name]),
                 "us_per_model_row": middle(each[name]),
-                "us_per_coalition": middle(coalition[name]),
+                "us_per_coalition": None if name == COPY else middle(coalition[name]),
                 "ratio": paired_ratio(each["shapley_core"], each[name]),
-                "ratio_coalition": paired_ratio(coalition["shapley_core"], coalition[name]),
+                "ratio_coalition": None
+                if name == COPY
+                else paired_ratio(coalition["shapley_core"], coalition[name]),
                 "model_share": middle(share[name])[0],
                 "rounds": rounds,
             }
             for name in names
         ],
     }
+
+
+def _copies(model: Meter, batch: Any, times: int) -> None:
+    table = np.empty_like(batch)
+    for _ in range(times):
+        np.copyto(table, batch)
+        model(table)
 
 
 def _errors(
