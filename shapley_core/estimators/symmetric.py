@@ -48,7 +48,7 @@ class SymmetricProcess(Estimator):
     with parameters that are given. So the matrices that make values of worths follow from the
     design: they are factored once for all games, and a game costs a few matrix products,
     whatever the other games are. Its values are a mean over the processes, each weighted by how
-    well it predicts every pair of worths from the others.
+    well it predicts pairs of worths, up to 64 of them, each from all the others.
 
     What a process does not explain of the worths that were seen counts as it is, so with all
     coalitions the values are exact. Beyond 512 pairs the processes learn from so many of them and
