@@ -8,19 +8,21 @@ those of F and-ed are the sets that are alive. At deep leaves these are few. Whe
 an inner node, nothing below needs a look.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from .bits cimport lowest_bit
+from .bits cimport count_bits, lowest_bit
 from .deep_walk cimport (
-    MOST_TESTS, Rows, Step, add_leaf, allocate_rows, begin_rows, decide_rows, enter, group_leaf,
-    leaf_stride, leave, release_rows, share_given,
+    MOST_TESTS, Merged, Rows, Step, add_leaf, allocate_rows, begin_rows, decide_rows, enter,
+    group_leaf, leave, release_rows, share_given,
 )
 from .forest cimport DEFAULT_LEFT, LEAF, Forest, Nodes
 from .group_patterns cimport FEW, is_plain
 from .merged_rows cimport merge_rows, part_rows
 from .paths cimport Paths
+from .set_numbers cimport number_sets, places_for
+from .small_groups cimport BIN_PLAYERS, Group, describe_group, failed_below
 
 
 cdef extern from "alive_sets.h" nogil:
@@ -35,16 +37,36 @@ cdef extern from "alive_sets.h" nogil:
 
     bint is_any_alive(const Meeting*)
     int64_t list_alive(const Meeting*, const double*, const double*, int32_t*, double*, double*)
-    int64_t sum_alive(
-        const Meeting*, uint64_t, const double*, const double*, int64_t, double*
+    int64_t sum_bins(
+        const Meeting*, const int32_t*, const double*, int64_t, int32_t*, double*
+    )
+    void add_bins(
+        int64_t, const int32_t*, int, const double*, const double*, int64_t, double*, double*
+    )
+    void weigh_bin(
+        uint64_t, uint32_t, int64_t, const double*, const double*, int64_t, int64_t,
+        const double*, int64_t, double*
     )
     enum:
         AT_ONCE
+        BIN_LEAVES
+        BIN_VALUES
         MOST_QUADS
     void fail_rows(const uint64_t*, const uint16_t*, int, int, uint64_t*, int64_t)
 
 
+# Bits of a number of players of a path within a word, and of how many rows the weights of bins are
+# found for all bins at once.
+cdef enum:
+    COUNT_BITS = 6
+    FEW_MET = 16
+
+
 STEP_BYTES = sizeof(Step)
+# Most tests of a small subtree whose rows and sets are met together.
+GROUP_TESTS = BIN_PLAYERS
+# Of one whose rows alone are.
+MERGED_TESTS = MOST_TESTS
 # Words that ``passing`` must have beyond its end.
 SPARE_WORDS = AT_ONCE - 1
 
@@ -54,18 +76,16 @@ def pack(
     int64_t tree,
     Paths paths,
     const int64_t[::1] subtree,
-    const int64_t[::1] start,
-    const int64_t[::1] n_sets,
-    const int64_t[::1] passing_start,
+    int64_t most_tests,
     uint8_t[:, ::1] out,
 ):
-    """Write what `explain` needs of a tree's nodes (nodes by STEP_BYTES).
+    """Write what the kernels need of a tree's nodes (nodes by STEP_BYTES).
 
-    start, n_sets, passing_start : see background_sets.pyx
+    most_tests : of a subtree whose rows are merged
     """
     cdef const Nodes* nodes = &forest.nodes
     cdef int64_t first = nodes.tree_offsets[tree]
-    cdef int64_t i, node, leaf = 0, most = 0, end = 0, n_tests = 0
+    cdef int64_t i, node, most = 0, end = 0, n_tests = 0
     cdef Step step
     with nogil:
         for i in range(out.shape[0]):
@@ -76,9 +96,6 @@ def pack(
             step.again = paths.previous[node] != -1
             step.threshold = nodes.threshold[node]
             step.node = node
-            step.set_start = start[leaf]
-            step.passing_start = passing_start[i]
-            step.n_sets = <int32_t>n_sets[i]
             step.n_players = <int32_t>paths.distinct[node]
             step.subtree = <int32_t>subtree[node]
             step.level = <int32_t>paths.depth[node]
@@ -90,15 +107,15 @@ def pack(
                 step.plain = 2 if nodes.flags[node] & DEFAULT_LEFT else 1
             step.bit = 255
             # Subtrees of few tests, if all that is known of a row fits a word.
-            if (i >= end and step.feature != LEAF and step.subtree <= 2 * MOST_TESTS + 1
-                    and most + MOST_TESTS <= 64):
+            if (i >= end and step.subtree <= 2 * most_tests + 1
+                    and most + most_tests + COUNT_BITS <= 64):
                 end = i + step.subtree
                 n_tests = 0
+                step.is_root = True
             if i < end and step.feature != LEAF:
                 step.bit = <uint8_t>n_tests
                 n_tests += 1
             memcpy(&out[i, 0], &step, sizeof(Step))
-            leaf += step.feature == LEAF
 
 
 cdef inline void descend(Rows* rows, const Step* step) noexcept nogil:
@@ -159,6 +176,197 @@ cdef inline void drop_rows(
         rows.kept[level] = room
 
 
+cdef struct Met:
+    # What the rows of a small subtree meet, and room for what they get.
+    Meeting meeting
+    int32_t* slots         # failed
+    const int32_t* bin     # of each set
+    const double* weight
+    const uint64_t* bins
+    int64_t n_bins
+    const double* gain
+    const double* loss
+    int64_t side
+    int64_t quads
+    uint64_t* key          # of each row: what it fails of the players that the path alone tests
+    uint64_t* kind         # of each row: all else that its weights of the bins depend on
+    int32_t* kind_of       # of each row: the number of its kind
+    int32_t* of_kind       # a row of each
+    int32_t* next          # of each row: another of the same key, or -1
+    int32_t* last          # of each key: the row before it
+    int32_t* listed
+    double* sums
+    double* own            # of one row
+    double* weights        # kinds by values of a leaf by bins
+    uint8_t* weighed       # kinds
+    int64_t room
+    double* values         # leaves by values of a leaf
+
+
+cdef int allocate_met(
+    Met* met, int64_t most, int64_t most_bins, int64_t n_words, int64_t n_players, int64_t width
+) noexcept nogil:
+    """Room for so many rows and bins; -1 without memory. Call `release_met` in any case."""
+    memset(met, 0, sizeof(Met))
+    met.meeting.n_words = n_words
+    met.slots = <int32_t*>malloc(64 * n_words * sizeof(int32_t))
+    met.meeting.failed = met.slots
+    met.quads = max(1, (n_players + 3) // 4)
+    met.key = <uint64_t*>malloc(most * sizeof(uint64_t))
+    met.kind = <uint64_t*>malloc(most * sizeof(uint64_t))
+    met.kind_of = <int32_t*>malloc(most * sizeof(int32_t))
+    met.of_kind = <int32_t*>malloc(most * sizeof(int32_t))
+    met.next = <int32_t*>malloc(most * sizeof(int32_t))
+    met.last = <int32_t*>malloc(most * sizeof(int32_t))
+    met.listed = <int32_t*>malloc(most_bins * sizeof(int32_t))
+    met.sums = <double*>malloc(most_bins * (4 * met.quads + 1) * sizeof(double))
+    met.own = <double*>malloc(width * most_bins * BIN_VALUES * sizeof(double))
+    met.weighed = <uint8_t*>malloc(most)
+    met.values = <double*>malloc(BIN_LEAVES * width * sizeof(double))
+    if (met.slots == NULL or met.key == NULL or met.kind == NULL or met.kind_of == NULL
+            or met.of_kind == NULL or met.next == NULL or met.last == NULL
+            or met.listed == NULL or met.sums == NULL or met.own == NULL or met.weighed == NULL
+            or met.values == NULL):
+        return -1
+    return 0
+
+
+cdef void release_met(Met* met) noexcept nogil:
+    free(met.slots)
+    free(met.key)
+    free(met.kind)
+    free(met.kind_of)
+    free(met.of_kind)
+    free(met.next)
+    free(met.last)
+    free(met.listed)
+    free(met.sums)
+    free(met.own)
+    free(met.weights)
+    free(met.weighed)
+    free(met.values)
+
+
+cdef int meet_group(
+    const Nodes* nodes, const Step* root, Rows* rows, Met* met
+) noexcept nogil:
+    """Sum what the background gives the rows of a small subtree; -1 without memory.
+
+    The rows are merged. Those that fail the same of the players which the path alone tests meet
+    the same sets, whose weights are summed by bins; what a bin gives depends on the rest.
+    """
+    cdef Merged* merged = &rows.merged
+    cdef Group group
+    cdef const uint64_t* failed = rows.failed + root.level * rows.most
+    cdef int64_t n = rows.n[root.level], d = root.n_players, n_tests = root.subtree // 2
+    cdef int64_t i, j, k, l, n_keys, n_kinds, n_alive, quads = max(1, (d + 3) // 4)
+    cdef int64_t width = nodes.width
+    cdef int64_t size = width * met.n_bins * BIN_VALUES
+    cdef bint few = n <= FEW_MET
+    cdef uint64_t bits
+    cdef double out[4 * MOST_QUADS]
+    cdef double others[BIN_VALUES - 1]
+    cdef const double* weights
+    cdef double* sums
+    describe_group(root, &group)
+    for j in range(group.n_leaves):
+        for k in range(width):
+            met.values[j * width + k] = nodes.values[group.node[j] * width + k]
+    for j in range(group.n_players):
+        if group.slot[j] < 0:
+            merged.player[merged.n_players] = group.player[j]
+            merged.column[j] = merged.n_players
+            merged.n_players += 1
+        else:
+            merged.column[j] = group.slot[j]
+    for i in range(n):
+        met.key[i] = failed[i] & ~group.shared
+        met.kind[i] = (
+            <uint64_t>count_bits(met.key[i])
+            | (failed[i] & group.shared | <uint64_t>merged.outcome[i] << d) << COUNT_BITS
+        )
+    n_keys = number_sets(
+        met.key, n, 1, d, rows.table, places_for(n), rows.first, rows.number
+    )
+    for i in range(n):
+        met.next[i] = -1
+        j = rows.number[i]
+        if rows.first[j] != i:
+            met.next[met.last[j]] = <int32_t>i
+        met.last[j] = <int32_t>i
+    if not few:
+        n_kinds = number_sets(
+            met.kind, n, 1, d + n_tests + COUNT_BITS, rows.table, places_for(n), met.of_kind,
+            met.kind_of,
+        )
+        memset(met.weighed, 0, n_kinds)
+        if n_kinds * size > met.room:
+            free(met.weights)
+            met.room = 2 * n_kinds * size
+            met.weights = <double*>malloc(met.room * sizeof(double))
+            if met.weights == NULL:
+                met.room = 0
+                return -1
+    for l in range(n_keys):
+        i = rows.first[l]
+        list_failed(&met.meeting, met.key + i, met.slots)
+        n_alive = sum_bins(&met.meeting, met.bin, met.weight, quads, met.listed, met.sums)
+        while n_alive and i >= 0:
+            merged.lives[i] = True
+            weights = met.own
+            if few:
+                weigh_bins(
+                    nodes, met, &group, failed[i], merged.outcome[i], met.listed, n_alive, met.own
+                )
+            else:
+                weights = met.weights + met.kind_of[i] * size
+                if not met.weighed[met.kind_of[i]]:
+                    met.weighed[met.kind_of[i]] = True
+                    weigh_bins(
+                        nodes, met, &group, failed[i], merged.outcome[i], NULL, met.n_bins,
+                        met.weights + met.kind_of[i] * size,
+                    )
+            sums = merged.sums + i * merged.n_columns * width
+            for k in range(width):
+                add_bins(
+                    n_alive, met.listed, few, met.sums,
+                    weights + k * (n_alive if few else met.n_bins) * BIN_VALUES, quads, out, others,
+                )
+                for j in range(d):
+                    sums[j * width + k] = out[j]
+                bits = met.key[i]
+                while bits:
+                    sums[lowest_bit(bits) * width + k] = others[0]
+                    bits &= bits - 1
+                for j in range(group.n_players):
+                    sums[merged.column[j] * width + k] = others[1 + j]
+            i = met.next[i]
+    return 0
+
+
+cdef inline void weigh_bins(
+    const Nodes* nodes,
+    const Met* met,
+    const Group* group,
+    uint64_t failed,
+    int64_t outcome,
+    const int32_t* listed,
+    int64_t n,
+    double* out,
+) noexcept nogil:
+    """Write what n bins, or those that are listed, give to a row: values of a leaf by bins."""
+    cdef uint32_t fails = failed_below(group, failed, outcome)
+    cdef int64_t f = count_bits(failed & ~group.shared)
+    cdef int64_t j, k
+    for k in range(nodes.width):
+        for j in range(n):
+            weigh_bin(
+                met.bins[j if listed == NULL else listed[j]], fails, f, met.gain, met.loss,
+                met.side, group.n_leaves, met.values + k, nodes.width, out,
+            )
+            out += BIN_VALUES
+
+
 def explain(
     Forest forest,
     int64_t tree,
@@ -169,7 +377,12 @@ def explain(
     const uint64_t[:, ::1] words,
     const int64_t[::1] count,
     const uint64_t[::1] passing,
+    const uint64_t[::1] group_words,
+    const double[::1] group_weight,
+    const int32_t[::1] group_bin,
+    const uint64_t[::1] bins,
     int64_t most_sets,
+    int64_t most_bins,
     const double[:, ::1] gain,
     const double[:, ::1] loss,
     int64_t n_rows_at_once,
@@ -180,14 +393,16 @@ def explain(
     n_players : most on a path
     steps : see `pack`
     words, count, passing : of the background, see background_sets.pyx
-    most_sets : at most so many of them has a leaf
+    group_words, group_weight, group_bin, bins : of its small subtrees
+    most_sets, most_bins : at most so many of them has a leaf, and a subtree
     gain, loss : what each of b players that must be in gets beside f that must be out, at [f, b],
                  and what each of the latter gets
     """
     cdef const Nodes* nodes = &forest.nodes
     cdef const Step* step
     cdef Rows rows
-    cdef Meeting meeting
+    cdef Met met
+    cdef Meeting* meeting = &met.meeting
     cdef int64_t n_rows = out.shape[0]
     cdef int64_t at_once = min(n_rows_at_once, n_rows)
     cdef int64_t first = 0
@@ -196,26 +411,28 @@ def explain(
     cdef const uint64_t* failed
     cdef const uint64_t* bits = &passing[0] if passing.shape[0] else NULL
     cdef double* values = NULL
-    cdef int32_t* slots = NULL
     cdef int32_t* alive = NULL
     cdef double* given = NULL
     cdef int status
     if not n_rows or not out.shape[1]:
         return
-    meeting.n_words = words.shape[1]
     with nogil:
         status = allocate_rows(
             &rows, n_levels, at_once, words.shape[1], n_players, nodes.width
         )
-        slots = <int32_t*>malloc(64 * words.shape[1] * sizeof(int32_t))
+        if allocate_met(
+            &met, at_once, most_bins, words.shape[1], n_players, nodes.width
+        ) < 0:
+            status = -1
+        met.gain = &gain[0, 0]
+        met.loss = &loss[0, 0]
+        met.side = gain.shape[1]
         alive = <int32_t*>malloc(most_sets * sizeof(int32_t))
         given = <double*>malloc(most_sets * sizeof(double))
-        if alive == NULL or given == NULL or slots == NULL:
+        if alive == NULL or given == NULL:
             status = -1
         i = steps.shape[0]
         while not status:
-            if i == rows.merged.end:
-                part_rows(&rows, nodes.width, values, out.shape[1], out.shape[2])
             if i == steps.shape[0]:
                 if first:
                     leave(&rows, 0, nodes.width, values, out.shape[1], out.shape[2])
@@ -234,18 +451,27 @@ def explain(
                 descend(&rows, step)
             meeting.n_sets = step.n_sets
             meeting.passing = bits + step.passing_start
+            if step.is_root:
+                merge_rows(nodes, step, &rows)
+                meeting.words = &group_words[step.set_start]
+                met.weight = &group_weight[step.set_start]
+                met.bin = &group_bin[step.set_start]
+                met.bins = &bins[step.bin_start]
+                met.n_bins = step.n_bins
+                status = meet_group(nodes, step, &rows, &met)
+                part_rows(&rows, nodes.width, values, out.shape[1], out.shape[2])
+                i += step.subtree
+                continue
             if step.feature != LEAF:
                 if step.n_sets:
-                    drop_rows(&rows, step.level, &meeting, slots)
+                    drop_rows(&rows, step.level, meeting, met.slots)
                     if not rows.n[step.level]:
                         i += step.subtree
                         continue
-                if step.bit == 0:
-                    merge_rows(nodes, step, &rows)
-                    rows.merged.end = i + step.subtree
                 decide_rows(nodes, step, &rows)
                 i += 1
                 continue
+            # Paths of more players than a word holds.
             meeting.words = &words[step.set_start, 0]
             meeting.count = &count[step.set_start]
             k = group_leaf(&rows, step)
@@ -253,16 +479,9 @@ def explain(
                 status = -1
             failed = rows.failed + step.level * rows.most * rows.n_words
             for j in range(k):
-                list_failed(&meeting, failed + rows.first[j] * rows.n_words, slots)
-                if rows.n_words == 1 and step.n_players <= 4 * MOST_QUADS:
-                    rows.lives[j] = sum_alive(
-                        &meeting, failed[rows.first[j]], &gain[meeting.n_failed, 0],
-                        &loss[meeting.n_failed, 0], max(1, (step.n_players + 3) // 4),
-                        rows.shares + j * leaf_stride(step),
-                    ) > 0
-                    continue
+                list_failed(meeting, failed + rows.first[j] * rows.n_words, met.slots)
                 n_alive = list_alive(
-                    &meeting, &gain[meeting.n_failed, 0], &loss[meeting.n_failed, 0], alive, given,
+                    meeting, &gain[meeting.n_failed, 0], &loss[meeting.n_failed, 0], alive, given,
                     &lost,
                 )
                 share_given(&rows, step, j, meeting.words, alive, given, n_alive, lost)
@@ -270,7 +489,7 @@ def explain(
                 add_leaf(nodes, step, &rows)
             i += 1
         release_rows(&rows)
-        free(slots)
+        release_met(&met)
         free(alive)
         free(given)
     if status:

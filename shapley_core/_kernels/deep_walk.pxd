@@ -23,7 +23,7 @@ cdef extern from "alive.h" nogil:
     )
 
 
-# Tests of a subtree whose rows are merged, where they do not differ (see merged_rows.pxd).
+# Most tests of a subtree whose rows are merged, where they do not differ (see merged_rows.pxd).
 cdef enum:
     MOST_TESTS = 6
 
@@ -33,8 +33,10 @@ cdef struct Step:
     # numbers them, and a few rows would mostly wait for it.
     double threshold
     int64_t node
-    int64_t set_start      # where a leaf's sets of the background begin
+    int64_t set_start      # where the sets of the background begin, of a leaf or a group
     int64_t passing_start  # where the node's bits begin
+    int64_t bin_start      # where a group's bins begin
+    int32_t n_bins
     int32_t n_sets         # that bits tell of; 0 for none
     int32_t n_players      # of the path
     int32_t subtree
@@ -46,6 +48,7 @@ cdef struct Step:
     uint8_t plain          # of a comparison 1, or 2 where what is missing goes left; else 0
     uint8_t again          # whether the path tests the player above
     uint8_t bit            # of a test in a subtree whose rows are merged, 0 at its root
+    uint8_t is_root        # of such a subtree, or a leaf that is in none
 
 
 cdef struct Merged:

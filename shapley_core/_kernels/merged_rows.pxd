@@ -69,6 +69,15 @@ cdef inline int64_t merge_rows(const Nodes* nodes, const Step* root, Rows* rows)
     else:
         for i in range(n):
             merged.first[i] = merged.number[i] = <int32_t>i
+            merged.outcome[i] = 0
+            for j in range(root.subtree):
+                step = root + j
+                if step.feature != LEAF:
+                    x = rows.data + step.feature * rows.stride
+                    merged.outcome[i] |= <uint16_t>(
+                        (goes_left_plain(step, x[kept[i]]) if step.plain
+                         else goes_left(nodes, step.node, x[kept[i]])) << step.bit
+                    )
     rows.n[level] = count
     rows.kept[level] = merged.every
     memset(merged.lives, 0, count)

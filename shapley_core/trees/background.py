@@ -12,8 +12,6 @@ from ..threads import row_blocks, run_blocks
 from .lookup import Groups
 from .tree import LEAF
 from .tree_patterns import (
-    NO_PASSING,
-    NO_STEPS,
     TreePatterns,
     TreeRows,
     in_order,
@@ -300,7 +298,7 @@ class Background:
             total,
         )
         kept = words[:used].copy(), total[:used].copy()
-        return TreePatterns(tree, start, *kept, self.whole, NO_PASSING, NO_STEPS)
+        return TreePatterns(tree, start, *kept, self.whole)
 
     def _sort(self, tree: int) -> TreePatterns:
         """Sort the rows into their sets, node by node."""

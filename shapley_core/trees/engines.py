@@ -258,7 +258,7 @@ class Interventional:
             for found in batch:
                 n_levels = int(groups.n_levels[found.tree])
                 n_players = int(groups.n_players[found.tree])
-                bits = found.passing.shape[1] if isinstance(found, TreeRows) else 0
+                bits = found.passing.shape[1] if isinstance(found, TreeRows) else 5
                 words = int(groups.n_words[found.tree]) + bits
                 row_bytes = n_levels * (8 * words + 6) + 16 * width * (n_players + 16)
                 at_once = max(8, ROWS_BYTES // row_bytes)
@@ -278,17 +278,24 @@ class Interventional:
                         out,
                     )
                     continue
+                told = found.told
+                assert told is not None
                 alive_sets.explain(
                     forest,
                     found.tree,
                     columns,
                     n_levels,
                     n_players,
-                    found.steps,
+                    told.steps,
                     found.words,
                     found.count,
-                    found.passing,
+                    told.passing,
+                    told.words,
+                    told.weight,
+                    told.bin,
+                    told.bins,
                     int(np.diff(found.start).max()),
+                    told.most_bins,
                     gain,
                     loss,
                     at_once,
