@@ -238,12 +238,13 @@ static inline void weigh_bin(
     uint64_t bin, uint32_t fails, int64_t n_failed, const double *gain, const double *loss,
     int64_t side, int64_t n_leaves, const double *value, int64_t width, double *out
 ) {
+    static const int counts[1 << BIN_PLAYERS] = {0, 1, 1, 2, 1, 2, 2, 3};
     int64_t rank = (int64_t)(bin >> 32);
     for (int p = 0; p < BIN_VALUES; p++) out[p] = 0.0;
     for (int64_t l = 0; l < n_leaves; l++) {
         unsigned theirs = (unsigned)(bin >> 8 * l) & 255, mine = fails >> 8 * l & 255;
         if (theirs & mine) continue;
-        int64_t f = n_failed + count_bits(mine), b = rank + count_bits(theirs);
+        int64_t f = n_failed + counts[mine], b = rank + counts[theirs];
         double given = value[l * width] * gain[f * side + b];
         double lost = value[l * width] * loss[f * side + b];
         out[0] += given;

@@ -14,6 +14,8 @@ def pack(
     tree: int,
     paths: Paths,
     subtree: NDArray[np.int64],
+    leaves_before: NDArray[np.int64],
+    nodes_before: NDArray[np.int64],
     most_tests: int,
     out: NDArray[np.uint8],
 ) -> None: ...

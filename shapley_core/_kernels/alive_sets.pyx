@@ -76,28 +76,37 @@ def pack(
     int64_t tree,
     Paths paths,
     const int64_t[::1] subtree,
+    const int64_t[::1] leaves_before,
+    const int64_t[::1] nodes_before,
     int64_t most_tests,
     uint8_t[:, ::1] out,
 ):
-    """Write what the kernels need of a tree's nodes (nodes by STEP_BYTES).
+    """Write what the kernels need of those nodes of a tree that are walked (nodes by STEP_BYTES).
 
+    leaves_before, nodes_before : for each of the tree's nodes, in the order of the walk, and the
+        end: of those before it, the leaves and all nodes that are walked
     most_tests : of a subtree whose rows are merged
     """
     cdef const Nodes* nodes = &forest.nodes
     cdef int64_t first = nodes.tree_offsets[tree]
-    cdef int64_t i, node, most = 0, end = 0, n_tests = 0
+    cdef int64_t n_nodes = nodes_before.shape[0] - 1
+    cdef int64_t i, at, last, node, most = 0, end = 0, n_tests = 0
     cdef Step step
     with nogil:
-        for i in range(out.shape[0]):
+        for i in range(n_nodes):
             most = max(most, paths.distinct[first + i])
-        for i in range(out.shape[0]):
+        for i in range(n_nodes):
             node = paths.order[first + i]
+            at = nodes_before[i]
+            last = i + subtree[node]
+            if nodes_before[i + 1] == at:
+                continue
             memset(&step, 0, sizeof(Step))
             step.again = paths.previous[node] != -1
             step.threshold = nodes.threshold[node]
             step.node = node
             step.n_players = <int32_t>paths.distinct[node]
-            step.subtree = <int32_t>subtree[node]
+            step.subtree = <int32_t>(nodes_before[last] - at)
             step.level = <int32_t>paths.depth[node]
             step.feature = nodes.feature[node]
             step.player = <int32_t>paths.player[node]
@@ -107,15 +116,16 @@ def pack(
                 step.plain = 2 if nodes.flags[node] & DEFAULT_LEFT else 1
             step.bit = 255
             # Subtrees of few tests, if all that is known of a row fits a word.
-            if (i >= end and step.subtree <= 2 * most_tests + 1
+            step.n_tests = step.subtree - <int32_t>(leaves_before[last] - leaves_before[i])
+            if (i >= end and step.n_tests <= most_tests
                     and most + most_tests + COUNT_BITS <= 64):
-                end = i + step.subtree
+                end = last
                 n_tests = 0
                 step.is_root = True
             if i < end and step.feature != LEAF:
                 step.bit = <uint8_t>n_tests
                 n_tests += 1
-            memcpy(&out[i, 0], &step, sizeof(Step))
+            memcpy(&out[at, 0], &step, sizeof(Step))
 
 
 cdef inline void descend(Rows* rows, const Step* step) noexcept nogil:
@@ -258,7 +268,7 @@ cdef int meet_group(
     cdef Merged* merged = &rows.merged
     cdef Group group
     cdef const uint64_t* failed = rows.failed + root.level * rows.most
-    cdef int64_t n = rows.n[root.level], d = root.n_players, n_tests = root.subtree // 2
+    cdef int64_t n = rows.n[root.level], d = root.n_players
     cdef int64_t i, j, k, l, n_keys, n_kinds, n_alive, quads = max(1, (d + 3) // 4)
     cdef int64_t width = nodes.width
     cdef int64_t size = width * met.n_bins * BIN_VALUES
@@ -296,7 +306,7 @@ cdef int meet_group(
         met.last[j] = <int32_t>i
     if not few:
         n_kinds = number_sets(
-            met.kind, n, 1, d + n_tests + COUNT_BITS, rows.table, places_for(n), met.of_kind,
+            met.kind, n, 1, d + root.n_tests + COUNT_BITS, rows.table, places_for(n), met.of_kind,
             met.kind_of,
         )
         memset(met.weighed, 0, n_kinds)

@@ -79,7 +79,7 @@ cdef int64_t count_cells(
 
     Returns how many of these there are, -1 without memory.
     """
-    cdef int64_t n_tests = root.subtree // 2
+    cdef int64_t n_tests = root.n_tests
     cdef int64_t n_cells = g.count[root.level] << n_tests
     cdef const int32_t* set_of = g.group + root.level * g.n_rows
     cdef const Step* step
@@ -136,7 +136,7 @@ cdef int64_t sort_cells(
     written where that is more than ``room``.
     """
     cdef Group group
-    cdef int64_t n_tests = root.subtree // 2
+    cdef int64_t n_tests = root.n_tests
     cdef int64_t n_cells = g.count[root.level] << n_tests
     cdef int64_t i, place, at, n_bins = 0
     cdef int64_t outcomes = (1 << n_tests) - 1
@@ -212,9 +212,9 @@ def find(
     cdef const Nodes* nodes = &forest.nodes
     cdef int64_t first = nodes.tree_offsets[tree]
     cdef int64_t last = nodes.tree_offsets[tree + 1]
-    cdef int64_t i, k, node, level, size, told, used = 0, used_words = 0, leaf = 0, end = first
+    cdef int64_t i, k, node, level, size, told, used = 0, used_words = 0, leaf = 0
+    cdef int64_t at = 0, end = 0  # of the steps
     cdef int64_t used_group = 0, used_bins = 0
-    cdef bint tells = steps.shape[0] > 0
     cdef bint is_leaf
     cdef int status = 0
     cdef const int32_t* group
@@ -237,14 +237,18 @@ def find(
             is_leaf = nodes.feature[node] == LEAF
             size = g.count[level]
             sets = g.words[level]
-            if tells and i >= end:
-                step = <Step*>&steps[i - first, 0]
+            if at < steps.shape[0] and (<Step*>&steps[at, 0]).node == node:
+                step = <Step*>&steps[at, 0]
+                at += 1
+            else:
+                step = NULL
+            if step != NULL and at > end:
                 step.n_sets = 0
                 step.passing_start = used_words
                 step.set_start = used
                 told = 0
                 if step.is_root:
-                    end = i + step.subtree
+                    end = at - 1 + step.subtree
                     size = count_cells(&cells, &g, step, weight)
                     if size < 0:
                         status = -1

@@ -39,7 +39,8 @@ cdef struct Step:
     int32_t n_bins
     int32_t n_sets         # that bits tell of; 0 for none
     int32_t n_players      # of the path
-    int32_t subtree
+    int32_t subtree        # steps of it
+    int32_t n_tests        # in it, where rows are merged
     int32_t level
     int32_t feature        # tested here, or LEAF
     int32_t player         # of the edge into the node

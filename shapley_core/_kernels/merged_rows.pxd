@@ -26,13 +26,13 @@ cdef inline int64_t merge_rows(const Nodes* nodes, const Step* root, Rows* rows)
     cdef uint64_t* failed = rows.failed + level * rows.most
     cdef int32_t* kept = rows.kept[level]
     cdef const double* x
-    cdef int64_t i, j, at, n_tests = 0, count = n
+    cdef int64_t i, j, at, count = n
     cdef bint all_rows
     merged.level = level
     merged.n_rows = n
     merged.kept = kept
     merged.n_above = merged.n_players = root.n_players
-    merged.n_columns = root.n_players + root.subtree // 2
+    merged.n_columns = root.n_players + root.n_tests
     if n > FEW:
         # Side by side all rows are faster decided than a part of them.
         all_rows = 8 * n > rows.n_begun
@@ -42,7 +42,6 @@ cdef inline int64_t merge_rows(const Nodes* nodes, const Step* root, Rows* rows)
             if step.feature == LEAF:
                 continue
             x = rows.data + step.feature * rows.stride
-            n_tests += 1
             if all_rows and step.plain:
                 compare_into_bit(
                     x, step.threshold, step.plain == 2, step.bit, merged.outcome, rows.n_begun
@@ -60,7 +59,7 @@ cdef inline int64_t merge_rows(const Nodes* nodes, const Step* root, Rows* rows)
         for i in range(n):
             merged.key[i] = failed[i] | <uint64_t>merged.outcome[i] << root.n_players
         count = number_sets(
-            merged.key, n, 1, root.n_players + n_tests, rows.table, places_for(n), merged.first,
+            merged.key, n, 1, root.n_players + root.n_tests, rows.table, places_for(n), merged.first,
             merged.number,
         )
         for i in range(count):

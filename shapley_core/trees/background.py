@@ -154,6 +154,8 @@ class Background:
         """Sort the rows of a small background into their sets, if that was not done."""
         if isinstance(found, TreePatterns):
             return found
+        if found.sets is not None:
+            return found.sets
         sets = self._sets.get(found.tree)
         if sets is None:
             assert self.few is not None
@@ -199,7 +201,7 @@ class Background:
             ) -> None:
                 if self.by_row[tree]:
                     assert self.few is not None
-                    some[tree] = tell_rows(self.groups, tree, self.few[0])
+                    some[tree] = tell_rows(self.groups, tree, *self.few, self.whole)
                     return
                 found = self._list(tree, counts[tree]) if tree in counts else self._sort(tree)
                 self._reach(found)

@@ -157,7 +157,7 @@ class Interventional:
         n_threads: int,
     ) -> None:
         self.paths = paths
-        self.groups = Groups.of(paths)
+        self.groups = Groups.of(paths, parts=True)
         self.tables = TableStages(self.groups)
         self.background = Background(self.groups, rows, n_threads)
         self.expected = self.background.expected
@@ -169,17 +169,20 @@ class Interventional:
         self.background_weight = NO_FLOATS if few is None else few[1].astype(np.float64)
 
     def stages(self, n_rows: int, n_threads: int) -> Iterator[Stage]:
-        """Yield the stages: of each batch of patterns the shallow trees, then the deep ones."""
+        """Yield the stages: of each batch of patterns the tables, then the deep leaves."""
         shallow = self.groups.has_tables
         keep = self.background.is_kept
         for batch in self.background.batches(n_threads):
-            sets = [found for found in batch if isinstance(found, TreePatterns)]
-            of_tree = {found.tree: found for found in sets}
+            of_tree: dict[int, TreePatterns] = {}
+            for found in batch:
+                sets = found.sets if isinstance(found, TreeRows) else found
+                if sets is not None and self.groups.max_bits[found.tree]:
+                    of_tree[found.tree] = sets
 
             def fill(tree: int, *arrays: Any, of_tree: dict[int, TreePatterns] = of_tree) -> None:
                 self._fill(of_tree[tree], *arrays)
 
-            some = [found.tree for found in sets if shallow[found.tree]]
+            some = list(of_tree)
             for trees in self.tables.split(some) if some else []:
                 # Each leaf's groups are met by every row; beside a background the tables take up
                 # to twice as long to build.

@@ -62,7 +62,7 @@ class TreePatterns:
         Background weight of each set; sums to ``whole`` at each leaf.
     whole : int
     told : Told, or None
-        Of trees without tables.
+        Of trees with leaves that have no tables.
     """
 
     tree: int
@@ -86,7 +86,7 @@ class TreePatterns:
 
 @dataclass(frozen=True, eq=False)
 class TreeRows:
-    """Which rows of a small background pass the tests of one tree without tables.
+    """Which rows of a small background pass the tests of one tree that has deep leaves.
 
     Parameters
     ----------
@@ -96,16 +96,20 @@ class TreeRows:
         the way there of the player that the edge into the node tests.
     steps : uint8 (n_nodes, STEP_BYTES)
         The nodes as the kernels want them.
+    sets : TreePatterns, or None
+        Of trees with tables for some leaves.
     """
 
     tree: int
     passing: NDArray[np.uint64]
     steps: NDArray[np.uint8]
+    sets: TreePatterns | None
 
     @property
     def nbytes(self) -> int:
         """Memory taken."""
-        return self.passing.nbytes + self.steps.nbytes
+        sets = 0 if self.sets is None else self.sets.nbytes
+        return self.passing.nbytes + self.steps.nbytes + sets
 
 
 def leaves_of_tree(groups: Groups, tree: int) -> NDArray[np.int64]:
@@ -171,21 +175,42 @@ def sort_rows(
     return TreePatterns(tree, start, *kept, Told(steps, bits, *rest))
 
 
-def tell_rows(groups: Groups, tree: int, columns: NDArray[np.float64]) -> TreeRows:
+def tell_rows(
+    groups: Groups,
+    tree: int,
+    columns: NDArray[np.float64],
+    weight: NDArray[np.int64],
+    whole: int,
+) -> TreeRows:
     """Find which rows pass the tests of a tree."""
     steps = _pack(groups, tree, alive_sets.MERGED_TESTS)
     passing = np.empty((len(steps), -(-columns.shape[1] // 64)), np.uint64)
     forest = groups.paths.ensemble.kernel
     alive_rows.tell(forest, columns, int(groups.n_levels[tree]), steps, passing)
-    return TreeRows(tree, passing, steps)
+    sets = None
+    if groups.max_bits[tree]:
+        sets = sort_rows(groups, tree, columns, weight, whole, False)
+    return TreeRows(tree, passing, steps, sets)
 
 
 def _pack(groups: Groups, tree: int, most_tests: int) -> NDArray[np.uint8]:
     paths = groups.paths
-    n_nodes = int(np.diff(paths.ensemble.tree_offsets)[tree])
-    steps = np.empty((n_nodes, alive_sets.STEP_BYTES), np.uint8)
+    nodes = paths.order[slice(*paths.ensemble.tree_offsets[tree : tree + 2])]
+    # Nodes above deep leaves: the others are in tables.
+    deep = (paths.ensemble.feature[nodes] == LEAF) & groups.is_deep[nodes]
+    leaves_before = np.concatenate([[0], np.cumsum(deep)])
+    end = np.arange(len(nodes)) + groups.subtree[nodes]
+    nodes_before = np.concatenate([[0], np.cumsum(leaves_before[end] > leaves_before[:-1])])
+    steps = np.empty((int(nodes_before[-1]), alive_sets.STEP_BYTES), np.uint8)
     alive_sets.pack(
-        paths.ensemble.kernel, tree, paths.kernel, groups.subtree, most_tests, steps
+        paths.ensemble.kernel,
+        tree,
+        paths.kernel,
+        groups.subtree,
+        leaves_before,
+        nodes_before,
+        most_tests,
+        steps,
     )
     return steps
 
