@@ -22,8 +22,8 @@ from .small_groups cimport BIN_PLAYERS, Group, describe_group, failed_below, sha
 cdef enum:
     EVERY = 3
     MOST_SETS = 512
-    # Of a group: by what a row fails of its players above, the outcomes of its tests and the number of
-    # its other players.
+    # Of a group: by what a row fails of its players above, the outcomes of its tests and how many
+    # of the other players it fails.
     MOST_BINS = 64 << (2 * BIN_PLAYERS)
 
 
@@ -201,7 +201,7 @@ def find(
     passing : of leaves, groups and some of the other nodes, for each player of its path by slot,
               which sets do not hold it: as many words as the sets take bits
     group_words, group_weight, group_bin : of each group the sets, here without the players that it
-              tests too, their weights and the bins that they are in, see alive_sets.h
+              tests too, their weights and the bins that they are in, see bins.h
     bins    : of each group
 
     Returns how many sets, words of ``passing``, sets of groups and bins there are; where any of

@@ -199,17 +199,10 @@ cdef inline void decide_rows(const Nodes* nodes, const Step* step, Rows* rows) n
     cdef uint16_t* left = rows.left + step.level * rows.most
     cdef const int32_t* kept = rows.kept[step.level]
     cdef int64_t n = rows.n[step.level]
-    cdef int64_t i, at
-    if rows.merged.end >= 0 and rows.merged.n_rows > FEW:
+    cdef int64_t i
+    if rows.merged.end >= 0:
         for i in range(n):
             left[i] = rows.merged.outcome[kept[i]] >> step.bit & 1
-    elif rows.merged.end >= 0:
-        for i in range(n):
-            at = rows.merged.kept[kept[i]]
-            left[i] = (
-                goes_left_plain(step, x[at]) if step.plain
-                else goes_left(nodes, step.node, x[at])
-            )
     elif n == rows.n_begun and n > FEW:  # none was dropped
         decide(nodes, step.node, x, left, n)
     elif step.plain:

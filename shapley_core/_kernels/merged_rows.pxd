@@ -59,8 +59,8 @@ cdef inline int64_t merge_rows(const Nodes* nodes, const Step* root, Rows* rows)
         for i in range(n):
             merged.key[i] = failed[i] | <uint64_t>merged.outcome[i] << root.n_players
         count = number_sets(
-            merged.key, n, 1, root.n_players + root.n_tests, rows.table, places_for(n), merged.first,
-            merged.number,
+            merged.key, n, 1, root.n_players + root.n_tests, rows.table, places_for(n),
+            merged.first, merged.number,
         )
         for i in range(count):
             failed[i] = failed[merged.first[i]]

@@ -6,10 +6,11 @@ from .deep_walk cimport Step
 from .forest cimport LEAF
 
 
-cdef extern from "alive_sets.h" nogil:
+cdef extern from "alive.h" nogil:
     enum:
         BIN_LEAVES
         BIN_PLAYERS
+        BIN_VALUES
 
 
 cdef struct Group:

@@ -25,7 +25,7 @@ from .lookup import Groups
 from .paths import CoverShares, Paths, Quadrature
 from .stages import MANY_ROWS, NO_NUMBERS, Stage, SubtreeStages, TableStages
 from .subtree_sums import SubtreeSums
-from .tree_patterns import TreePatterns, TreeRows
+from .tree_patterns import TreePatterns, TreeRows, leaves_of_tree
 
 # Measured: with more players on a path, the path-dependent game is faster by subtree sums.
 MOST_PLAYERS = 8
@@ -33,6 +33,9 @@ MOST_PLAYERS = 8
 SMALL_ENTRIES = 1 << 17
 # Measured: fewer rows than these are faster by the slots of a path than side by side.
 SINGLE_ROWS = 8
+
+# Nanoseconds that a call takes at a leaf without its table, beside what its rows take: measured.
+LEAF_COST = 250.0
 
 # What a kernel keeps of the rows that go down a deep tree together, and at most how many: of those
 # that fail the same players at a leaf one stands for all.
@@ -159,6 +162,7 @@ class Interventional:
         self.paths = paths
         self.groups = Groups.of(paths, parts=True)
         self.tables = TableStages(self.groups)
+        self._met_of: dict[int, tuple[int, int]] = {}
         self.background = Background(self.groups, rows, n_threads)
         self.expected = self.background.expected
         gain, loss = cube_shares(int(paths.distinct.max(initial=0)))
@@ -184,9 +188,10 @@ class Interventional:
 
             some = list(of_tree)
             for trees in self.tables.split(some) if some else []:
-                # Each leaf's groups are met by every row; beside a background the tables take up
-                # to twice as long to build.
-                row_cost = sum(1.0 * len(of_tree[tree].count) for tree in trees)
+                # Each leaf's sets are met by every row; beside a background the tables take up to
+                # twice as long to build.
+                n_leaves, n_sets = np.sum([self._met(of_tree[tree]) for tree in trees], axis=0)
+                row_cost = n_sets + LEAF_COST * n_leaves / max(n_rows, 1)
                 if self.tables.pays(trees, n_rows, row_cost):
                     yield self.tables.stage(trees, fill, n_threads, keep)
                 else:
@@ -194,6 +199,15 @@ class Interventional:
             deep = [found for found in batch if not shallow[found.tree]]
             if deep:
                 yield self._meet_alive(deep, n_rows, n_threads)
+
+    def _met(self, found: TreePatterns) -> tuple[int, int]:
+        """How many leaves have tables, and sets."""
+        met = self._met_of.get(found.tree)
+        if met is None:
+            shallow = ~self.groups.is_deep[leaves_of_tree(self.groups, found.tree)]
+            met = int(np.count_nonzero(shallow)), int(np.diff(found.start)[shallow].sum())
+            self._met_of[found.tree] = met
+        return met
 
     def _fill(
         self,

@@ -27,7 +27,7 @@ class Told:
         The sets at each small subtree: without the players that it tests too, their weights, and
         of which bin they are.
     bins : uint64 (n_bins,)
-        What the sets of one bin have in common, see alive_sets.h.
+        What the sets of one bin have in common, see bins.h.
     most_bins : int
         Of one subtree.
     """
