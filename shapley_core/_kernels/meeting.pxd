@@ -1,9 +1,9 @@
 """Rows of a small subtree of a deep tree meet the background's sets there.
 
 A game of a leaf depends on a background row by which players it fails: above the subtree, and by
-the outcomes of the subtree's tests at each of its leaves. Sets that do the same at all leaves, and hold
-as many players above, are in one bin: what a player above gets of all of them is their weight times
-a number that depends on the bin and the explained row alone, added up over the leaves.
+the outcomes of the subtree's tests at each of its leaves. Sets that do the same at all leaves, and
+hold as many players above, are in one bin: what a player above gets of all of them is their weight
+times a number that depends on the bin and the explained row alone, added up over the leaves.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
