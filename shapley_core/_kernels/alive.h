@@ -10,6 +10,12 @@
 
 enum { CHUNK = 16 }; /* players whose sums stay in registers */
 
+/* Of a small subtree that is met as one, see bins.h: most tests and so players, leaves, and what a bin
+ * gives: to players that only the path above tests, if the background's row fails them or the
+ * explained one, and to each of the subtree's.
+ */
+enum { BIN_PLAYERS = 3, BIN_LEAVES = BIN_PLAYERS + 1, BIN_VALUES = BIN_PLAYERS + 2 };
+
 /* Sum what n sets, at their places in `words`, give to players 16 c .. 16 c + 15; those that are
  * failed, and in none of the sets, get `lost`.
  */

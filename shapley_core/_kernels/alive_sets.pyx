@@ -12,39 +12,33 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from .bits cimport lowest_bit
 from .deep_walk cimport (
     MOST_TESTS, Rows, Step, add_leaf, allocate_rows, begin_rows, decide_rows, enter, group_leaf,
-    leaf_stride, leave, release_rows, share_given,
+    leave, release_rows, share_given,
 )
 from .forest cimport DEFAULT_LEFT, LEAF, Forest, Nodes
 from .group_patterns cimport FEW, is_plain
+from .meeting cimport (
+    COUNT_BITS, Meeting, Met, allocate_met, list_failed, meet_group, release_met,
+)
 from .merged_rows cimport merge_rows, part_rows
 from .paths cimport Paths
+from .small_groups cimport BIN_PLAYERS
 
 
 cdef extern from "alive_sets.h" nogil:
-    ctypedef struct Meeting:
-        const uint64_t* passing
-        int64_t n_sets
-        int64_t n_words
-        const uint64_t* words
-        const int64_t* count
-        int64_t n_failed
-        const int32_t* failed
-
     bint is_any_alive(const Meeting*)
     int64_t list_alive(const Meeting*, const double*, const double*, int32_t*, double*, double*)
-    int64_t sum_alive(
-        const Meeting*, uint64_t, const double*, const double*, int64_t, double*
-    )
     enum:
         AT_ONCE
-        MOST_QUADS
     void fail_rows(const uint64_t*, const uint16_t*, int, int, uint64_t*, int64_t)
 
 
 STEP_BYTES = sizeof(Step)
+# Most tests of a small subtree whose rows and sets are met together.
+GROUP_TESTS = BIN_PLAYERS
+# Of one whose rows alone are.
+MERGED_TESTS = MOST_TESTS
 # Words that ``passing`` must have beyond its end.
 SPARE_WORDS = AT_ONCE - 1
 
@@ -54,33 +48,37 @@ def pack(
     int64_t tree,
     Paths paths,
     const int64_t[::1] subtree,
-    const int64_t[::1] start,
-    const int64_t[::1] n_sets,
-    const int64_t[::1] passing_start,
+    const int64_t[::1] leaves_before,
+    const int64_t[::1] nodes_before,
+    int64_t most_tests,
     uint8_t[:, ::1] out,
 ):
-    """Write what `explain` needs of a tree's nodes (nodes by STEP_BYTES).
+    """Write what the kernels need of those nodes of a tree that are walked (nodes by STEP_BYTES).
 
-    start, n_sets, passing_start : see background_sets.pyx
+    leaves_before, nodes_before : for each of the tree's nodes, in the order of the walk, and the
+        end: of those before it, the leaves and all nodes that are walked
+    most_tests : of a subtree whose rows are merged
     """
     cdef const Nodes* nodes = &forest.nodes
     cdef int64_t first = nodes.tree_offsets[tree]
-    cdef int64_t i, node, leaf = 0, most = 0, end = 0, n_tests = 0
+    cdef int64_t n_nodes = nodes_before.shape[0] - 1
+    cdef int64_t i, at, last, node, most = 0, end = 0, n_tests = 0
     cdef Step step
     with nogil:
-        for i in range(out.shape[0]):
+        for i in range(n_nodes):
             most = max(most, paths.distinct[first + i])
-        for i in range(out.shape[0]):
+        for i in range(n_nodes):
             node = paths.order[first + i]
+            at = nodes_before[i]
+            last = i + subtree[node]
+            if nodes_before[i + 1] == at:
+                continue
             memset(&step, 0, sizeof(Step))
             step.again = paths.previous[node] != -1
             step.threshold = nodes.threshold[node]
             step.node = node
-            step.set_start = start[leaf]
-            step.passing_start = passing_start[i]
-            step.n_sets = <int32_t>n_sets[i]
             step.n_players = <int32_t>paths.distinct[node]
-            step.subtree = <int32_t>subtree[node]
+            step.subtree = <int32_t>(nodes_before[last] - at)
             step.level = <int32_t>paths.depth[node]
             step.feature = nodes.feature[node]
             step.player = <int32_t>paths.player[node]
@@ -90,15 +88,16 @@ def pack(
                 step.plain = 2 if nodes.flags[node] & DEFAULT_LEFT else 1
             step.bit = 255
             # Subtrees of few tests, if all that is known of a row fits a word.
-            if (i >= end and step.feature != LEAF and step.subtree <= 2 * MOST_TESTS + 1
-                    and most + MOST_TESTS <= 64):
-                end = i + step.subtree
+            step.n_tests = step.subtree - <int32_t>(leaves_before[last] - leaves_before[i])
+            if (i >= end and step.n_tests <= most_tests
+                    and most + most_tests + COUNT_BITS <= 64):
+                end = last
                 n_tests = 0
+                step.is_root = True
             if i < end and step.feature != LEAF:
                 step.bit = <uint8_t>n_tests
                 n_tests += 1
-            memcpy(&out[i, 0], &step, sizeof(Step))
-            leaf += step.feature == LEAF
+            memcpy(&out[at, 0], &step, sizeof(Step))
 
 
 cdef inline void descend(Rows* rows, const Step* step) noexcept nogil:
@@ -121,21 +120,6 @@ cdef inline void descend(Rows* rows, const Step* step) noexcept nogil:
     memcpy(here, before, n * size * sizeof(uint64_t))
     for i in range(n):
         here[i * size + (step.slot >> 6)] |= <uint64_t>(left[i] != step.is_left) << shift
-
-
-cdef inline void list_failed(
-    Meeting* meeting, const uint64_t* words, int32_t* slots
-) noexcept nogil:
-    cdef int64_t k, n = 0
-    cdef uint64_t word
-    for k in range(meeting.n_words):
-        word = words[k]
-        while word:
-            slots[n] = <int32_t>(64 * k + lowest_bit(word))
-            n += 1
-            word &= word - 1
-    meeting.n_failed = n
-    meeting.failed = slots
 
 
 cdef inline void drop_rows(
@@ -169,7 +153,12 @@ def explain(
     const uint64_t[:, ::1] words,
     const int64_t[::1] count,
     const uint64_t[::1] passing,
+    const uint64_t[::1] group_words,
+    const double[::1] group_weight,
+    const int32_t[::1] group_bin,
+    const uint64_t[::1] bins,
     int64_t most_sets,
+    int64_t most_bins,
     const double[:, ::1] gain,
     const double[:, ::1] loss,
     int64_t n_rows_at_once,
@@ -180,14 +169,16 @@ def explain(
     n_players : most on a path
     steps : see `pack`
     words, count, passing : of the background, see background_sets.pyx
-    most_sets : at most so many of them has a leaf
+    group_words, group_weight, group_bin, bins : of its small subtrees
+    most_sets, most_bins : at most so many of them has a leaf, and a subtree
     gain, loss : what each of b players that must be in gets beside f that must be out, at [f, b],
                  and what each of the latter gets
     """
     cdef const Nodes* nodes = &forest.nodes
     cdef const Step* step
     cdef Rows rows
-    cdef Meeting meeting
+    cdef Met met
+    cdef Meeting* meeting = &met.meeting
     cdef int64_t n_rows = out.shape[0]
     cdef int64_t at_once = min(n_rows_at_once, n_rows)
     cdef int64_t first = 0
@@ -196,26 +187,28 @@ def explain(
     cdef const uint64_t* failed
     cdef const uint64_t* bits = &passing[0] if passing.shape[0] else NULL
     cdef double* values = NULL
-    cdef int32_t* slots = NULL
     cdef int32_t* alive = NULL
     cdef double* given = NULL
     cdef int status
     if not n_rows or not out.shape[1]:
         return
-    meeting.n_words = words.shape[1]
     with nogil:
         status = allocate_rows(
             &rows, n_levels, at_once, words.shape[1], n_players, nodes.width
         )
-        slots = <int32_t*>malloc(64 * words.shape[1] * sizeof(int32_t))
+        if allocate_met(
+            &met, at_once, most_bins, words.shape[1], n_players, nodes.width
+        ) < 0:
+            status = -1
+        met.gain = &gain[0, 0]
+        met.loss = &loss[0, 0]
+        met.side = gain.shape[1]
         alive = <int32_t*>malloc(most_sets * sizeof(int32_t))
         given = <double*>malloc(most_sets * sizeof(double))
-        if alive == NULL or given == NULL or slots == NULL:
+        if alive == NULL or given == NULL:
             status = -1
         i = steps.shape[0]
         while not status:
-            if i == rows.merged.end:
-                part_rows(&rows, nodes.width, values, out.shape[1], out.shape[2])
             if i == steps.shape[0]:
                 if first:
                     leave(&rows, 0, nodes.width, values, out.shape[1], out.shape[2])
@@ -234,18 +227,27 @@ def explain(
                 descend(&rows, step)
             meeting.n_sets = step.n_sets
             meeting.passing = bits + step.passing_start
+            if step.is_root:
+                merge_rows(nodes, step, &rows)
+                meeting.words = &group_words[step.set_start]
+                met.weight = &group_weight[step.set_start]
+                met.bin = &group_bin[step.set_start]
+                met.bins = &bins[step.bin_start]
+                met.n_bins = step.n_bins
+                status = meet_group(nodes, step, &rows, &met)
+                part_rows(&rows, nodes.width, values, out.shape[1], out.shape[2])
+                i += step.subtree
+                continue
             if step.feature != LEAF:
                 if step.n_sets:
-                    drop_rows(&rows, step.level, &meeting, slots)
+                    drop_rows(&rows, step.level, meeting, met.slots)
                     if not rows.n[step.level]:
                         i += step.subtree
                         continue
-                if step.bit == 0:
-                    merge_rows(nodes, step, &rows)
-                    rows.merged.end = i + step.subtree
                 decide_rows(nodes, step, &rows)
                 i += 1
                 continue
+            # Paths of more players than a word holds.
             meeting.words = &words[step.set_start, 0]
             meeting.count = &count[step.set_start]
             k = group_leaf(&rows, step)
@@ -253,16 +255,9 @@ def explain(
                 status = -1
             failed = rows.failed + step.level * rows.most * rows.n_words
             for j in range(k):
-                list_failed(&meeting, failed + rows.first[j] * rows.n_words, slots)
-                if rows.n_words == 1 and step.n_players <= 4 * MOST_QUADS:
-                    rows.lives[j] = sum_alive(
-                        &meeting, failed[rows.first[j]], &gain[meeting.n_failed, 0],
-                        &loss[meeting.n_failed, 0], max(1, (step.n_players + 3) // 4),
-                        rows.shares + j * leaf_stride(step),
-                    ) > 0
-                    continue
+                list_failed(meeting, failed + rows.first[j] * rows.n_words, met.slots)
                 n_alive = list_alive(
-                    &meeting, &gain[meeting.n_failed, 0], &loss[meeting.n_failed, 0], alive, given,
+                    meeting, &gain[meeting.n_failed, 0], &loss[meeting.n_failed, 0], alive, given,
                     &lost,
                 )
                 share_given(&rows, step, j, meeting.words, alive, given, n_alive, lost)
@@ -270,7 +265,7 @@ def explain(
                 add_leaf(nodes, step, &rows)
             i += 1
         release_rows(&rows)
-        free(slots)
+        release_met(&met)
         free(alive)
         free(given)
     if status:

@@ -14,7 +14,10 @@ def find(
     start: NDArray[np.int64],
     words: NDArray[np.uint64],
     total: NDArray[np.int64],
-    n_sets: NDArray[np.int64],
-    passing_start: NDArray[np.int64],
+    steps: NDArray[np.uint8],
     passing: NDArray[np.uint64],
-) -> tuple[int, int]: ...
+    group_words: NDArray[np.uint64],
+    group_weight: NDArray[np.float64],
+    group_bin: NDArray[np.int32],
+    bins: NDArray[np.uint64],
+) -> tuple[int, int, int, int]: ...

@@ -23,7 +23,7 @@ cdef extern from "alive.h" nogil:
     )
 
 
-# Tests of a subtree whose rows are merged, where they do not differ (see merged_rows.pxd).
+# Most tests of a subtree whose rows are merged, where they do not differ (see merged_rows.pxd).
 cdef enum:
     MOST_TESTS = 6
 
@@ -33,11 +33,14 @@ cdef struct Step:
     # numbers them, and a few rows would mostly wait for it.
     double threshold
     int64_t node
-    int64_t set_start      # where a leaf's sets of the background begin
+    int64_t set_start      # where the sets of the background begin, of a leaf or a group
     int64_t passing_start  # where the node's bits begin
+    int64_t bin_start      # where a group's bins begin
+    int32_t n_bins
     int32_t n_sets         # that bits tell of; 0 for none
     int32_t n_players      # of the path
-    int32_t subtree
+    int32_t subtree        # steps of it
+    int32_t n_tests        # in it, where rows are merged
     int32_t level
     int32_t feature        # tested here, or LEAF
     int32_t player         # of the edge into the node
@@ -46,6 +49,7 @@ cdef struct Step:
     uint8_t plain          # of a comparison 1, or 2 where what is missing goes left; else 0
     uint8_t again          # whether the path tests the player above
     uint8_t bit            # of a test in a subtree whose rows are merged, 0 at its root
+    uint8_t is_root        # of such a subtree, or a leaf that is in none
 
 
 cdef struct Merged:
@@ -195,17 +199,10 @@ cdef inline void decide_rows(const Nodes* nodes, const Step* step, Rows* rows) n
     cdef uint16_t* left = rows.left + step.level * rows.most
     cdef const int32_t* kept = rows.kept[step.level]
     cdef int64_t n = rows.n[step.level]
-    cdef int64_t i, at
-    if rows.merged.end >= 0 and rows.merged.n_rows > FEW:
+    cdef int64_t i
+    if rows.merged.end >= 0:
         for i in range(n):
             left[i] = rows.merged.outcome[kept[i]] >> step.bit & 1
-    elif rows.merged.end >= 0:
-        for i in range(n):
-            at = rows.merged.kept[kept[i]]
-            left[i] = (
-                goes_left_plain(step, x[at]) if step.plain
-                else goes_left(nodes, step.node, x[at])
-            )
     elif n == rows.n_begun and n > FEW:  # none was dropped
         decide(nodes, step.node, x, left, n)
     elif step.plain:

@@ -26,13 +26,13 @@ cdef inline int64_t merge_rows(const Nodes* nodes, const Step* root, Rows* rows)
     cdef uint64_t* failed = rows.failed + level * rows.most
     cdef int32_t* kept = rows.kept[level]
     cdef const double* x
-    cdef int64_t i, j, at, n_tests = 0, count = n
+    cdef int64_t i, j, at, count = n
     cdef bint all_rows
     merged.level = level
     merged.n_rows = n
     merged.kept = kept
     merged.n_above = merged.n_players = root.n_players
-    merged.n_columns = root.n_players + root.subtree // 2
+    merged.n_columns = root.n_players + root.n_tests
     if n > FEW:
         # Side by side all rows are faster decided than a part of them.
         all_rows = 8 * n > rows.n_begun
@@ -42,7 +42,6 @@ cdef inline int64_t merge_rows(const Nodes* nodes, const Step* root, Rows* rows)
             if step.feature == LEAF:
                 continue
             x = rows.data + step.feature * rows.stride
-            n_tests += 1
             if all_rows and step.plain:
                 compare_into_bit(
                     x, step.threshold, step.plain == 2, step.bit, merged.outcome, rows.n_begun
@@ -60,8 +59,8 @@ cdef inline int64_t merge_rows(const Nodes* nodes, const Step* root, Rows* rows)
         for i in range(n):
             merged.key[i] = failed[i] | <uint64_t>merged.outcome[i] << root.n_players
         count = number_sets(
-            merged.key, n, 1, root.n_players + n_tests, rows.table, places_for(n), merged.first,
-            merged.number,
+            merged.key, n, 1, root.n_players + root.n_tests, rows.table, places_for(n),
+            merged.first, merged.number,
         )
         for i in range(count):
             failed[i] = failed[merged.first[i]]
@@ -69,6 +68,15 @@ cdef inline int64_t merge_rows(const Nodes* nodes, const Step* root, Rows* rows)
     else:
         for i in range(n):
             merged.first[i] = merged.number[i] = <int32_t>i
+            merged.outcome[i] = 0
+            for j in range(root.subtree):
+                step = root + j
+                if step.feature != LEAF:
+                    x = rows.data + step.feature * rows.stride
+                    merged.outcome[i] |= <uint16_t>(
+                        (goes_left_plain(step, x[kept[i]]) if step.plain
+                         else goes_left(nodes, step.node, x[kept[i]])) << step.bit
+                    )
     rows.n[level] = count
     rows.kept[level] = merged.every
     memset(merged.lives, 0, count)

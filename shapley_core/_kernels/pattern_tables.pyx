@@ -45,6 +45,7 @@ cdef extern from "cube.h" nogil:
 # Patterns found before they are looked up: those of one tree for so many rows as are in the cache.
 cdef enum:
     PATTERNS = 1 << 14
+    ROWS = 4096
 
 
 cdef void fill_by_quadrature(
@@ -165,7 +166,8 @@ def build(
     cdef double shares[64]
     cdef bint by_cover = points.shape[0] > 0
     for i in range(first, last):
-        most = max(most, distinct[order[i]])
+        if bits[order[i]] <= max_bits:
+            most = max(most, distinct[order[i]])
     # Products at each point, or the three columns of a background; then a leaf's table, whose last
     # column may be longer than it needs.
     n_scratch = 2 * points.shape[0] + max(<int64_t>3, points.shape[0]) * max(BESIDE, 1 << most)
@@ -188,6 +190,7 @@ def build(
         while i < last:
             root = order[i]
             if bits[root] > max_bits:
+                leaf_number += nodes.feature[root] == LEAF  # too deep for a table
                 i += 1
                 continue
             n_bits = bits[root]
@@ -321,7 +324,7 @@ def explain(
         return
     for t in range(trees.shape[0]):
         most_groups = max(most_groups, tests.n_groups[trees[t]])
-    at_once = min(most, whole_lines(PATTERNS // most_groups))
+    at_once = min(most, whole_lines(max(<int64_t>ROWS, PATTERNS // most_groups)))
     pattern = <uint16_t*>malloc(2 * most_groups * at_once * sizeof(uint16_t))
     sums = <double*>malloc(n_features * n_outputs * most * sizeof(double))
     if pattern == NULL or sums == NULL:

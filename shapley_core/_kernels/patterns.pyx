@@ -117,6 +117,9 @@ def interventional(
                 if nodes.feature[node] != LEAF:
                     decide_rows(&g, node, level)
                     continue
+                if i >= end:  # too deep for a table
+                    leaf += 1
+                    continue
                 players = distinct[node]
                 value = nodes.values + node * nodes.width
                 up = node

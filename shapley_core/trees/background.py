@@ -12,8 +12,6 @@ from ..threads import row_blocks, run_blocks
 from .lookup import Groups
 from .tree import LEAF
 from .tree_patterns import (
-    NO_PASSING,
-    NO_STEPS,
     TreePatterns,
     TreeRows,
     in_order,
@@ -156,6 +154,8 @@ class Background:
         """Sort the rows of a small background into their sets, if that was not done."""
         if isinstance(found, TreePatterns):
             return found
+        if found.sets is not None:
+            return found.sets
         sets = self._sets.get(found.tree)
         if sets is None:
             assert self.few is not None
@@ -201,7 +201,7 @@ class Background:
             ) -> None:
                 if self.by_row[tree]:
                     assert self.few is not None
-                    some[tree] = tell_rows(self.groups, tree, self.few[0])
+                    some[tree] = tell_rows(self.groups, tree, *self.few, self.whole)
                     return
                 found = self._list(tree, counts[tree]) if tree in counts else self._sort(tree)
                 self._reach(found)
@@ -300,7 +300,7 @@ class Background:
             total,
         )
         kept = words[:used].copy(), total[:used].copy()
-        return TreePatterns(tree, start, *kept, self.whole, NO_PASSING, NO_STEPS)
+        return TreePatterns(tree, start, *kept, self.whole)
 
     def _sort(self, tree: int) -> TreePatterns:
         """Sort the rows into their sets, node by node."""

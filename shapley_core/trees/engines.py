@@ -25,7 +25,7 @@ from .lookup import Groups
 from .paths import CoverShares, Paths, Quadrature
 from .stages import MANY_ROWS, NO_NUMBERS, Stage, SubtreeStages, TableStages
 from .subtree_sums import SubtreeSums
-from .tree_patterns import TreePatterns, TreeRows
+from .tree_patterns import TreePatterns, TreeRows, leaves_of_tree
 
 # Measured: with more players on a path, the path-dependent game is faster by subtree sums.
 MOST_PLAYERS = 8
@@ -33,6 +33,9 @@ MOST_PLAYERS = 8
 SMALL_ENTRIES = 1 << 17
 # Measured: fewer rows than these are faster by the slots of a path than side by side.
 SINGLE_ROWS = 8
+
+# Nanoseconds that a call takes at a leaf without its table, beside what its rows take: measured.
+LEAF_COST = 250.0
 
 # What a kernel keeps of the rows that go down a deep tree together, and at most how many: of those
 # that fail the same players at a leaf one stands for all.
@@ -157,8 +160,9 @@ class Interventional:
         n_threads: int,
     ) -> None:
         self.paths = paths
-        self.groups = Groups.of(paths)
+        self.groups = Groups.of(paths, parts=True)
         self.tables = TableStages(self.groups)
+        self._met_of: dict[int, tuple[int, int]] = {}
         self.background = Background(self.groups, rows, n_threads)
         self.expected = self.background.expected
         gain, loss = cube_shares(int(paths.distinct.max(initial=0)))
@@ -169,21 +173,25 @@ class Interventional:
         self.background_weight = NO_FLOATS if few is None else few[1].astype(np.float64)
 
     def stages(self, n_rows: int, n_threads: int) -> Iterator[Stage]:
-        """Yield the stages: of each batch of patterns the shallow trees, then the deep ones."""
+        """Yield the stages: of each batch of patterns the tables, then the deep leaves."""
         shallow = self.groups.has_tables
         keep = self.background.is_kept
         for batch in self.background.batches(n_threads):
-            sets = [found for found in batch if isinstance(found, TreePatterns)]
-            of_tree = {found.tree: found for found in sets}
+            of_tree: dict[int, TreePatterns] = {}
+            for found in batch:
+                sets = found.sets if isinstance(found, TreeRows) else found
+                if sets is not None and self.groups.max_bits[found.tree]:
+                    of_tree[found.tree] = sets
 
             def fill(tree: int, *arrays: Any, of_tree: dict[int, TreePatterns] = of_tree) -> None:
                 self._fill(of_tree[tree], *arrays)
 
-            some = [found.tree for found in sets if shallow[found.tree]]
+            some = list(of_tree)
             for trees in self.tables.split(some) if some else []:
-                # Each leaf's groups are met by every row; beside a background the tables take up
-                # to twice as long to build.
-                row_cost = sum(1.0 * len(of_tree[tree].count) for tree in trees)
+                # Each leaf's sets are met by every row; beside a background the tables take up to
+                # twice as long to build.
+                n_leaves, n_sets = np.sum([self._met(of_tree[tree]) for tree in trees], axis=0)
+                row_cost = n_sets + LEAF_COST * n_leaves / max(n_rows, 1)
                 if self.tables.pays(trees, n_rows, row_cost):
                     yield self.tables.stage(trees, fill, n_threads, keep)
                 else:
@@ -191,6 +199,15 @@ class Interventional:
             deep = [found for found in batch if not shallow[found.tree]]
             if deep:
                 yield self._meet_alive(deep, n_rows, n_threads)
+
+    def _met(self, found: TreePatterns) -> tuple[int, int]:
+        """How many leaves have tables, and sets."""
+        met = self._met_of.get(found.tree)
+        if met is None:
+            shallow = ~self.groups.is_deep[leaves_of_tree(self.groups, found.tree)]
+            met = int(np.count_nonzero(shallow)), int(np.diff(found.start)[shallow].sum())
+            self._met_of[found.tree] = met
+        return met
 
     def _fill(
         self,
@@ -258,7 +275,7 @@ class Interventional:
             for found in batch:
                 n_levels = int(groups.n_levels[found.tree])
                 n_players = int(groups.n_players[found.tree])
-                bits = found.passing.shape[1] if isinstance(found, TreeRows) else 0
+                bits = found.passing.shape[1] if isinstance(found, TreeRows) else 5
                 words = int(groups.n_words[found.tree]) + bits
                 row_bytes = n_levels * (8 * words + 6) + 16 * width * (n_players + 16)
                 at_once = max(8, ROWS_BYTES // row_bytes)
@@ -278,17 +295,24 @@ class Interventional:
                         out,
                     )
                     continue
+                told = found.told
+                assert told is not None
                 alive_sets.explain(
                     forest,
                     found.tree,
                     columns,
                     n_levels,
                     n_players,
-                    found.steps,
+                    told.steps,
                     found.words,
                     found.count,
-                    found.passing,
+                    told.passing,
+                    told.words,
+                    told.weight,
+                    told.bin,
+                    told.bins,
                     int(np.diff(found.start).max()),
+                    told.most_bins,
                     gain,
                     loss,
                     at_once,

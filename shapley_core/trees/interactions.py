@@ -173,7 +173,7 @@ class Interactions:
             np.array(columns.sizes, np.int64), weights, np.array(binomial, np.int64)
         )
         plain = engine.groups
-        self.groups = ColumnGroups(plain.paths, plain.subtree, plain.bits, columns.sizes)
+        self.groups = ColumnGroups(plain.paths, plain.subtree, plain.bits, sizes=columns.sizes)
         self.tables = ColumnStages(self.groups, columns.n_columns)
         self.deepest = self.paths.most_of_tree(self.paths.distinct)
 

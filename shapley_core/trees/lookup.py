@@ -16,6 +16,12 @@ from .tree import LEAF
 
 # Patterns are 16-bit words, and a table of 2^12 rows still fits a cache.
 MOST_BITS = 12
+# Of trees that have deeper leaves too: bits at least, bytes at most of one tree and of all, and the
+# share of the leaves without which walking them all is as fast: measured.
+LEAST_BITS = 8
+PART_BYTES = 1 << 26
+PARTS_BYTES = 3 << 28
+MOST_LEAVES = 0.75
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,14 +36,17 @@ class Groups:
     bits : int64 (n_nodes,)
         Distinct features on the path and tests below: the bits of the pattern if the node were a
         group.
+    parts : bool
+        Whether trees that are too deep for tables have some for their shallow leaves.
     """
 
     paths: Paths
     subtree: NDArray[np.int64]
     bits: NDArray[np.int64]
+    parts: bool = False
 
     @classmethod
-    def of(cls, paths: Paths) -> "Groups":
+    def of(cls, paths: Paths, parts: bool = False) -> "Groups":
         """Count the nodes below each node."""
         ensemble = paths.ensemble
         subtree = np.ones(ensemble.n_nodes, np.int64)
@@ -48,7 +57,7 @@ class Groups:
             nodes = by_level[ends[level - 1] : ends[level]]
             np.add.at(subtree, paths.parent[nodes], subtree[nodes])
             np.add.at(inner, paths.parent[nodes], inner[nodes])
-        return cls(paths, subtree, paths.distinct + inner)
+        return cls(paths, subtree, paths.distinct + inner, parts)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is derived; the kernels' tests cannot be pickled."""
@@ -79,23 +88,39 @@ class Groups:
 
     @cached_property
     def max_bits(self) -> NDArray[np.int64]:
-        """Bits allowed in each tree: int64 (n_trees,), 0 for trees too deep for tables."""
+        """Bits allowed in each tree: int64 (n_trees,), 0 for trees without tables."""
         distinct = self.paths.most_of_tree(self.paths.distinct)
         # Measured: one or two bits more than the path has make the fewest additions a byte.
         wanted = np.maximum(8, distinct + np.where(distinct <= 8, 2, 1))
-        return np.where(distinct > MOST_BITS, 0, np.minimum(wanted, MOST_BITS))
+        bits = np.where(self.has_tables, np.minimum(wanted, MOST_BITS), 0)
+        return self._bits_of_parts(bits) if self.parts else bits
+
+    def _bits_of_parts(self, bits: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Of trees with none, as many as their tables have room for, if that is most leaves."""
+        n_trees = len(bits)
+        room = min(PART_BYTES, PARTS_BYTES // max(1, n_trees))
+        leaves = np.flatnonzero(self.paths.ensemble.feature == LEAF)
+        tree = self._tree[leaves]
+        n_leaves = np.bincount(tree, minlength=n_trees)
+        for few in range(MOST_BITS, LEAST_BITS - 1, -1):
+            size = 8 * self._entries_of(np.full(n_trees, few))
+            covered = np.bincount(tree, self.paths.distinct[leaves] <= few, n_trees)
+            some = (self.n_players > MOST_BITS) & (self.n_words == 1) & (size <= room)
+            bits = np.where(some & (covered >= MOST_LEAVES * n_leaves) & (bits == 0), few, bits)
+        return bits
 
     @cached_property
     def has_tables(self) -> NDArray[np.bool_]:
-        """Which trees are shallow enough for tables: bool (n_trees,)."""
-        return self.max_bits > 0
+        """Which trees are shallow enough for tables of all leaves: bool (n_trees,)."""
+        return self.n_players <= MOST_BITS
 
     @cached_property
     def build_cost(self) -> NDArray[np.float64]:
         """Rough nanoseconds that building each tree's tables takes."""
         ensemble = self.paths.ensemble
-        distinct = np.minimum(self.paths.most_of_tree(self.paths.distinct), MOST_BITS)
-        leaves = np.add.reduceat(ensemble.feature == LEAF, ensemble.tree_offsets[:-1], dtype=float)
+        distinct = np.minimum(self.paths.most_of_tree(self.paths.distinct), self.max_bits)
+        is_leaf = (ensemble.feature == LEAF) & ~self.is_deep
+        leaves = np.add.reduceat(is_leaf, ensemble.tree_offsets[:-1], dtype=float)
         entries = distinct * (0.3 * 2.0**self.max_bits + 0.4 * 2.0**distinct)
         cost: NDArray[np.float64] = leaves * (500.0 + entries)
         return cost
@@ -103,11 +128,25 @@ class Groups:
     @cached_property
     def _roots(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The groups' nodes, in the order of nodes, and their trees."""
-        ensemble, parent = self.paths.ensemble, self.paths.parent
-        tree = np.repeat(np.arange(ensemble.n_trees), np.diff(ensemble.tree_offsets))
-        small = self.bits <= self.max_bits[tree]
+        return self._roots_of(self.max_bits)
+
+    def _roots_of(self, max_bits: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        parent, tree = self.paths.parent, self._tree
+        small = self.bits <= max_bits[tree]
         roots = np.flatnonzero(small & ((parent == -1) | ~small[parent]))
         return roots, tree[roots]
+
+    @cached_property
+    def _tree(self) -> NDArray[np.int64]:
+        """The tree of each node."""
+        ensemble = self.paths.ensemble
+        return np.repeat(np.arange(ensemble.n_trees), np.diff(ensemble.tree_offsets))
+
+    @cached_property
+    def is_deep(self) -> NDArray[np.bool_]:
+        """Which nodes' paths have too many features for their tree's tables: bool (n_nodes,)."""
+        most = np.where(self.max_bits > 0, self.max_bits, -1)
+        return self.paths.distinct > most[self._tree]
 
     @cached_property
     def n_groups(self) -> NDArray[np.int64]:
@@ -144,7 +183,10 @@ class Groups:
     @cached_property
     def n_entries(self) -> NDArray[np.int64]:
         """At most so many table entries has each tree."""
-        roots, tree = self._roots
+        return self._entries_of(self.max_bits)
+
+    def _entries_of(self, max_bits: NDArray[np.int64]) -> NDArray[np.int64]:
+        roots, tree = self._roots_of(max_bits)
         size = self.bits[roots] << self.bits[roots]
         size *= self.paths.ensemble.values.shape[1]
         entries = np.zeros(self.paths.ensemble.n_trees, np.int64)

@@ -9,8 +9,42 @@ from .._kernels import alive_rows, alive_sets, background_sets
 from .lookup import Groups
 from .tree import LEAF
 
-NO_PASSING = np.empty(0, np.uint64)
 NO_STEPS = np.empty((0, alive_sets.STEP_BYTES), np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What the kernel of alive_sets.pyx wants of a tree and a background.
+
+    Parameters
+    ----------
+    steps : uint8 (n_nodes, STEP_BYTES)
+        The nodes in the order of the walk.
+    passing : uint64
+        For leaves, small subtrees and some of the other nodes, player by player of the path, a bit
+        for each set of the node: whether it does not hold the player.
+    words, weight, bin : uint64, float64, int32 (n_group_sets,)
+        The sets at each small subtree: without the players that it tests too, their weights, and
+        of which bin they are.
+    bins : uint64 (n_bins,)
+        What the sets of one bin have in common, see bins.h.
+    most_bins : int
+        Of one subtree.
+    """
+
+    steps: NDArray[np.uint8]
+    passing: NDArray[np.uint64]
+    words: NDArray[np.uint64]
+    weight: NDArray[np.float64]
+    bin: NDArray[np.int32]
+    bins: NDArray[np.uint64]
+    most_bins: int
+
+    @property
+    def nbytes(self) -> int:
+        """Memory taken."""
+        arrays = (self.steps, self.passing, self.words, self.weight, self.bin, self.bins)
+        return sum(array.nbytes for array in arrays)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +61,8 @@ class TreePatterns:
     count : int64 (n_sets,)
         Background weight of each set; sums to ``whole`` at each leaf.
     whole : int
-    passing : uint64
-        Of trees without tables, for leaves and some of the inner nodes, player by player of the
-        path, a bit for each set of the node: whether it does not hold the player.
-    steps : uint8 (n_nodes, STEP_BYTES)
-        Of trees without tables, the nodes in the order of the walk, as the kernels want them.
+    told : Told, or None
+        Of trees with leaves that have no tables.
     """
 
     tree: int
@@ -39,8 +70,7 @@ class TreePatterns:
     words: NDArray[np.uint64]
     count: NDArray[np.int64]
     whole: int
-    passing: NDArray[np.uint64]
-    steps: NDArray[np.uint8]
+    told: Told | None = None
 
     @property
     def total(self) -> NDArray[np.float64]:
@@ -50,13 +80,13 @@ class TreePatterns:
     @property
     def nbytes(self) -> int:
         """Memory taken."""
-        arrays = (self.start, self.words, self.count, self.passing, self.steps)
-        return sum(array.nbytes for array in arrays)
+        told = 0 if self.told is None else self.told.nbytes
+        return self.start.nbytes + self.words.nbytes + self.count.nbytes + told
 
 
 @dataclass(frozen=True, eq=False)
 class TreeRows:
-    """Which rows of a small background pass the tests of one tree without tables.
+    """Which rows of a small background pass the tests of one tree that has deep leaves.
 
     Parameters
     ----------
@@ -66,16 +96,20 @@ class TreeRows:
         the way there of the player that the edge into the node tests.
     steps : uint8 (n_nodes, STEP_BYTES)
         The nodes as the kernels want them.
+    sets : TreePatterns, or None
+        Of trees with tables for some leaves.
     """
 
     tree: int
     passing: NDArray[np.uint64]
     steps: NDArray[np.uint8]
+    sets: TreePatterns | None
 
     @property
     def nbytes(self) -> int:
         """Memory taken."""
-        return self.passing.nbytes + self.steps.nbytes
+        sets = 0 if self.sets is None else self.sets.nbytes
+        return self.passing.nbytes + self.steps.nbytes + sets
 
 
 def leaves_of_tree(groups: Groups, tree: int) -> NDArray[np.int64]:
@@ -100,17 +134,18 @@ def sort_rows(
     """
     paths = groups.paths
     n_rows, n_leaves = columns.shape[1], len(leaves_of_tree(groups, tree))
-    n_nodes = 2 * n_leaves - 1 if tells else 0
+    steps = _pack(groups, tree, alive_sets.GROUP_TESTS) if tells else NO_STEPS
     start = np.empty(n_leaves + 1, np.int64)
-    n_sets, passing_start = np.empty((2, n_nodes), np.int64)
     # Mostly enough; memory that is not written to costs nothing.
-    room = n_leaves * min(n_rows, 16 * int(n_rows**0.5))
-    room_passing = room if tells else 0
+    most = n_leaves * min(n_rows, 16 * int(n_rows**0.5))
+    room = [most, *(3 * [most] if tells else [0, 0, 0])]
     while True:
-        words = np.empty((room, int(groups.n_words[tree])), np.uint64)
-        count = np.empty(room, np.int64)
-        passing = np.empty(room_passing, np.uint64)
-        used, used_passing = background_sets.find(
+        words = np.empty((room[0], int(groups.n_words[tree])), np.uint64)
+        count = np.empty(room[0], np.int64)
+        passing = np.empty(room[1], np.uint64)
+        told = np.empty(room[2], np.uint64), np.empty(room[2]), np.empty(room[2], np.int32)
+        bins = np.empty(room[3], np.uint64)
+        used = background_sets.find(
             paths.ensemble.kernel,
             tree,
             columns,
@@ -120,48 +155,61 @@ def sort_rows(
             start,
             words,
             count,
-            n_sets,
-            passing_start,
+            steps,
             passing,
+            *told,
+            bins,
         )
-        if used <= room and used_passing <= room_passing:
+        if all(some <= there for some, there in zip(used, room, strict=True)):
             break
-        room, room_passing = max(room, used), max(room_passing, used_passing)
+        room = [max(some, there) for some, there in zip(used, room, strict=True)]
     # Only what was needed stays in memory.
-    spare = np.zeros(alive_sets.SPARE_WORDS if tells else 0, np.uint64)
-    told = np.append(passing[:used_passing], spare)
-    kept = words[:used].copy(), count[:used].copy(), whole, told
-    steps = _pack(groups, tree, start, n_sets, passing_start) if tells else NO_STEPS
-    return TreePatterns(tree, start, *kept, steps)
+    kept = words[: used[0]].copy(), count[: used[0]].copy(), whole
+    if not tells:
+        return TreePatterns(tree, start, *kept)
+    spare = np.zeros(alive_sets.SPARE_WORDS, np.uint64)
+    bits = np.append(passing[: used[1]], spare)
+    group_words, group_weight, group_bin = (array[: used[2]].copy() for array in told)
+    most_bins = int(group_bin.max(initial=0)) + 1
+    rest = group_words, group_weight, group_bin, bins[: used[3]].copy(), most_bins
+    return TreePatterns(tree, start, *kept, Told(steps, bits, *rest))
 
 
-def tell_rows(groups: Groups, tree: int, columns: NDArray[np.float64]) -> TreeRows:
-    """Find which rows pass the tests of a tree."""
-    n_nodes = 2 * len(leaves_of_tree(groups, tree)) - 1
-    steps = _pack(groups, tree, *np.zeros((3, n_nodes), np.int64))
-    passing = np.empty((n_nodes, -(-columns.shape[1] // 64)), np.uint64)
-    forest = groups.paths.ensemble.kernel
-    alive_rows.tell(forest, columns, int(groups.n_levels[tree]), steps, passing)
-    return TreeRows(tree, passing, steps)
-
-
-def _pack(
+def tell_rows(
     groups: Groups,
     tree: int,
-    start: NDArray[np.int64],
-    n_sets: NDArray[np.int64],
-    passing_start: NDArray[np.int64],
-) -> NDArray[np.uint8]:
+    columns: NDArray[np.float64],
+    weight: NDArray[np.int64],
+    whole: int,
+) -> TreeRows:
+    """Find which rows pass the tests of a tree."""
+    steps = _pack(groups, tree, alive_sets.MERGED_TESTS)
+    passing = np.empty((len(steps), -(-columns.shape[1] // 64)), np.uint64)
+    forest = groups.paths.ensemble.kernel
+    alive_rows.tell(forest, columns, int(groups.n_levels[tree]), steps, passing)
+    sets = None
+    if groups.max_bits[tree]:
+        sets = sort_rows(groups, tree, columns, weight, whole, False)
+    return TreeRows(tree, passing, steps, sets)
+
+
+def _pack(groups: Groups, tree: int, most_tests: int) -> NDArray[np.uint8]:
     paths = groups.paths
-    steps = np.empty((len(n_sets), alive_sets.STEP_BYTES), np.uint8)
+    nodes = paths.order[slice(*paths.ensemble.tree_offsets[tree : tree + 2])]
+    # Nodes above deep leaves: the others are in tables.
+    deep = (paths.ensemble.feature[nodes] == LEAF) & groups.is_deep[nodes]
+    leaves_before = np.concatenate([[0], np.cumsum(deep)])
+    end = np.arange(len(nodes)) + groups.subtree[nodes]
+    nodes_before = np.concatenate([[0], np.cumsum(leaves_before[end] > leaves_before[:-1])])
+    steps = np.empty((int(nodes_before[-1]), alive_sets.STEP_BYTES), np.uint8)
     alive_sets.pack(
         paths.ensemble.kernel,
         tree,
         paths.kernel,
         groups.subtree,
-        start,
-        n_sets,
-        passing_start,
+        leaves_before,
+        nodes_before,
+        most_tests,
         steps,
     )
     return steps

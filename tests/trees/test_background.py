@@ -116,7 +116,7 @@ def test_shallow_and_deep_trees_together(monkeypatch):
         explainer.expected_value, ensemble.predict(background).mean(), rtol=1e-13
     )
     values = explainer(rows).values
-    monkeypatch.setattr(lookup, "MOST_BITS", 0)
+    monkeypatch.setattr(lookup, "MOST_BITS", -1)
     apart = TreeExplainer(ensemble, background)
     assert not background_of(apart).counted.any()
     np.testing.assert_allclose(apart(rows).values, values, rtol=0, atol=1e-13)

@@ -28,7 +28,7 @@ def way(request, monkeypatch):
 @pytest.fixture
 def no_tables(monkeypatch):
     """Treat every tree as a deep one."""
-    monkeypatch.setattr(lookup, "MOST_BITS", 0)
+    monkeypatch.setattr(lookup, "MOST_BITS", -1)
 
 
 def deep_ensemble(rng, n_features=30, width=1, n_trees=3, depth=15):

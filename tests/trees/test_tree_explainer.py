@@ -152,7 +152,7 @@ def test_tables_and_the_kernels_without_them_give_the_same_bits(
         values[pays] = TreeExplainer(ensemble, background)(rows).values
     assert (values[False] == values[True]).all()
     # The quadrature kernel sums in another order.
-    monkeypatch.setattr(lookup, "MOST_BITS", 0)
+    monkeypatch.setattr(lookup, "MOST_BITS", -1)
     apart = TreeExplainer(ensemble, background)
     assert not apart._engine.groups.has_tables.any()
     np.testing.assert_allclose(apart(rows).values, values[True], rtol=0, atol=1e-13)

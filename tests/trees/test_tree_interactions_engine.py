@@ -40,7 +40,7 @@ def test_tables_and_rows_give_the_same_bits(with_background, vector, index, orde
         found[pays] = TreeExplainer(ensemble, background)(rows, index=index, order=order)
     assert same(found[False], found[True])
     # Trees without tables sum leaf by leaf, not group by group.
-    monkeypatch.setattr(lookup, "MOST_BITS", 0)
+    monkeypatch.setattr(lookup, "MOST_BITS", -1)
     apart = TreeExplainer(ensemble, background)
     assert not apart._engine.groups.has_tables.any()
     got = apart(rows, index=index, order=order).values
