@@ -30,6 +30,9 @@ BLOCKS = 4
 PATTERN_BYTES = 1 << 17
 # In trees without tables the rows of a background of at most so many are met one by one: measured.
 FEW_ROWS = 512
+# Trees of which so many leaves or more are shallow have tables for these, beside backgrounds whose
+# rows are met one by one, and beside larger ones: below, walking them all is as fast; measured.
+COVERED_BESIDE_ROWS, COVERED_BESIDE_SETS = 0.95, 0.75
 # Kept of the sets that such a background fails, which interactions ask for.
 SETS_BYTES = 1 << 28
 

@@ -20,6 +20,7 @@ from .._kernels import (
     patterns,
     single_rows,
 )
+from . import background
 from .background import Background, BackgroundRows, cube_shares
 from .lookup import Groups
 from .paths import CoverShares, Paths, Quadrature
@@ -160,7 +161,9 @@ class Interventional:
         n_threads: int,
     ) -> None:
         self.paths = paths
-        self.groups = Groups.of(paths, parts=True)
+        by_row = rows.n_rows <= background.FEW_ROWS
+        covered = background.COVERED_BESIDE_ROWS if by_row else background.COVERED_BESIDE_SETS
+        self.groups = Groups.of(paths, covered)
         self.tables = TableStages(self.groups)
         self._met_of: dict[int, tuple[int, int]] = {}
         self.background = Background(self.groups, rows, n_threads)

@@ -16,12 +16,10 @@ from .tree import LEAF
 
 # Patterns are 16-bit words, and a table of 2^12 rows still fits a cache.
 MOST_BITS = 12
-# Of trees that have deeper leaves too: bits at least, bytes at most of one tree and of all, and the
-# share of the leaves without which walking them all is as fast: measured.
+# Of trees that have deeper leaves too: bits at least, bytes at most of one tree and of all.
 LEAST_BITS = 8
 PART_BYTES = 1 << 26
 PARTS_BYTES = 3 << 28
-MOST_LEAVES = 0.75
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,17 +34,18 @@ class Groups:
     bits : int64 (n_nodes,)
         Distinct features on the path and tests below: the bits of the pattern if the node were a
         group.
-    parts : bool
-        Whether trees that are too deep for tables have some for their shallow leaves.
+    covered : float
+        Trees that are too deep for tables of all leaves have some for the shallow ones, if these
+        are at least that share of them.
     """
 
     paths: Paths
     subtree: NDArray[np.int64]
     bits: NDArray[np.int64]
-    parts: bool = False
+    covered: float = 1.0
 
     @classmethod
-    def of(cls, paths: Paths, parts: bool = False) -> "Groups":
+    def of(cls, paths: Paths, covered: float = 1.0) -> "Groups":
         """Count the nodes below each node."""
         ensemble = paths.ensemble
         subtree = np.ones(ensemble.n_nodes, np.int64)
@@ -57,7 +56,7 @@ class Groups:
             nodes = by_level[ends[level - 1] : ends[level]]
             np.add.at(subtree, paths.parent[nodes], subtree[nodes])
             np.add.at(inner, paths.parent[nodes], inner[nodes])
-        return cls(paths, subtree, paths.distinct + inner, parts)
+        return cls(paths, subtree, paths.distinct + inner, covered)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is derived; the kernels' tests cannot be pickled."""
@@ -93,10 +92,10 @@ class Groups:
         # Measured: one or two bits more than the path has make the fewest additions a byte.
         wanted = np.maximum(8, distinct + np.where(distinct <= 8, 2, 1))
         bits = np.where(self.has_tables, np.minimum(wanted, MOST_BITS), 0)
-        return self._bits_of_parts(bits) if self.parts else bits
+        return self._bits_of_parts(bits) if self.covered < 1.0 else bits
 
     def _bits_of_parts(self, bits: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Of trees with none, as many as their tables have room for, if that is most leaves."""
+        """Of trees with none, as many as there is room for, if that covers most leaves."""
         n_trees = len(bits)
         room = min(PART_BYTES, PARTS_BYTES // max(1, n_trees))
         leaves = np.flatnonzero(self.paths.ensemble.feature == LEAF)
@@ -104,9 +103,9 @@ class Groups:
         n_leaves = np.bincount(tree, minlength=n_trees)
         for few in range(MOST_BITS, LEAST_BITS - 1, -1):
             size = 8 * self._entries_of(np.full(n_trees, few))
-            covered = np.bincount(tree, self.paths.distinct[leaves] <= few, n_trees)
+            shallow = np.bincount(tree, self.paths.distinct[leaves] <= few, n_trees)
             some = (self.n_players > MOST_BITS) & (self.n_words == 1) & (size <= room)
-            bits = np.where(some & (covered >= MOST_LEAVES * n_leaves) & (bits == 0), few, bits)
+            bits = np.where(some & (shallow >= self.covered * n_leaves) & (bits == 0), few, bits)
         return bits
 
     @cached_property

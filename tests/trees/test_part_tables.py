@@ -24,7 +24,8 @@ def way(request, monkeypatch):
 def in_parts(monkeypatch):
     """Let every tree have tables for what few features decide."""
     monkeypatch.setattr(lookup, "LEAST_BITS", 2)
-    monkeypatch.setattr(lookup, "MOST_LEAVES", 0.0)
+    monkeypatch.setattr(background, "COVERED_BESIDE_ROWS", 0.0)
+    monkeypatch.setattr(background, "COVERED_BESIDE_SETS", 0.0)
 
 
 @pytest.fixture(params=[False, True], ids=["without", "tables"])
@@ -200,17 +201,20 @@ def test_tables_of_parts_fit_their_memory(monkeypatch):
     rng = np.random.default_rng(7)
     ensemble = deep_ensemble(rng, n_features=20)
     paths = lookup.Paths.of(ensemble)
-    monkeypatch.setattr(lookup, "MOST_LEAVES", 0.0)
     before = np.full(ensemble.n_trees, lookup.MOST_BITS)
     for room in (1 << 22, 1 << 20, 1 << 18, 1 << 16, 1 << 8):
         monkeypatch.setattr(lookup, "PART_BYTES", room)
-        groups = lookup.Groups.of(paths, parts=True)
+        groups = lookup.Groups.of(paths, covered=0.0)
         part = ~groups.has_tables
         assert (8 * groups.n_entries[part] <= room).all()
         assert (groups.max_bits[part] <= before[part]).all()
         before = groups.max_bits
     assert not before[part].any()
     monkeypatch.setattr(lookup, "PART_BYTES", 1 << 26)
-    monkeypatch.setattr(lookup, "MOST_LEAVES", 1.1)
-    groups = lookup.Groups.of(paths, parts=True)
-    assert not groups.max_bits[~groups.has_tables].any()
+    leaves = np.flatnonzero(ensemble.feature == lookup.LEAF)
+    tree = np.searchsorted(ensemble.tree_offsets, leaves, side="right") - 1
+    shallow = paths.distinct[leaves] <= lookup.MOST_BITS
+    share = np.bincount(tree, shallow) / np.bincount(tree)
+    for covered in (share[part].max(), share[part].max() + 0.01):
+        few = lookup.Groups.of(paths, covered=covered).max_bits
+        np.testing.assert_array_equal(few[part] > 0, share[part] >= covered)
