@@ -55,6 +55,7 @@ XGB500, XGB16 = Model("xgboost", 500, 8), Model("xgboost", 5, 16)
 XGB20 = Model("xgboost", 5, 20)
 MILLION = 1_000_000
 LGB31, LGB255 = Model("lightgbm", 100, 31), Model("lightgbm", 20, 255)
+LGB1000 = Model("lightgbm", 20, 1000)
 SMALL = [Model("xgboost", 10, 6), Model("lightgbm", 10, 31)]
 QUICK = [Case(m, b, r) for m in SMALL for b, r in ((0, 1), (0, 200), (100, 100))]
 QUICK += [Case(SMALL[0], 0, 200, order=2)]
@@ -67,6 +68,7 @@ FULL = [
     *(Case(m, b, 1000) for m in (XGB6, LGB31) for b in (100, 20_000)),
     *(Case(m, 20_000, 20_000) for m in (XGB6, LGB31)),
     *(Case(m, b, 1000) for m in (XGB8, XGB10, XGB12, LGB255) for b in (100, 1000, 20_000)),
+    *(Case(LGB1000, b, 5000) for b in (0, 100, 1000, 20_000)),
     *(Case(m, b, r) for m in (XGB16, XGB20) for b in (100, 1000) for r in (1, 100, 1000)),
     Case(XGB20, 20_000, 100),
     *(Case(XGB6, b, r, order=2) for b in (0, 1000) for r in (1, 1000, 20_000)),
