@@ -47,8 +47,8 @@ def deep_ensemble(rng, n_features=30, width=1, n_trees=3, depth=15):
     return ensemble
 
 
-def caterpillar(rng, n_features, width):
-    """A path through all features twice, a small tree beside every step of it."""
+def caterpillar(rng, n_features, width, times=2):
+    """A path through all features, so many times, a small tree beside every step of it."""
     feature, threshold, left, right = [], [], [], []
 
     def leaf():
@@ -61,7 +61,7 @@ def caterpillar(rng, n_features, width):
         left[node], right[node] = leaf(), leaf()
 
     node = leaf()
-    for tested in [*rng.permutation(n_features), *rng.permutation(n_features)]:
+    for tested in np.concatenate([rng.permutation(n_features) for _ in range(times)]):
         split(node, tested)
         sides = [left[node], right[node]]
         node, other = sides if rng.random() < 0.5 else sides[::-1]

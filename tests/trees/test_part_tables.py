@@ -158,7 +158,7 @@ def test_paths_that_nearly_fill_a_word(way, n_features):
     """Of so many players little room is left in a word for the outcomes of tests."""
     rng = np.random.default_rng(n_features)
     ensemble = TreeEnsemble.from_trees(
-        [caterpillar(rng, n_features, 1)],
+        [caterpillar(rng, n_features, 1, times=1)],
         n_features=n_features,
         n_outputs=1,
         base=0.0,
@@ -172,8 +172,11 @@ def test_paths_that_nearly_fill_a_word(way, n_features):
         for n in (90, 500)
     )
     wanted = [by_leaf(ensemble, row, others, np.ones(90))[:, 0] for row in rows[:12]]
-    values = TreeExplainer(ensemble, others)(rows).values
+    explainer = TreeExplainer(ensemble, others)
+    values = explainer(rows).values
     np.testing.assert_allclose(values[:12], wanted, rtol=0, atol=1e-12)
+    alone = np.concatenate([explainer(row[None]).values for row in rows])
+    np.testing.assert_allclose(values, alone, rtol=0, atol=1e-13)
 
 
 def test_a_range_of_rounds(in_parts):
