@@ -82,7 +82,7 @@ def is_dart(booster):
     return json.loads(booster.save_config())["learner"]["gradient_booster"]["name"] == "dart"
 
 
-def assert_bit_for_bit(model, rows):
+def assert_bit_for_bit(model, rows, ensemble=None):
     own = reader.predict_raw(model, rows)
     if isinstance(model, xgb.Booster) and is_dart(model):
         # In place XGBoost before 3.4 adds the base to each tree of DART, and takes it off again.
@@ -91,5 +91,5 @@ def assert_bit_for_bit(model, rows):
         exact = model.predict(data, output_margin=True).astype(np.float64)
         np.testing.assert_allclose(own, exact, rtol=1e-5, atol=1e-6)
         own = exact
-    mine = summed_in_float32(reader.read(model), rows)
+    mine = summed_in_float32(ensemble or reader.read(model), rows)
     np.testing.assert_array_equal(mine, own.reshape(len(rows), -1), strict=True)
