@@ -73,11 +73,12 @@ PEERS = ["shap Kernel", "shap Permutation"]
 COPY = "copying alone"
 
 QUICK = [Case("breast_cancer", "MLP", b, 4, 200) for b in (1, 20)]
+# So many rows that what a call takes but once (the design, the background) hardly counts.
 FULL = [
-    *(Case(data, "MLP", b, 1000 if b == 1 else 40, 1000) for data in ("adult", "bike")
+    *(Case(data, "MLP", b, 1000 if b == 1 else 400, 1000) for data in ("adult", "bike")
       for b in (1, 100)),
-    *(Case("adult", "MLP", b, 200 if b == 1 else 10, 2000, one_hot=True) for b in (1, 100)),
-    *(Case(data, "SVM", b, 40 if b == 1 else 16, 500, fit_rows=1500) for data in ("adult", "bike")
+    *(Case("adult", "MLP", b, 1000 if b == 1 else 100, 2000, one_hot=True) for b in (1, 100)),
+    *(Case(data, "SVM", b, 1000 if b == 1 else 100, 500, fit_rows=300) for data in ("adult", "bike")
       for b in (1, 100)),
 ]  # fmt: skip
 

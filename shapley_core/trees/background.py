@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .._kernels import forest, pattern_counts
 from ..threads import row_blocks, run_blocks
 from .lookup import Groups
+from .paths import Paths
 from .tree import LEAF
 from .tree_patterns import (
     TreePatterns,
@@ -28,8 +29,10 @@ STEP = 8
 # Rows are read so many blocks at a time, and counted so many bytes of patterns at a time.
 BLOCKS = 4
 PATTERN_BYTES = 1 << 17
-# In trees without tables the rows of a background of at most so many are met one by one: measured.
-FEW_ROWS = 512
+# In trees without tables the rows of a background of at most so many are met one by one, and of
+# more in trees of many leaves, where hardly two rows fail the same: measured.
+FEW_ROWS = 128
+FEW_ROWS_OF_LARGE, LARGE_LEAVES = 384, 4096
 # Trees of which so many leaves or more are shallow have tables for these, beside backgrounds whose
 # rows are met one by one, and beside larger ones: below, walking them all is as fast; measured.
 COVERED_BESIDE_ROWS, COVERED_BESIDE_SETS = 0.95, 0.75
@@ -78,6 +81,15 @@ class BackgroundRows:
         return columns
 
 
+def are_few(paths: Paths, n_rows: int) -> NDArray[np.bool_]:
+    """Whether rows of a background are met one by one: bool (n_trees,), of trees without tables."""
+    n_leaves = np.diff(paths.ensemble.tree_offsets) // 2 + 1
+    few: NDArray[np.bool_] = n_rows <= np.where(
+        n_leaves < LARGE_LEAVES, FEW_ROWS, FEW_ROWS_OF_LARGE
+    )
+    return few
+
+
 def whole_weights(weight: NDArray[np.float64]) -> NDArray[np.int64]:
     """Turn weights into whole numbers: empty if they are all equal.
 
@@ -122,7 +134,7 @@ class Background:
             self.columns = rows.columns(0, rows.n_rows, n_threads)
         # Rows that reach each leaf.
         self._reached = np.zeros(ensemble.n_nodes, np.int64)
-        self.by_row = ~groups.has_tables & (rows.n_rows <= FEW_ROWS)
+        self.by_row = ~groups.has_tables & are_few(paths, rows.n_rows)
         self.few: tuple[NDArray[np.float64], NDArray[np.int64]] | None = None
         self._sets: dict[int, TreePatterns] = {}
         if self.by_row.any():

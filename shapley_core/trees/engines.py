@@ -38,10 +38,10 @@ SINGLE_ROWS = 8
 # Nanoseconds that a call takes at a leaf without its table, beside what its rows take: measured.
 LEAF_COST = 250.0
 
-# What a kernel keeps of the rows that go down a deep tree together, and at most how many: of those
-# that fail the same players at a leaf one stands for all.
-ROWS_BYTES = 1 << 24
-DEEP_ROWS = 1 << 14
+# What a kernel keeps of the rows that go down a deep tree together, where they meet a background
+# row by row and as sets, and at most how many: of those that fail the same one stands for all.
+ROWS_BYTES_BY_ROW, ROWS_BYTES_BY_SET = 1 << 24, 1 << 26
+DEEP_ROWS = 1 << 15
 
 NO_FLOATS = np.empty(0)
 NO_WORDS = np.empty((0, 1), np.uint64)
@@ -161,8 +161,8 @@ class Interventional:
         n_threads: int,
     ) -> None:
         self.paths = paths
-        by_row = rows.n_rows <= background.FEW_ROWS
-        covered = background.COVERED_BESIDE_ROWS if by_row else background.COVERED_BESIDE_SETS
+        by_row = background.are_few(paths, rows.n_rows)
+        covered = np.where(by_row, background.COVERED_BESIDE_ROWS, background.COVERED_BESIDE_SETS)
         self.groups = Groups.of(paths, covered)
         self.tables = TableStages(self.groups)
         self._met_of: dict[int, tuple[int, int]] = {}
@@ -272,16 +272,18 @@ class Interventional:
     ) -> Stage:
         forest, groups = self.paths.ensemble.kernel, self.groups
         gain, loss = self.gain_by_failed, self.loss_by_failed
-        width = self.paths.ensemble.values.shape[1]
+        width: int = self.paths.ensemble.values.shape[1]
+
+        def at_once(tree: int, words: int, room: int) -> int:
+            words += int(groups.n_words[tree])
+            level_bytes = 8 * words + 6
+            value_bytes = 16 * width * (int(groups.n_players[tree]) + 16)
+            return max(8, room // (int(groups.n_levels[tree]) * level_bytes + value_bytes))
 
         def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:
             for found in batch:
                 n_levels = int(groups.n_levels[found.tree])
                 n_players = int(groups.n_players[found.tree])
-                bits = found.passing.shape[1] if isinstance(found, TreeRows) else 5
-                words = int(groups.n_words[found.tree]) + bits
-                row_bytes = n_levels * (8 * words + 6) + 16 * width * (n_players + 16)
-                at_once = max(8, ROWS_BYTES // row_bytes)
                 if isinstance(found, TreeRows):
                     alive_rows.explain(
                         forest,
@@ -294,7 +296,7 @@ class Interventional:
                         self.background_weight,
                         gain,
                         loss,
-                        at_once,
+                        at_once(found.tree, found.passing.shape[1], ROWS_BYTES_BY_ROW),
                         out,
                     )
                     continue
@@ -318,7 +320,7 @@ class Interventional:
                     told.most_bins,
                     gain,
                     loss,
-                    at_once,
+                    at_once(found.tree, 5, ROWS_BYTES_BY_SET),
                     out,
                 )
 

@@ -34,7 +34,7 @@ class Groups:
     bits : int64 (n_nodes,)
         Distinct features on the path and tests below: the bits of the pattern if the node were a
         group.
-    covered : float
+    covered : float, or float64 (n_trees,)
         Trees that are too deep for tables of all leaves have some for the shallow ones, if these
         are at least that share of them.
     """
@@ -42,10 +42,10 @@ class Groups:
     paths: Paths
     subtree: NDArray[np.int64]
     bits: NDArray[np.int64]
-    covered: float = 1.0
+    covered: float | NDArray[np.float64] = 1.0
 
     @classmethod
-    def of(cls, paths: Paths, covered: float = 1.0) -> "Groups":
+    def of(cls, paths: Paths, covered: float | NDArray[np.float64] = 1.0) -> "Groups":
         """Count the nodes below each node."""
         ensemble = paths.ensemble
         subtree = np.ones(ensemble.n_nodes, np.int64)
@@ -92,7 +92,7 @@ class Groups:
         # Measured: one or two bits more than the path has make the fewest additions a byte.
         wanted = np.maximum(8, distinct + np.where(distinct <= 8, 2, 1))
         bits = np.where(self.has_tables, np.minimum(wanted, MOST_BITS), 0)
-        return self._bits_of_parts(bits) if self.covered < 1.0 else bits
+        return self._bits_of_parts(bits) if np.any(np.less(self.covered, 1.0)) else bits
 
     def _bits_of_parts(self, bits: NDArray[np.int64]) -> NDArray[np.int64]:
         """Of trees with none, as many as there is room for, if that covers most leaves."""

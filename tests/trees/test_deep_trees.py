@@ -13,6 +13,7 @@ from shapley_core import TableGame, exact
 from shapley_core.explainers import TreeExplainer
 from shapley_core.reference import trees as literal
 from shapley_core.trees import Tree, TreeEnsemble, background, engines, lookup
+from shapley_core.trees.tree import LEAF
 from shapley_core.trees.tree_patterns import TreePatterns, TreeRows
 
 SIZES = [1, 63, 64, 65, 129]
@@ -234,6 +235,31 @@ def test_both_ways_agree(monkeypatch):
         mean = ensemble.predict(others).mean()
         np.testing.assert_allclose(explainer.expected_value, mean, rtol=1e-12)
     np.testing.assert_allclose(values[0], values[1], rtol=0, atol=1e-13)
+
+
+def test_trees_of_many_leaves_meet_more_rows_one_by_one(monkeypatch):
+    rng = np.random.default_rng(8)
+    ensemble = deep_ensemble(rng)
+    n_leaves = np.add.reduceat(ensemble.feature == LEAF, ensemble.tree_offsets[:-1])
+    deep = ~lookup.Groups.of(lookup.Paths.of(ensemble)).has_tables
+    large = n_leaves >= np.median(n_leaves[deep])
+    assert (large & deep).any() and (~large & deep).any()
+    monkeypatch.setattr(background, "LARGE_LEAVES", int(n_leaves[large].min()))
+    monkeypatch.setattr(background, "FEW_ROWS", 20)
+    monkeypatch.setattr(background, "FEW_ROWS_OF_LARGE", 40)
+    rows, others = random_rows(rng, 6, 30), random_rows(rng, 41, 30)
+    for n_others, by_row in (
+        (20, deep),
+        (21, deep & large),
+        (40, deep & large),
+        (41, deep & False),
+    ):
+        explainer = TreeExplainer(ensemble, others[:n_others])
+        kept = explainer._engine.background.kept
+        assert [isinstance(found, TreeRows) for found in kept] == by_row.tolist()
+        wanted = [by_leaf(ensemble, row, others[:n_others], np.ones(n_others)) for row in rows]
+        got = explainer(rows).values.reshape(len(rows), -1, 1)
+        np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-12)
 
 
 def test_more_players_than_a_word_holds(way):
