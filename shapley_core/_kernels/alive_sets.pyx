@@ -247,7 +247,7 @@ def explain(
                 decide_rows(nodes, step, &rows)
                 i += 1
                 continue
-            # Paths of more players than a word holds.
+            # The tree has paths of more players than fit a word beside the outcomes of tests.
             meeting.words = &words[step.set_start, 0]
             meeting.count = &count[step.set_start]
             k = group_leaf(&rows, step)

@@ -13,6 +13,14 @@ from .group_patterns cimport FEW, compare_into_bit
 from .set_numbers cimport number_sets, places_for
 
 
+cdef inline uint16_t outcome_of(const Nodes* nodes, const Step* step, double value) noexcept nogil:
+    """What a test of the subtree says of a value, at its bit."""
+    cdef bint left = (
+        goes_left_plain(step, value) if step.plain else goes_left(nodes, step.node, value)
+    )
+    return <uint16_t>(left << step.bit)
+
+
 cdef inline int64_t merge_rows(const Nodes* nodes, const Step* root, Rows* rows) noexcept nogil:
     """Make one row of all that are the same in the subtree of a step, whose rows are known.
 
@@ -49,10 +57,7 @@ cdef inline int64_t merge_rows(const Nodes* nodes, const Step* root, Rows* rows)
                 continue
             for i in range(n):
                 at = kept[i] if all_rows else i
-                merged.outcome[at] |= <uint16_t>(
-                    (goes_left_plain(step, x[kept[i]]) if step.plain
-                     else goes_left(nodes, step.node, x[kept[i]])) << step.bit
-                )
+                merged.outcome[at] |= outcome_of(nodes, step, x[kept[i]])
         if all_rows and n < rows.n_begun:
             for i in range(n):
                 merged.outcome[i] = merged.outcome[kept[i]]
@@ -73,10 +78,7 @@ cdef inline int64_t merge_rows(const Nodes* nodes, const Step* root, Rows* rows)
                 step = root + j
                 if step.feature != LEAF:
                     x = rows.data + step.feature * rows.stride
-                    merged.outcome[i] |= <uint16_t>(
-                        (goes_left_plain(step, x[kept[i]]) if step.plain
-                         else goes_left(nodes, step.node, x[kept[i]])) << step.bit
-                    )
+                    merged.outcome[i] |= outcome_of(nodes, step, x[kept[i]])
     rows.n[level] = count
     rows.kept[level] = merged.every
     memset(merged.lives, 0, count)

@@ -42,7 +42,8 @@ cdef extern from "cube.h" nogil:
     int64_t BESIDE
 
 
-# Patterns found before they are looked up: those of one tree for so many rows as are in the cache.
+# Patterns found before they are looked up: those of one tree for as many rows as are in the cache,
+# but for so many rows at least.
 cdef enum:
     PATTERNS = 1 << 14
     ROWS = 4096

@@ -130,10 +130,8 @@ class Laws:
 
     Attributes
     ----------
-    checked : int64 array of shape (k,)
-        Pairs by which the laws are weighed.
     inverses : float64 array of shape (n_laws, k, m)
-        Their rows of the inverses.
+        Rows of the inverses: those of the pairs by which the laws are weighed.
     diagonals : float64 array of shape (n_laws, k)
         The diagonals' entries there.
     readouts : float64 array of shape (n_laws, n_values, m)
@@ -141,7 +139,6 @@ class Laws:
     """
 
     solutions: list[Solution]
-    checked: NDArray[np.int64]
     inverses: Matrix
     diagonals: Matrix
     readouts: Matrix
@@ -160,7 +157,6 @@ class Laws:
         inverses = np.stack([one.inverse[checked] for one in found])
         return cls(
             [replace(one, inverse=one.inverse[checked]) for one in found] if whole else found,
-            checked,
             inverses,
             inverses[:, np.arange(len(checked)), checked],
             np.stack([one.readout.T for one in found]),
