@@ -1,8 +1,8 @@
 """How the values of many rows are computed: in stages, each a kernel over some of the trees.
 
 Trees of moderate depth go through tables of values by pattern (lookup.py), deeper ones through
-tables of another kind in the path-dependent game (subtree_sums.py), and through none in the
-interventional one.
+tables of another kind in the path-dependent game (subtree_sums.py). In the interventional one their
+shallow leaves may have tables, and the others are walked.
 """
 
 from collections.abc import Iterator
