@@ -244,10 +244,16 @@ def test_trees_of_many_leaves_meet_more_rows_one_by_one(monkeypatch):
     deep = ~lookup.Groups.of(lookup.Paths.of(ensemble)).has_tables
     large = n_leaves >= np.median(n_leaves[deep])
     assert (large & deep).any() and (~large & deep).any()
-    monkeypatch.setattr(background, "LARGE_LEAVES", int(n_leaves[large].min()))
+    least = int(n_leaves[large & deep].min())
     monkeypatch.setattr(background, "FEW_ROWS", 20)
     monkeypatch.setattr(background, "FEW_ROWS_OF_LARGE", 40)
     rows, others = random_rows(rng, 6, 30), random_rows(rng, 41, 30)
+    # One leaf more is asked for than the smallest of them has.
+    monkeypatch.setattr(background, "LARGE_LEAVES", least + 1)
+    kept = TreeExplainer(ensemble, others[:21])._engine.background.kept
+    by_row = deep & (n_leaves > least)
+    assert [isinstance(found, TreeRows) for found in kept] == by_row.tolist()
+    monkeypatch.setattr(background, "LARGE_LEAVES", least)
     for n_others, by_row in (
         (20, deep),
         (21, deep & large),
