@@ -20,14 +20,19 @@ enum { MOST_QUADS = 16 };
  * that hold each of 4 q players, and last those of all. Return how many bins.
  */
 #if defined(__GNUC__)
+static inline __attribute__((always_inline)) void store(double *out, Doubles value) {
+    memcpy(out, &value, sizeof value);
+}
+
 static inline __attribute__((always_inline)) int64_t sum_bins_q(
     const Meeting *m, const int32_t *RESTRICT bin, const double *RESTRICT weight,
     int32_t *RESTRICT listed, double *RESTRICT out, const int64_t q
 ) {
     int64_t size = (m->n_sets + 63) / 64, n = 0;
-    Doubles sum[MOST_QUADS] = {{0.0}};
+    Doubles sum[MOST_QUADS];
     const Words bits = {1, 2, 4, 8};
     double all = 0.0;
+    for (int64_t c = 0; c < q; c++) sum[c] = (Doubles){0.0, 0.0, 0.0, 0.0};
     int32_t current = -1;
     for (int64_t at = 0; at < size; at += AT_ONCE) {
         uint64_t alive[AT_ONCE];
@@ -37,7 +42,7 @@ static inline __attribute__((always_inline)) int64_t sum_bins_q(
                 int64_t i = 64 * (at + j) + lowest_bit(rest);
                 if (bin[i] != current) {
                     if (n) {
-                        memcpy(out, sum, (size_t)q * sizeof sum[0]);
+                        for (int64_t c = 0; c < q; c++) store(out + 4 * c, sum[c]);
                         out[4 * q] = all;
                         out += 4 * q + 1;
                     }
@@ -57,7 +62,7 @@ static inline __attribute__((always_inline)) int64_t sum_bins_q(
         }
     }
     if (n) {
-        memcpy(out, sum, (size_t)q * sizeof sum[0]);
+        for (int64_t c = 0; c < q; c++) store(out + 4 * c, sum[c]);
         out[4 * q] = all;
     }
     return n;
@@ -71,7 +76,7 @@ static inline __attribute__((always_inline)) void add_bins_q(
     int64_t n, const int32_t *RESTRICT listed, int by_place, const double *RESTRICT sums,
     const double *RESTRICT weights, double *RESTRICT out, double *RESTRICT others, const int64_t q
 ) {
-    Doubles sum[MOST_QUADS] = {{0.0}}, rest = {0.0, 0.0, 0.0, 0.0};
+    Doubles sum[MOST_QUADS], rest = {0.0, 0.0, 0.0, 0.0};
     for (int64_t c = 0; c < q; c++) sum[c] = rest;
     for (int64_t j = 0; j < n; j++, sums += 4 * q + 1) {
         const double *weight = weights + (by_place ? j : listed[j]) * BIN_VALUES;
@@ -84,7 +89,7 @@ static inline __attribute__((always_inline)) void add_bins_q(
         memcpy(&given, weight + 1, sizeof given);
         rest += all * given;
     }
-    memcpy(out, sum, (size_t)q * sizeof sum[0]);
+    for (int64_t c = 0; c < q; c++) store(out + 4 * c, sum[c]);
     memcpy(others, &rest, sizeof rest);
 }
 #else
