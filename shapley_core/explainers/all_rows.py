@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import coalitions as sets
 from .. import indices
-from ..errors import MemoryLimitError, UnknownIndexError
+from ..errors import BudgetError, MemoryLimitError, UnknownIndexError
 from ..estimators.base import Estimator
 from ..estimators.randomness import seed_of
 from ..estimators.registry import resolve
@@ -30,6 +30,14 @@ from .varying import Group, groups_of
 Report = Callable[[int, int], object]
 
 
+def checked_budget(budget: Any) -> int:
+    """The most coalitions that may be asked for, as an integer of at least 1."""
+    found = sets.check_integer(budget, "budget")
+    if found < 1:
+        raise BudgetError(f"the budget is the most coalitions to ask for, at least 1; got {found}")
+    return found
+
+
 def values_of_rows(
     games: MaskedGames,
     rows: Rows,
@@ -45,6 +53,7 @@ def values_of_rows(
 ) -> RowValues:
     """Values of all rows."""
     n = games.players.n_players
+    budget = checked_budget(budget)
     is_exact = n < budget.bit_length()
     m = 1 << n if is_exact else budget
     seed = seed_of(random_state)

@@ -80,7 +80,8 @@ def put_parted_values(
     out.baseline[:] = 0.0 if spec.has_constant else bound.nothing
     room = bound.games.memory // 2 // (8 * COPIES)
     each = len(games.weights) * (n + _PAIR_BYTES)
-    for start, stop in row_blocks(bound.n_rows, max(1, _DIFFERING_BYTES // each)):
+    at_once = min(_DIFFERING_BYTES, bound.games.memory // 4) // each
+    for start, stop in row_blocks(bound.n_rows, max(1, at_once)):
         differs = games.differing(np.arange(start, stop))
         few = np.maximum(differs.sum(axis=2), least) < budget.bit_length()
         exact = equal_players(differs, few, least)

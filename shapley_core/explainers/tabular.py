@@ -11,7 +11,7 @@ from .. import imputers
 from ..coalitions import InteractionSet
 from ..errors import InputError
 from ..explanation import Explanation
-from ..imputers.any_rows import rows_of
+from ..imputers.any_rows import own_rows_of
 from ..imputers.marginal import Baseline, Marginal
 from ..imputers.rows import Rows
 from ..memory import memory_bytes
@@ -19,8 +19,8 @@ from ..players import Groups, Players
 from ..runs import Chunk, StoredExplanation, is_file
 from ..runs.run import MOST_PART_ROWS
 from ..threads import resolve_threads
-from .all_rows import Report, checked_index, values_of_rows
-from .file_rows import as_kind
+from .all_rows import Report, checked_budget, checked_index, values_of_rows
+from .file_rows import AsKind
 from .given_models import exact_explainer, is_tree_model, masked_function
 from .linear import LinearGames, linear_model
 from .many_games import RowValues
@@ -30,6 +30,7 @@ from .tabular_runs import (
     MODEL_CHUNK_ROWS,
     hash_of_imputer,
     identity_of,
+    name_of_link,
     row_source_like,
     run_model,
 )
@@ -66,7 +67,8 @@ class TabularExplainer:
         game's are a mean over parts of the background, each with coalitions of its own. Otherwise
         "Auto".
     groups : mapping of name to features, or list of lists of features, optional
-        Features that are one player together, present or absent as one.
+        Features that are one player together, present or absent as one. Players are ordered by
+        their first feature, whatever the order of the groups.
     link : "identity", "logit" or callable
         Applied to the mean prediction of a coalition, entry by entry: v(S) = link(mean f).
     weights : float array (n_background,), optional
@@ -121,7 +123,7 @@ class TabularExplainer:
         self._threads = threads
         self._memory = memory_bytes(memory)
         self._estimator = estimator
-        self._link = link if isinstance(link, str) else getattr(link, "__qualname__", repr(link))
+        self._link = link
         if batch_size is not None and sets.check_integer(batch_size, "batch_size") < 1:
             raise InputError(f"batch_size must be at least 1, not {batch_size}")
         self.imputer = imputers.get(imputer)
@@ -129,7 +131,7 @@ class TabularExplainer:
             if not isinstance(self.imputer, Marginal) or self.imputer.weights is not None:
                 raise InputError("weights of background rows go with the marginal imputer, once")
             self.imputer = Marginal(self.imputer.n_rows, weights, self.imputer.random_state)
-        self._background = rows_of(background, "the background")
+        self._background = own_rows_of(background, "the background")
         if not self._background.n_rows:
             raise InputError("the background has no rows; give at least one")
         names = self._background.names
@@ -298,7 +300,7 @@ class TabularExplainer:
             raise InputError("X has no rows; give at least one")
         n = self.players.n_players
         spec, order = checked_index(index, n, order)
-        budget = sets.check_integer(budget, "budget")
+        budget = checked_budget(budget)
         if self._linear is not None:
             values, baseline = self._linear.values(rows, spec, order)
             found = RowValues(values, None, baseline, None)
@@ -348,11 +350,13 @@ class TabularExplainer:
     ) -> StoredExplanation:
         """Explain rows into a directory."""
         spec, order = checked_index(options["index"], self.players.n_players, options["order"])
-        budget = sets.check_integer(options["budget"], "budget")
+        budget = checked_budget(options["budget"])
         options |= {"index": spec, "order": order, "budget": budget}
 
+        as_kind = AsKind(self._background) if is_file(X) else None
+
         def explain(chunk: Chunk) -> Explanation:
-            rows = as_kind(chunk.rows, self._background)
+            rows = chunk.rows if as_kind is None else as_kind(chunk.rows)
             if not self._background.like(rows, "X").n_rows:
                 return self._of_nothing(spec, order)
             seed = chunk.settings["random_state"]
@@ -367,7 +371,7 @@ class TabularExplainer:
                 **identity_of(self._background, self._games, self._linear),
                 "imputer": hash_of_imputer(self.imputer),
                 "estimator": repr(self._estimator),
-                "link": self._link,
+                "link": name_of_link(self._link, self._games, self._background),
                 "groups": self.players.members if self.players.grouped else None,
                 "memory": self._memory,
             },

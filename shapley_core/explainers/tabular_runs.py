@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..estimators.randomness import seed_of
 from ..explanation import Explanation
@@ -37,9 +38,31 @@ def hash_of_rows(rows: Rows) -> str:
 
 def hash_of_model(predictor: Predictor, background: Rows) -> str:
     """Hash what a function answers, to six digits: other machines may differ in the last few."""
+    return _hash_of_answers(_answers(predictor, background))
+
+
+def _answers(predictor: Predictor, background: Rows) -> NDArray[np.float64]:
     n_rows = min(PROBED_ROWS, background.n_rows)
-    answers = predictor(background.take(slice(0, n_rows)), n_rows)
+    return predictor(background.take(slice(0, n_rows)), n_rows)
+
+
+def _hash_of_answers(answers: NDArray[np.float64]) -> str:
     return hash_of([[f"{x:.{DIGITS - 1}e}" for x in row] for row in (answers + 0.0).tolist()])
+
+
+def name_of_link(link: Any, games: MaskedGames | None, background: Rows) -> str:
+    """Name a link; a function by a hash of what it makes of the model's answers.
+
+    They are drawn halfway to their mean, as worths are means: a link of probabilities need not
+    take 0 or 1.
+    """
+    if games is None or games.link is None:
+        return "identity"
+    if isinstance(link, str):
+        return link
+    answers = _answers(games.predictor, background)
+    means = (answers + games.nothing_outputs.mean(axis=0)) / 2
+    return f"function {_hash_of_answers(games.link(means))}"
 
 
 def identity_of(
@@ -75,14 +98,16 @@ def row_source_like(X: Any, background: Rows) -> RowSource:
         return TableSource(X, rows.n_rows, lambda: hash_of_rows(rows))
     names = background.names
     _, is_number = background.numbers()
-    known = {
-        name: sorted({label for label in background.labels(at) if isinstance(label, str)})
-        for at, name in enumerate(names or ())
-        if not is_number[at]
+    texts = {
+        int(at): sorted({one for one in background.labels(int(at)) if isinstance(one, str)})
+        for at in np.flatnonzero(~is_number)
     }
 
     def labels(columns: Sequence[str]) -> Mapping[str, Sequence[Any]]:
-        return {name: known[name] for name in columns if known.get(name)}
+        # Columns of an array go by their places.
+        held = tuple(columns) if names is None else names
+        known = {held[at]: some for at, some in texts.items() if some and at < len(held)}
+        return {name: known[name] for name in columns if name in known}
 
     return file_source(X, labels, names is not None)
 

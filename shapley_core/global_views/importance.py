@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..estimators import estimate, get
 from ..estimators.randomness import seed_of
 from ..exact import exact
+from ..explainers.all_rows import checked_budget
 from ..explainers.masked_games import MaskedGames, RowGames
 from ..explainers.predictor import Predictor, function_of
 from ..imputers.any_rows import rows_of
@@ -143,7 +144,7 @@ def loss_values(
     measure = Loss(loss, y)
     estimator = _unbiased(index, order) if estimator is None else estimator
     n = predictions.n_players
-    is_exact = n < sets.check_integer(budget, "budget").bit_length()
+    is_exact = n < checked_budget(budget).bit_length()
     moments: Moments | None = None
     each: InteractionValues | None = None
     for number, (rows, child) in enumerate(zip(blocks, root.spawn(len(blocks)), strict=True)):

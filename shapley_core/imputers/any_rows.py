@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from ..errors import InputError
 from ..tables import is_pandas
 from .array_rows import ArrayRows, checked_array
@@ -34,3 +36,13 @@ def rows_of(X: Any, what: str) -> Rows:
             f"{advice[library]} gives one"
         )
     return ArrayRows(checked_array(X, what))
+
+
+def own_rows_of(X: Any, what: str) -> Rows:
+    """Rows of a table that stay what they are where its owner writes to it later."""
+    if is_pandas(X):
+        return rows_of(X.copy(), what)
+    rows = rows_of(X, what)
+    if isinstance(rows, ArrayRows) and rows.names is None:
+        return ArrayRows(np.array(rows.array))
+    return rows

@@ -169,11 +169,11 @@ class FrameRows(Rows):
                 own, other = mine.values[rows], its.values
                 found[:, at] = differing_bits(own[:, None], other[:, None])[:, 0]
                 continue
-            labels = set(donors.labels(at))
+            labels = donors.labels(at)
             # What compares equal may be shown to the model in another way, but not text.
-            if len(labels) == 1 and all(type(label) is str for label in labels):
+            if all(type(label) is str and label == labels[0] for label in labels):
                 every = self.labels(at)
-                found[:, at] = [every[row] not in labels for row in rows.tolist()]
+                found[:, at] = [every[row] != labels[0] for row in rows.tolist()]
         return found
 
     def numbers(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

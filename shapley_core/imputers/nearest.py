@@ -1,15 +1,20 @@
 """Absent features from the background rows that are nearest in the present ones."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..threads import row_blocks
 from .base import Filled, Filler, Imputer, check_count, check_weights, product
 from .rows import Rows
 
 _SINGULAR = 1e-10
+# Of the distances of a block of rows from the background, and what one takes while the nearest are
+# chosen: itself twice, what compares it with the others, its place.
+_DISTANCE_BYTES, _BYTES_OF_ONE = 1 << 24, 40
 
 
 class Nearest(Imputer):
@@ -83,7 +88,14 @@ class NearestFiller(Filler):
         self._numeric = numeric
         self._codes: dict[int, dict[Any, int]] = {}
         for feature in np.flatnonzero(~numeric).tolist():
-            seen = dict.fromkeys(map(_label, background.labels(feature)))
+            try:
+                seen = dict.fromkeys(map(_label, background.labels(feature)))
+            except TypeError as error:
+                name = feature if background.names is None else repr(background.names[feature])
+                raise InputError(
+                    f"column {name} of the background holds lists or other things that are "
+                    "neither numbers nor labels; they have no distance"
+                ) from error
             self._codes[feature] = {label: code for code, label in enumerate(seen)}
         with np.errstate(all="ignore"):
             self._centre = np.array(
@@ -123,14 +135,18 @@ class NearestFiller(Filler):
         """See `Filler`."""
         chosen = np.empty((len(masks), len(rows), self.n_donors), np.int64)
         weights = np.ones((len(masks), len(rows), self.n_donors))
+        step = max(1, _DISTANCE_BYTES // (_BYTES_OF_ONE * len(self._z)))
         for at, mask in enumerate(masks):
-            distance = self._distances(rows, mask)
-            chosen[at] = _smallest(distance, self.n_donors)
-            if self._bandwidth is not None:
-                near = np.take_along_axis(distance, chosen[at], axis=1)
-                # The nearest weighs 1, so that no row is left without weights by underflow.
-                near -= near.min(axis=1, keepdims=True)
-                weights[at] = np.exp(near / (-2.0 * self._bandwidth**2))
+            distances = self._distances(mask)
+            for start, stop in row_blocks(len(rows), step):
+                distance = distances(rows[start:stop])
+                its = chosen[at, start:stop]
+                its[:] = _smallest(distance, self.n_donors)
+                if self._bandwidth is not None:
+                    near = np.take_along_axis(distance, its, axis=1)
+                    # The nearest weighs 1, so that no row is left without weights by underflow.
+                    near -= near.min(axis=1, keepdims=True)
+                    weights[at, start:stop] = np.exp(near / (-2.0 * self._bandwidth**2))
         table = self._rows.mix(rows, masks, self._background, chosen, n_threads)
         return table, weights.reshape(-1, self.n_donors)
 
@@ -138,21 +154,27 @@ class NearestFiller(Filler):
         """See `Filler`."""
         return self._background.take(donors), self._weights[None, donors]
 
-    def _distances(self, rows: NDArray[np.int64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    def _distances(
+        self, mask: NDArray[np.bool_]
+    ) -> Callable[[NDArray[np.int64]], NDArray[np.float64]]:
+        """What gives the distances of rows from the background, given the present features."""
         from scipy.spatial.distance import cdist
 
-        total = np.zeros((len(rows), len(self._z)))
         numbers = mask & self._numeric
-        if numbers.any():
-            root = self._whitening(numbers)
-            mine = product(self._x[np.ix_(rows, numbers)], root)
-            its = product(self._z[:, numbers], root)
+        root = self._whitening(numbers) if numbers.any() else np.zeros((0, 0))
+        its = product(self._z[:, numbers], root)
+
+        def of(rows: NDArray[np.int64]) -> NDArray[np.float64]:
+            total = np.zeros((len(rows), len(self._z)))
             if root.shape[1]:
-                total += cdist(mine, its, "sqeuclidean")
-        for feature in np.flatnonzero(mask):
-            its = self._z_labels[:, feature]
-            total += self._x_labels[rows, feature][:, None] != its
-        return np.asarray(total / mask.sum())
+                total += cdist(product(self._x[np.ix_(rows, numbers)], root), its, "sqeuclidean")
+            for feature in np.flatnonzero(mask):
+                labels = self._z_labels[:, feature]
+                total += self._x_labels[rows, feature][:, None] != labels
+            total /= mask.sum()
+            return total
+
+        return of
 
     def _whitening(self, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
         scale = np.sqrt(np.diag(self._covariance)[mask])

@@ -444,6 +444,79 @@ def test_memory_bounds_the_peak():
         small(rows, budget=8192)
 
 
+def peak_of(call):
+    tracemalloc.start()
+    call()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_memory_bounds_what_tells_rows_and_donors_apart():
+    rows, background = RNG.normal(size=(400, 20)), RNG.normal(size=(500, 20))
+    small, large = (
+        TabularExplainer(lambda table: table[:, 0], background, memory=memory)
+        for memory in ("4MB", "1GB")
+    )
+    assert peak_of(lambda: small(rows, budget=44)) < 12e6
+    np.testing.assert_array_equal(
+        small(rows[:60], budget=44).values, large(rows[:60], budget=44).values
+    )
+
+
+def test_memory_does_not_grow_with_the_distances():
+    rows, background = RNG.normal(size=(700, 3)), RNG.normal(size=(9000, 3))
+    explainer = TabularExplainer(
+        lambda table: table[:, 0], background, imputer=imputers.Nearest(k=1), memory="8MB"
+    )
+    explainer(rows[:1])
+    # The distances alone are 50 MB.
+    assert peak_of(lambda: explainer(rows)) < 25e6
+
+
+def test_a_background_that_is_written_to_later_stays_what_it_was():
+    def of_table(table):
+        return smooth(np.asarray(table)[:, :N].astype(float))
+
+    for make in (np.array, pd.DataFrame, lambda rows: pd.DataFrame(rows).assign(label="a")):
+        given = make(np.tile(BACKGROUND, (2, 1)))
+        explainer = TabularExplainer(of_table, given)
+        rows = given[:3].copy()
+        before = explainer(rows).values
+        if isinstance(given, np.ndarray):
+            given[30:] = 5.0
+        else:
+            given.iloc[30:, :N] = 5.0
+        np.testing.assert_array_equal(explainer(rows).values, before)
+
+
+@pytest.mark.parametrize("budget", [0, -1, -8, -5000])
+def test_a_budget_that_is_none(budget, tmp_path):
+    explainer = TabularExplainer(smooth, BACKGROUND)
+    for call in (
+        lambda: explainer(X, budget=budget),
+        lambda: explainer(X, budget=budget, out=tmp_path / "run"),
+        lambda: TabularExplainer((np.arange(7.0), 0.0), BACKGROUND)(X, budget=budget),
+    ):
+        with pytest.raises(BudgetError, match=f"at least 1; got {budget}"):
+            call()
+    assert not (tmp_path / "run").exists()
+
+
+def test_entries_that_are_lists():
+    background = pd.DataFrame({"a": [[1.0], [2.0, 3.0], [4.0]], "b": [1.0, 2.0, 3.0]})
+
+    def sums(table):
+        return np.array([sum(entry) for entry in table["a"]]) * table["b"].to_numpy()
+
+    rows = background[:2].assign(b=[5.0, 7.0])
+    plain = TabularExplainer(sums, background)(rows)
+    linked = TabularExplainer(sums, background, link=lambda worths: 2 * worths)(rows)
+    np.testing.assert_allclose(linked.values, 2 * plain.values)
+    with pytest.raises(InputError, match="column 'a' of the background holds lists"):
+        TabularExplainer(sums, background, imputer="nearest")
+
+
 def test_progress_ends_at_all_rows():
     told = []
     TabularExplainer(smooth, BACKGROUND, batch_size=50)(

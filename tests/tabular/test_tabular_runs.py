@@ -1,5 +1,7 @@
 """Long runs of any model: the values of a call, chunk by chunk, from tables and files."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import polars
@@ -96,6 +98,59 @@ def test_other_settings_are_refused(tmp_path, rows):
     ]:
         with pytest.raises(InputError, match=f"other settings: .*{match}"):
             begin(**told)
+
+
+class Power:
+    """A link without a name, equal to others of its kind."""
+
+    def __init__(self, power):
+        self.power = power
+
+    def __call__(self, worths):
+        return worths**self.power
+
+
+LINKS = {
+    "lambdas": (lambda p: np.exp(p), lambda p: np.exp(2 * p)),
+    "partial": (partial(np.multiply, 2.0), partial(np.multiply, 3.0)),
+    "objects": (Power(2), Power(3)),
+    "name": ("identity", lambda p: 2 * p),
+}
+
+
+@pytest.mark.parametrize("kind", LINKS)
+def test_a_link_is_known_by_what_it_does(tmp_path, rows, kind):
+    one, other = LINKS[kind]
+
+    def explain(link, **options):
+        explainer = sc.TabularExplainer(model, rows[:7], link=link, estimator="KernelRegression")
+        return explainer(rows, out=tmp_path / "run", budget=24, **options)
+
+    with pytest.raises(StoppedError):
+        explain(one, chunk_rows=20, progress=stop)
+    with pytest.raises(InputError, match="link was"):
+        explain(other)
+    # As in another process: the same function at another address.
+    again = {"partial": partial(np.multiply, 2.0), "objects": Power(2)}.get(kind, one)
+    whole = sc.TabularExplainer(model, rows[:7], link=one, estimator="KernelRegression")
+    same(explain(again).load(), whole(rows, budget=24), exactly=False)
+    with pytest.raises(InputError, match="link was"):
+        explain(other)
+
+
+def test_a_link_of_probabilities_is_not_asked_about_0_and_1(tmp_path, rows):
+    def clipped(X):
+        return np.clip(0.5 + X[:, 0], 0.0, 1.0)
+
+    def logit(p):
+        assert ((p > 0) & (p < 1)).all()
+        return np.log(p / (1 - p))
+
+    # Rows of the background are at 0 and 1, but no mean and no row explained.
+    assert {0.0, 1.0} <= set(clipped(rows))
+    explainer = sc.TabularExplainer(clipped, rows, link=logit)
+    X = rows[np.abs(rows[:, 0]) < 0.4]
+    same(explainer(X, out=tmp_path / "run", budget=32).load(), explainer(X, budget=32), False)
 
 
 @pytest.mark.parametrize("kind", ["numpy", "pandas", "polars"])
