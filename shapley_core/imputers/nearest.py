@@ -190,9 +190,11 @@ def _smallest(distance: NDArray[np.float64], k: int) -> NDArray[np.int64]:
     if k == distance.shape[1]:
         return np.broadcast_to(np.arange(k), (len(distance), k)).copy()
     limit = np.partition(distance, k - 1, axis=1)[:, k - 1 : k]
-    below, level = distance < limit, distance == limit
-    room = k - below.sum(axis=1, keepdims=True)
-    taken = below | (level & (np.cumsum(level, axis=1) <= room))
+    taken = distance <= limit
+    if np.count_nonzero(taken) > k * len(distance):
+        level = distance == limit
+        room = k - (taken & ~level).sum(axis=1, keepdims=True)
+        taken &= ~level | (np.cumsum(level, axis=1) <= room)
     return np.nonzero(taken)[1].reshape(len(distance), k)
 
 

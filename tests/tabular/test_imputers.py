@@ -8,6 +8,7 @@ import pytest
 from shapley_core import TabularExplainer, exact, imputers
 from shapley_core.errors import InputError
 from shapley_core.game import TableGame
+from shapley_core.imputers.nearest import _smallest
 
 RNG = np.random.default_rng(5)
 N = 4
@@ -189,6 +190,14 @@ def test_nearest(metric, bandwidth):
         ),
         worth,
     )
+
+
+@pytest.mark.parametrize("k", [1, 3, 11, 12])
+@pytest.mark.parametrize("kinds", [1, 3, 1000])
+def test_of_rows_equally_far_the_first_are_taken(k, kinds):
+    distance = np.random.default_rng(kinds).integers(0, kinds, (50, 12)).astype(float)
+    wanted = np.sort(np.argsort(distance, axis=1, kind="stable")[:, :k], axis=1)
+    np.testing.assert_array_equal(_smallest(distance, k), wanted)
 
 
 def test_nearest_counts_labels_and_missing_values():
