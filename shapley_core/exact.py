@@ -202,7 +202,7 @@ def _node_plan(
         if law is None and spec.family == "derivative":
             # Geometric weights on Moebius coefficients are a point mass in disguise.
             mu = exact_moments(spec, n, size, order, n - size + 1)
-            ratio = mu[1] / mu[0] if len(mu) > 1 else mu[0] * 0
+            ratio = mu[1] / mu[0] if len(mu) > 1 and mu[0] else mu[0] * 0
             if all(mu[m] == mu[0] * ratio**m for m in range(len(mu))):
                 law, scale = PointLaw(ratio), float(mu[0])
         if isinstance(law, PointLaw):

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import arithmetic, indices
 from . import coalitions as sets
-from . import indices
 from .arrays import real_numbers
 from .coalitions import Interaction, InteractionSet
 from .errors import InputError
@@ -32,8 +32,8 @@ class InteractionValues:
         One value an interaction.
     interactions : sequence of m tuples of players, or InteractionSet
         In any order; kept sorted by (size, lexicographic).
-    index : str
-        Name of the index.
+    index : str or IndexSpec
+        The index, or its name: ``spec.name`` for one of your own, which leads to it.
     order : int
         Order of the index: the largest size of an interaction.
     n_players : int
@@ -60,7 +60,7 @@ class InteractionValues:
         values: Any,
         interactions: InteractionSet | Iterable[Iterable[int]],
         *,
-        index: str,
+        index: str | indices.IndexSpec,
         order: int,
         n_players: int,
         baseline: float,
@@ -72,7 +72,10 @@ class InteractionValues:
         estimator: str | None = None,
     ) -> None:
         self._n_players = sets.check_n_players(n_players)
-        self._index = str(index)
+        if isinstance(index, indices.IndexSpec | indices.IndexName):
+            self._index = indices.get(index).name
+        else:
+            self._index = str(index)
         self._order = sets.check_integer(order, "order")
         self._baseline = float(baseline)
         self._player_names = sets.check_names(player_names, self._n_players)
@@ -233,7 +236,8 @@ class InteractionValues:
         Raises
         ------
         InputError
-            If the values are not of that order.
+            If the values are not of that order, or order 2 is asked for and the name of the
+            index tells of none.
         MemoryLimitError
             If the array would not fit.
         """
@@ -308,10 +312,13 @@ class InteractionValues:
         )
 
     def allclose(self, other: "InteractionValues", rtol: float = 1e-9, atol: float = 1e-12) -> bool:
-        """Whether index, order, interactions agree, and values and baseline do so closely."""
+        """Whether index, order, names and interactions agree, and values and baseline nearly do.
+
+        Where only one has names for its players, the other's are taken to be the same.
+        """
         if not isinstance(other, InteractionValues):
             raise TypeError(f"compared with {type(other).__name__}, not InteractionValues")
-        return self._same_kind(other) is None and bool(
+        return arithmetic.why_different(self, other) is None and bool(
             np.allclose(self._values, other._values, rtol=rtol, atol=atol)
             and np.isclose(self._baseline, other._baseline, rtol=rtol, atol=atol)
         )
@@ -320,7 +327,7 @@ class InteractionValues:
         if not isinstance(other, InteractionValues):
             return NotImplemented
         return (
-            self._same_kind(other) is None
+            arithmetic.why_different(self, other) is None
             and self._player_names == other._player_names
             and self._baseline == other._baseline
             and np.array_equal(self._values, other._values)
@@ -328,70 +335,45 @@ class InteractionValues:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def _same_kind(self, other: "InteractionValues") -> str | None:
-        """Why the two cannot be set against each other, or None if they can."""
-        for what in ("index", "order", "n_players"):
-            mine, its = getattr(self, what), getattr(other, what)
-            if mine != its:
-                return f"{what} {mine!r} and {its!r}"
-        return None if self._set == other._set else "different interactions"
-
     def __add__(self, other: Any) -> "InteractionValues":
         if not isinstance(other, InteractionValues):
             return NotImplemented
-        reason = self._same_kind(other)
-        if reason is not None:
-            raise InputError(f"values can be added only when they are of one kind; got {reason}")
-        errors = None
-        if self._std_error is not None or other._std_error is not None:
-            # Estimates of different runs are independent; an exact part adds no error.
-            mine = 0.0 if self._std_error is None else self._std_error
-            its = 0.0 if other._std_error is None else other._std_error
-            errors = np.hypot(mine, its)
-        counts = (self._n_evaluations, other._n_evaluations)
-        return self._like(
-            self._values + other._values,
-            baseline=self._baseline + other._baseline,
-            std_error=errors,
-            n_evaluations=None if None in counts else sum(filter(None, counts)),
-            is_exact=self._is_exact and other._is_exact,
-            absent_is_zero=self._absent_is_zero and other._absent_is_zero,
-            estimator=self._estimator if self._estimator == other._estimator else None,
-        )
+        return self._like(**arithmetic.added(self, other))
 
-    def _like(self, values: NDArray[np.float64], **changed: Any) -> "InteractionValues":
+    def _like(self, **changed: Any) -> "InteractionValues":
         """Other values of the same kind."""
         kept: dict[str, Any] = {
+            "values": self._values,
             "index": self._index,
             "order": self._order,
             "n_players": self._n_players,
+            "baseline": self._baseline,
             "player_names": self._player_names,
+            "std_error": self._std_error,
             "n_evaluations": self._n_evaluations,
             "is_exact": self._is_exact,
             "absent_is_zero": self._absent_is_zero,
             "estimator": self._estimator,
         }
-        return InteractionValues(values, self._set, **(kept | changed))
+        return InteractionValues(interactions=self._set, **(kept | changed))
 
     def __sub__(self, other: Any) -> "InteractionValues":
         difference: InteractionValues = self + -other
         return difference
 
     def __mul__(self, factor: Any) -> "InteractionValues":
-        if isinstance(factor, bool) or not isinstance(factor, int | float | np.number):
-            return NotImplemented
-        by = float(factor)
-        errors = None if self._std_error is None else abs(by) * self._std_error
-        return self._like(by * self._values, baseline=by * self._baseline, std_error=errors)
+        by = arithmetic.real_factor(factor)
+        return NotImplemented if by is None else self._like(**arithmetic.scaled(self, by))
 
     __rmul__ = __mul__
     # Without this, numpy would multiply its arrays by these values one entry at a time.
     __array_ufunc__ = None
 
     def __truediv__(self, divisor: Any) -> "InteractionValues":
-        if isinstance(divisor, bool) or not isinstance(divisor, int | float | np.number):
+        by = arithmetic.real_factor(divisor)
+        if by is None:
             return NotImplemented
-        return self * (1.0 / float(divisor))
+        return self._like(**arithmetic.scaled(self, by, divide=True))
 
     def __neg__(self) -> "InteractionValues":
         return self * -1.0
@@ -423,12 +405,23 @@ class InteractionValues:
         write_values(path, self)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "InteractionValues":
-        """Read what ``save`` wrote.
+    def load(
+        cls, path: str | os.PathLike[str], index: indices.IndexSpec | None = None
+    ) -> "InteractionValues":
+        """Read what ``save`` wrote; ``index`` is that of the values, where it is your own.
+
+        A file holds the name of the index, which tells no more of your own than its name.
 
         Raises
         ------
         InputError
-            If the file is something else, damaged, or written by a later version.
+            If the file is something else, damaged, or written by a later version, or its index
+            is of another name.
         """
-        return read_values(path, cls)
+        values = read_values(path, cls)
+        if index is None:
+            return values
+        name = indices.get(index).name
+        if values._index != name:
+            raise InputError(f"{os.fspath(path)} holds values of {values._index}, not of {name}")
+        return values._like(index=name)

@@ -1,5 +1,6 @@
 """InteractionValues in a file, see `archive`."""
 
+import json
 import os
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -13,7 +14,7 @@ from .coalitions import InteractionSet, check_n_players
 Result = TypeVar("Result")
 
 FORMAT = "shapley_core.InteractionValues"
-VERSION = 1
+VERSION = 2
 
 
 def write_values(path: str | os.PathLike[str], values: Any) -> None:
@@ -38,7 +39,8 @@ def write_values(path: str | os.PathLike[str], values: Any) -> None:
     if values.n_evaluations is not None:
         fields["n_evaluations"] = values.n_evaluations
     if values.player_names is not None:
-        fields["player_names"] = np.array(values.player_names, dtype=np.str_)
+        # An array of texts would lose a NUL at the end of one.
+        fields["player_names"] = json.dumps(values.player_names)
     if values.estimator is not None:
         fields["estimator"] = values.estimator
     write_archive(path, FORMAT, VERSION, fields)
@@ -67,13 +69,18 @@ def _arguments(fields: dict[str, NDArray[Any]]) -> dict[str, Any]:
         "order": fields["order"][()],
         "n_players": n_players,
         "baseline": float(fields["baseline"]),
-        "player_names": fields["player_names"].tolist() if "player_names" in fields else None,
+        "player_names": _names(fields["player_names"]) if "player_names" in fields else None,
         "std_error": fields.get("std_error"),
         "n_evaluations": int(fields["n_evaluations"]) if "n_evaluations" in fields else None,
         "is_exact": bool(fields["is_exact"]),
         "absent_is_zero": bool(fields.get("absent_is_zero", False)),
         "estimator": str(fields["estimator"]) if "estimator" in fields else None,
     }
+
+
+def _names(field: NDArray[Any]) -> Any:
+    """Names of players; files of version 1 hold an array of them."""
+    return json.loads(str(field)) if field.ndim == 0 else field.tolist()
 
 
 def _checked_rows(rows: NDArray[Any], size: int, n_players: int) -> NDArray[np.int32]:

@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from functools import partial
 from itertools import combinations
 from math import comb, factorial
 
@@ -17,6 +18,7 @@ from shapley_core.errors import InputError
 from shapley_core.exact import exact
 from shapley_core.game import TableGame
 from shapley_core.ground_truth import GroundTruthError, library, published
+from shapley_core.result import InteractionValues
 
 STORED = sorted(library.manifest())
 PUBLISHED = published.names()
@@ -164,8 +166,15 @@ def test_published_games_hold_what_was_computed_in_fractions(name):
 
 def test_an_engine_that_gives_something_else_is_noticed(monkeypatch):
     truth = ground_truth.load("data_valuation/wine_neighbours")
+
+    def broken(factor, *given):
+        # Not a multiple of the values: that would refuse NaN by itself.
+        r = exact(*given)
+        kind = {"index": r.index, "order": r.order, "n_players": r.n_players}
+        return InteractionValues(r.values * factor, r.interaction_set, baseline=r.baseline, **kind)
+
     for factor in (1 + 1e-6, np.nan):
-        monkeypatch.setattr(library, "exact", lambda *given, by=factor: exact(*given) * by)
+        monkeypatch.setattr(library, "exact", partial(broken, factor))
         with pytest.raises(GroundTruthError, match="is computed as"):
             truth.true("SII", 2)
         # What is not stored cannot be held against anything.
@@ -243,6 +252,7 @@ def test_every_file_is_listed_and_all_are_small():
 def test_nothing_is_read_before_it_is_asked_for_and_numpy_is_enough():
     code = """
 import sys
+from functools import partial
 from shapley_core import ground_truth
 assert "shapley_core.ground_truth.generate" not in sys.modules
 assert ground_truth.library.manifest.cache_info().currsize == 0

@@ -1,16 +1,21 @@
 """The tables of weights, against games whose values are the weights; and the names."""
 
+import copy
 import pickle
+from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations
 from math import comb, exp, lgamma
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from strategies import all_indices, mask, orders
 
 from shapley_core import indices
 from shapley_core.errors import InputError, UnknownIndexError
+from shapley_core.indices.tables import exact_weights
 from shapley_core.reference import INDICES
 
 N = 4
@@ -217,3 +222,134 @@ def test_out_of_range_tables():
         indices.cube_weights(indices.get("SII"), 4, 2, 2, 3)
     with pytest.raises(InputError, match="not a sum over the Fourier"):
         indices.fourier_weights(indices.get("SGV"), 4, 1, 1)
+
+
+# --- indices of one's own ---
+
+
+def third_law(s, k):
+    return indices.PointLaw(Fraction(1, 3))
+
+
+def own(name="Own", family="derivative", **given):
+    if not {"law", "moebius", "weights"} & set(given):
+        given["law"] = third_law
+    return indices.IndexSpec(name, family, "nowhere", frozenset(), **given)
+
+
+def test_a_float_is_the_decimal_it_is_written_as():
+    tenths = indices.WBV(0.3)
+    assert tenths is indices.get("WBV(0.3)") is indices.get(tenths.name)
+    assert tenths is indices.WBV(Fraction(3, 10)) is indices.WBV("3/10") is indices.WBV("0.30")
+    assert tenths is indices.WBV(np.float64(0.3)) is pickle.loads(pickle.dumps(tenths))
+    assert tenths.law_of(1, 1) == indices.PointLaw(Fraction(3, 10))
+    exact = indices.WBV(Fraction(0.3))
+    assert exact.name == "WBV(5404319552844595/18014398509481984)"
+    assert exact is indices.get(exact.name) is not tenths
+
+
+@given(
+    p=st.one_of(st.floats(0, 1), st.fractions(0, 1, max_denominator=10**6)),
+    a=st.one_of(st.floats(1e-300, 1e300), st.integers(1, 10**30)),
+)
+def test_parameters_of_every_kind_come_back(p, a):
+    for spec in (
+        indices.WBV(p),
+        indices.WBII(p),
+        indices.BetaShapley(a, 1),
+        indices.Semivalue([p, 1 - Fraction(repr(p) if isinstance(p, float) else p)]),
+    ):
+        assert indices.get(spec.name) is spec is pickle.loads(pickle.dumps(spec))
+
+
+def test_a_spec_of_ones_own_is_known_by_its_name():
+    spec = own(adds_up=True)
+    assert spec.name == "Own" and indices.get(spec) is spec
+    assert indices.get(spec.name) is spec and indices.adds_up(spec.name)
+    with pytest.raises(UnknownIndexError, match="known by its IndexSpec"):
+        indices.get("Own")
+    with pytest.raises(UnknownIndexError):
+        indices.adds_up("Own")
+    renamed = replace(indices.get("STII"), name="Mine")
+    assert indices.get(renamed.name) is renamed and indices.adds_up(renamed.name)
+
+
+@pytest.mark.parametrize("name", ["SV", "k-SII", "WBV(0.3)", "WBII(9)", "Semivalue(1)"])
+def test_the_names_of_the_built_in_are_taken(name):
+    with pytest.raises(InputError, match="name of a built-in index, and this IndexSpec is not"):
+        indices.get(own(name))
+    with pytest.raises(InputError, match="name of a built-in"):
+        indices.get(pickle.loads(pickle.dumps(own(name))))
+
+
+def test_a_spec_of_ones_own_is_pickled_by_value():
+    spec = own(law=third_law, adds_up=True, max_order=2)
+    again = pickle.loads(pickle.dumps(spec))
+    assert again is not spec and (again.name, again.adds_up, again.max_order) == ("Own", True, 2)
+    assert again.law is third_law
+    assert indices.get(pickle.loads(pickle.dumps(spec.name))).law is third_law
+    assert indices.same_index(spec.name, again.name, 5, 2)
+    assert copy.deepcopy(spec) is copy.copy(spec) is spec
+    assert copy.deepcopy(spec.name) is copy.copy(spec.name) is spec.name
+
+
+def test_a_lambda_is_not_pickled():
+    spec = own(law=lambda s, k: indices.PointLaw(Fraction(1, 3)))
+    with pytest.raises(InputError, match=r"Own cannot be pickled, for its law cannot .*a lambda"):
+        pickle.dumps(spec)
+    # What holds no more than the name of the index can be, and then holds no more than that.
+    name = pickle.loads(pickle.dumps(spec.name))
+    assert type(name) is str and name == "Own"
+
+
+def test_which_indices_are_the_same():
+    def same(one, other):
+        return indices.same_index(one, other, 4, 2)
+
+    third = own().name
+    assert same(third, own(moebius=lambda s, t, k: Fraction(1, 3 ** (t - s))).name)
+    assert same(third, "Own") and same("SV", "SV") and not same("SV", "SII")
+    half = own(law=lambda s, k: indices.PointLaw(Fraction(1, 2)))
+    assert not same(third, half.name)
+    assert not same(third, own(adds_up=True).name)
+    assert not same(third, own(family="generalised").name)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [({"name": ""}, "name must be"), ({"family": "generalized"}, "derivative, generalised, not"),
+     ({"law": 3}, "law of Own must be a function"), ({"axioms": {"zz"}}, "unknown axioms"),
+     ({"law": None}, "needs a law")],
+)  # fmt: skip
+def test_refused_specs(given, message):
+    full = {"name": "Own", "family": "derivative", "reference": "", "axioms": frozenset()}
+    with pytest.raises(InputError, match=message):
+        indices.IndexSpec(**(full | {"law": third_law} | given))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [({"weights": lambda n, s, k: [1] * (n - s)}, r"weights\(4, 1, 2\) of Own .* 4 .*; got 3"),
+     ({"weights": lambda n, s, k: [1] * (n + 9)}, "list of 4 numbers.*; got 13"),
+     ({"weights": lambda n, s, k: 1}, "list of 4 numbers.*; got int"),
+     ({"weights": lambda n, s, k: [0.5] * (n - s + 1)}, "at 0, must be an int or a Fraction"),
+     ({"moebius": lambda s, t, k: 1 / t}, r"moebius\(1, 1, 2\) of Own .*Fraction, not 1\.0"),
+     ({"moebius": lambda s, t, k: None}, "not None"),
+     ({"law": lambda s, k: 0.5}, r"law\(1, 2\) of Own must be a BetaLaw, a PointLaw or None"),
+     ({"law": lambda s, k: indices.PointLaw(0.5)}, "point of a PointLaw .*not 0.5"),
+     ({"law": lambda s, k: indices.BetaLaw(1.0, 1)}, "a of a BetaLaw .*not 1.0"),
+     ({"law": lambda s, k: indices.BetaLaw(1, 0)}, "b of a BetaLaw must be positive"),
+     ({"law": lambda s, k: None}, "says nothing of interactions of 1 players at order 2")],
+)  # fmt: skip
+@pytest.mark.parametrize("table", [exact_weights, indices.moebius_weights])
+def test_refused_weights(given, message, table):
+    with pytest.raises(InputError, match=message):
+        table(own(**given), 4, 1, 2)
+
+
+def test_integers_are_weights():
+    spec = own(weights=lambda n, s, k: [0] * (n - s) + [np.int64(2**62)])
+    assert exact_weights(spec, 4, 1, 1) == (0, 0, 0, 2**62)
+    assert indices.cube_weights(spec, 4, 1, 1, 3)[0, 0] == 2.0**62
+    law = own(law=lambda s, k: indices.BetaLaw(1, 1))
+    assert exact_weights(law, 4, 1, 1) == exact_weights(indices.get("SV"), 4, 1, 1)

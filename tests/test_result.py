@@ -161,6 +161,57 @@ def test_arithmetic_with_arrays():
         np.ones(3) * make()
 
 
+def test_names_of_players_must_agree():
+    r, turned, nameless = make(), make(player_names=NAMES[::-1]), make(player_names=None)
+    for wrong in (lambda: r + turned, lambda: r - turned):
+        with pytest.raises(
+            InputError, match=r"player_names that differ: player 0 is 'age' and 'ci"
+        ):
+            wrong()
+    assert not r.allclose(turned) and r.allclose(nameless) and r != nameless
+    for both in (r + nameless, nameless + r, nameless - r):
+        assert both.player_names == tuple(NAMES)
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_no_real_factor():
+    r = make()
+    for wrong in (1j, np.complex128(1j), np.complex64(2), np.bool_(True)):
+        for what in (lambda x: r * x, lambda x: x * r, lambda x: r / x):
+            with pytest.raises(TypeError):
+                what(wrong)
+    for wrong in (float("nan"), np.inf, np.float32("inf"), 10**400):
+        for what in (lambda x: r * x, lambda x: r / x):
+            with pytest.raises(InputError, match="finite float64 numbers only"):
+                what(wrong)
+    with pytest.raises(ZeroDivisionError):
+        r / 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_arithmetic_stays_finite():
+    r, large = make(), make([1e308, 1.0, 1.0])
+    constant = make([0.0, 0.0, 0.0], baseline=1e308)
+    for what in (
+        lambda: r / 1e-309,
+        lambda: r * 1.5e308,
+        lambda: large + large,
+        lambda: large - -large,
+        lambda: constant * 2,
+        lambda: constant / 0.5,
+        lambda: constant + constant,
+    ):
+        with pytest.raises(InputError, match="exceeds float64"):
+            what()
+    tiny = make([1e-310, 0.0, 0.0], baseline=0.0)
+    assert (tiny / 1e-309)[0] == pytest.approx(0.1)
+    assert (make([3.0, 0, 0]) / 10)[0] == 0.3
+    # An error that is not known stays so, but of nothing.
+    unknown = make(std_error=[np.inf] * 3)
+    assert np.isinf((unknown / 2).std_error).all()
+    np.testing.assert_array_equal((unknown * 0).std_error, 0.0)
+
+
 def test_comparison():
     r = make()
     near = make([1.0 + 1e-13, -2.0, 4.0])
@@ -210,6 +261,7 @@ def same(a, b):
         exact(TableGame(np.arange(16.0) ** 2), "k-SII", 3),
         make([], [], std_error=None),
         make(player_names=["Größe", "年", ""]),
+        make(player_names=["a", "a\0", "\0a\0\0"]),
     ],
 )
 def test_save_and_load(r, tmp_path):
@@ -260,7 +312,7 @@ def rewritten(path, **changed):
 
 @pytest.mark.parametrize(
     ("changed", "message"),
-    [({"version": 99}, "version 99; this shapley_core reads versions up to 1"),
+    [({"version": 99}, "version 99; this shapley_core reads versions up to 2"),
      ({"format": "other"}, "its format is other"), ({"format": None}, "KeyError"),
      ({"values": None}, "values is missing"), ({"values": np.ones(2)}, "each of the 3"),
      ({"interactions_2": np.array([[1, 0]])}, "not sorted"),
@@ -278,6 +330,13 @@ def test_wrong_fields(changed, message, tmp_path):
     rewritten(path, **changed)
     with pytest.raises(InputError, match=message):
         InteractionValues.load(path)
+
+
+def test_names_in_files_of_version_1(tmp_path):
+    path = tmp_path / "r.npz"
+    make().save(path)
+    rewritten(path, version=1, player_names=np.array(NAMES))
+    assert InteractionValues.load(path) == make()
 
 
 def test_every_flip_of_a_byte_is_refused_or_harmless(tmp_path):

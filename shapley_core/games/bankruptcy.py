@@ -40,6 +40,7 @@ class Bankruptcy(TypedGame):
     ) -> None:
         exact = exact_numbers(claims, "claims", "claims must be at least 0")
         total = exact_numbers([estate], "estate", "the estate must be at least 0")[0]
+        self._estate = float(as_floats([total])[0])
         if total > sum(exact):
             raise InputError(
                 f"the estate {estate} is more than the claims together, {float(sum(exact))}: "
@@ -48,7 +49,6 @@ class Bankruptcy(TypedGame):
         units, self._scale = as_integers([*exact, total])
         super().__init__([(claim,) for claim in units[:-1]], player_names)
         self._units = units[-1]
-        self._estate = float(total)
         self._claims = as_floats(exact)
 
     @property

@@ -54,7 +54,17 @@ class AnalyticGame(ABC):
 
     def __call__(self, coalitions: Any, /) -> NDArray[np.float64]:
         """Worths, shape (m,), of the coalitions, a bool matrix of shape (m, n_players)."""
-        return self._worths(sets.as_matrix(coalitions, self._n_players))
+        matrix = sets.as_matrix(coalitions, self._n_players)
+        with np.errstate(over="ignore", invalid="ignore"):
+            worths = self._worths(matrix)
+        wrong = np.flatnonzero(~np.isfinite(worths))
+        if len(wrong):
+            players = sets.describe(sets.players_of(matrix[wrong[0]]), self._player_names)
+            raise InputError(
+                f"the worth of coalition {players}, or a sum on the way to it, exceeds float64: "
+                "divide the numbers of the game by a common one"
+            )
+        return worths
 
     def exact(self, index: str | IndexSpec = "SV", order: int = 1) -> InteractionValues:
         """Exact values of an index, for any number of players.
@@ -75,19 +85,20 @@ class AnalyticGame(ABC):
         ------
         UnknownIndexError
             If there is no such index, or its weights do not depend on sizes alone.
+        InputError
+            If a value exceeds float64; ``exact_fractions`` has it.
         MemoryLimitError
             If there are more than 2**24 interactions, or the form needs too large a table.
         """
         spec, order = self._checked(index, order)
         sizes = range(1, order + 1)
-        values = [float(value) for size in sizes for value in self._all(spec, size, order)]
         return InteractionValues(
-            values,
+            as_floats(value for size in sizes for value in self._all(spec, size, order)),
             InteractionSet.complete(self._n_players, order),
             index=spec.name,
             order=order,
             n_players=self._n_players,
-            baseline=float(self._baseline(spec, order)),
+            baseline=as_floats([self._baseline(spec, order)])[0],
             player_names=self._player_names,
         )
 
@@ -280,5 +291,17 @@ def as_integers(numbers: Sequence[Fraction]) -> tuple[list[int], int]:
 
 
 def as_floats(numbers: Iterable[Fraction]) -> NDArray[np.float64]:
-    """The numbers as float64, rounded once."""
-    return np.array([float(number) for number in numbers])
+    """The numbers as float64, rounded once.
+
+    Raises
+    ------
+    InputError
+        If one is beyond the range of float64.
+    """
+    try:
+        return np.array([float(number) for number in numbers])
+    except OverflowError:
+        raise InputError(
+            "a number exceeds float64, whose largest is 1.8e308: divide the numbers of the game "
+            "by a common one; for the values themselves, exact_fractions has no such limit"
+        ) from None

@@ -67,12 +67,12 @@ class SumOfUnanimity(AnalyticGame):
     @property
     def coefficients(self) -> dict[Interaction, float]:
         """Moebius coefficients by coalition, those that were given."""
-        return {players: float(value) for players, value in self._terms.items()}
+        return dict(zip(self._terms, as_floats(self._terms.values()).tolist(), strict=True))
 
     def _worths(self, coalitions: NDArray[np.bool_]) -> NDArray[np.float64]:
         worths = np.zeros(len(coalitions))
-        for players, value in self._terms.items():
-            worths += float(value) * coalitions[:, list(players)].all(axis=1)
+        for players, value in self.coefficients.items():
+            worths += value * coalitions[:, list(players)].all(axis=1)
         return worths
 
     def _values_of_size(self, size: int, weights: Weights) -> Iterable[Any]:
@@ -128,7 +128,9 @@ class Additive(AnalyticGame):
         return as_floats(self._exact)
 
     def _worths(self, coalitions: NDArray[np.bool_]) -> NDArray[np.float64]:
-        return coalitions.astype(np.float64) @ as_floats(self._exact) + float(self._empty_worth)
+        offset = as_floats([self._empty_worth])
+        worths: NDArray[np.float64] = coalitions.astype(np.float64) @ self.weights + offset
+        return worths
 
     def _values_of_size(self, size: int, weights: Weights) -> Iterable[Any]:
         if size == 0:

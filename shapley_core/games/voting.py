@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ._counting import AbsenteeSums, by_present
-from .base import TypedGame, exact_numbers
+from .base import TypedGame, as_floats, exact_numbers
 
 
 class WeightedVoting(TypedGame):
@@ -111,8 +111,8 @@ def _criteria(weights: Any, quota: Any) -> tuple[list[list[int]], list[int]]:
         wrong = next((x for x in [*exact, q] if x.denominator != 1), None)
         if wrong is not None:
             raise InputError(
-                f"{float(wrong)} is not an integer: scale weights and quota to whole numbers "
-                "(percentages to thousandths, say)"
+                f"{as_floats([wrong])[0]} is not an integer: scale weights and quota to whole "
+                "numbers (percentages to thousandths, say)"
             )
         if not 0 < q <= sum(exact):
             raise InputError(f"the quota must be more than 0 and at most {sum(exact)}, not {q}")

@@ -5,7 +5,7 @@ An index is described once, by an ``IndexSpec``; ``tables`` derives every weight
 
 from .catalogue import WBII, WBV, BetaShapley, Semivalue, adds_up, get, names
 from .probabilistic import ProbabilisticValue
-from .spec import AXIOMS, BetaLaw, IndexSpec, PointLaw
+from .spec import AXIOMS, BetaLaw, IndexName, IndexSpec, PointLaw
 from .tables import (
     coalition_weights,
     cube_weights,
@@ -14,6 +14,7 @@ from .tables import (
     fourier_weights,
     moebius_weights,
     quadrature,
+    same_index,
     size_weights,
 )
 
@@ -23,6 +24,7 @@ __all__ = [
     "WBV",
     "BetaLaw",
     "BetaShapley",
+    "IndexName",
     "IndexSpec",
     "PointLaw",
     "ProbabilisticValue",
@@ -37,5 +39,6 @@ __all__ = [
     "moebius_weights",
     "names",
     "quadrature",
+    "same_index",
     "size_weights",
 ]

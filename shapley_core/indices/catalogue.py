@@ -1,6 +1,5 @@
 """The indices: each described once, and the one place that knows their names."""
 
-import copyreg
 import re
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -9,8 +8,10 @@ from functools import cache, lru_cache
 from math import comb
 from typing import Any
 
+import numpy as np
+
 from ..errors import InputError, UnknownIndexError
-from .spec import BetaLaw, IndexSpec, Law, PointLaw
+from .spec import BetaLaw, IndexName, IndexSpec, Law, PointLaw
 
 Number = int | float | str | Fraction
 
@@ -210,26 +211,33 @@ _SPECS = [
         adds_up=True,
     ),
 ]
-_BY_NAME = {spec.name: spec for spec in _SPECS}
+_BY_NAME = {spec.name: spec.built_in() for spec in _SPECS}
 
 
 def _fraction(value: Number, what: str) -> Fraction:
-    """The exact rational that a number is (0.3 is its float64, "3/10" is three tenths)."""
+    """The exact rational that is meant: a float is the decimal it is written as, 0.3 is 3/10."""
+    given = value.item() if isinstance(value, np.generic) else value
     try:
-        if isinstance(value, bool):
+        if isinstance(given, bool):
             raise TypeError
-        return Fraction(value)
+        exact = Fraction(repr(given) if isinstance(given, float) else given)
+        float(exact)
+        return exact
     except (TypeError, ValueError, OverflowError, ZeroDivisionError):
         raise InputError(f"{what} must be a finite number, not {value!r}") from None
 
 
 def _shown(value: Fraction) -> str:
     """A number in a name: short, and read back to the same value."""
-    return repr(float(value)) if Fraction(float(value)) == value else str(value)
+    short = repr(float(value))
+    return short if Fraction(short) == value else str(value)
 
 
 def WBV(p: Number) -> IndexSpec:
-    """Weighted Banzhaf value: every other player is there with probability p, 0 <= p <= 1."""
+    """Weighted Banzhaf value: every other player is there with probability p, 0 <= p <= 1.
+
+    A float is the decimal it is written as: 0.3, "0.3" and Fraction(3, 10) are one.
+    """
     return _weighted(_probability(p), "WBV", 1)
 
 
@@ -254,7 +262,7 @@ def _weighted(p: Fraction, name: str, max_order: int | None) -> IndexSpec:
         _DERIVATIVE | (frozenset() if max_order else {"recursion", "reduced-partnership"}),
         law=lambda s, k: PointLaw(p),
         max_order=max_order,
-    )
+    ).built_in()
 
 
 def BetaShapley(alpha: Number, beta: Number) -> IndexSpec:
@@ -275,7 +283,7 @@ def _beta_shapley(a: Fraction, b: Fraction) -> IndexSpec:
         # The law is Beta(beta, alpha): alpha is the exponent of the players that are absent.
         law=lambda s, k: BetaLaw(b, a),
         max_order=1,
-    )
+    ).built_in()
 
 
 def Semivalue(weights: Sequence[Number]) -> IndexSpec:
@@ -308,7 +316,7 @@ def _semivalue(exact: tuple[Fraction, ...]) -> IndexSpec:
         weights=lambda n, s, k: list(exact),
         max_order=1,
         n_players=len(exact),
-    )
+    ).built_in()
 
 
 _PARAMETRISED: dict[str, tuple[Callable[..., IndexSpec], int]] = {
@@ -316,6 +324,9 @@ _PARAMETRISED: dict[str, tuple[Callable[..., IndexSpec], int]] = {
     "WBII": (WBII, 1),
     "BetaShapley": (BetaShapley, 2),
 }
+
+
+_CALL = re.compile(r"(\w+)\((.*)\)")
 
 
 def names() -> list[str]:
@@ -326,18 +337,29 @@ def names() -> list[str]:
 def get(index: Any) -> IndexSpec:
     """The index of a name (``"SII"``, ``"WBV(0.3)"``), or the IndexSpec itself.
 
+    The name that an IndexSpec of one's own has, ``spec.name``, leads to it; an equal text does not.
+
     Raises
     ------
     UnknownIndexError
         If there is none of that name.
+    InputError
+        If an IndexSpec of one's own has the name of a built-in index.
     """
+    if isinstance(index, IndexName):
+        index = index.spec
     if isinstance(index, IndexSpec):
+        if not index.is_built_in and _is_taken(index.name):
+            raise InputError(
+                f"{index.name} is the name of a built-in index, and this IndexSpec is not that "
+                "one: give it a name of its own"
+            )
         return index
     if not isinstance(index, str):
         raise TypeError(f"index must be a name or an IndexSpec, not {type(index).__name__}")
     if index in _BY_NAME:
         return _BY_NAME[index]
-    call = re.fullmatch(r"(\w+)\((.*)\)", index.strip())
+    call = _CALL.fullmatch(index.strip())
     if call:
         arguments: list[Number] = [part.strip() for part in call[2].split(",") if part.strip()]
         if call[1] == "Semivalue":
@@ -348,15 +370,23 @@ def get(index: Any) -> IndexSpec:
     hint = next((f"; did you mean {n}?" for n in _BY_NAME if close and n.lower() == close[0]), "")
     raise UnknownIndexError(
         f"unknown index {index!r}{hint}; known are {', '.join(_BY_NAME)}, and with parameters "
-        "WBV(p), WBII(p), BetaShapley(alpha, beta), Semivalue(p_0, ..., p_(n-1))"
+        "WBV(p), WBII(p), BetaShapley(alpha, beta), Semivalue(p_0, ..., p_(n-1)). An index of your "
+        "own is known by its IndexSpec, not by a text: give that (a file holds the text alone)"
     )
 
 
+def _is_taken(name: str) -> bool:
+    """Whether a name is that of a built-in index, whatever its parameters."""
+    call = _CALL.fullmatch(name.strip())
+    return name in _BY_NAME or (call is not None and call[1] in {*_PARAMETRISED, "Semivalue"})
+
+
 def adds_up(name: str) -> bool:
-    """Whether the values of all sizes of that index together describe the game."""
-    spec = _BY_NAME.get(name)
-    return spec is not None and spec.adds_up
+    """Whether the values of all sizes of that index together describe the game.
 
-
-# An index is pickled by its name: its weights are functions.
-copyreg.pickle(IndexSpec, lambda spec: (get, (spec.name,)))
+    Raises
+    ------
+    UnknownIndexError
+        If the name tells of no index, so that nobody knows.
+    """
+    return get(name).adds_up

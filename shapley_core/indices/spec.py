@@ -1,13 +1,28 @@
 """What an index is: one description, exact, from which every table of weights is derived."""
 
+import pickle
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
-from typing import Literal
+from numbers import Rational
+from typing import Any, Literal, get_args
 
 from ..errors import InputError, UnknownIndexError
 
 Family = Literal["derivative", "generalised"]
+
+
+def _exact(value: Any, what: str) -> Fraction:
+    """A weight as the Fraction it is."""
+    if isinstance(value, Fraction):
+        return value
+    if not isinstance(value, Rational):
+        raise InputError(
+            f"{what} must be an int or a Fraction, not {value!r}: the sums behind the tables "
+            "cancel, and floats lose their digits there; write Fraction(1, 3) for 1/3"
+        )
+    # Those of numpy are bounded: arithmetic with them would overflow.
+    return Fraction(int(value.numerator), int(value.denominator))
 
 
 @dataclass(frozen=True)
@@ -16,6 +31,13 @@ class BetaLaw:
 
     a: Fraction
     b: Fraction
+
+    def __post_init__(self) -> None:
+        for name in ("a", "b"):
+            exact = _exact(getattr(self, name), f"{name} of a BetaLaw")
+            if exact <= 0:
+                raise InputError(f"{name} of a BetaLaw must be positive, not {exact}")
+            object.__setattr__(self, name, exact)
 
     def moments(self, count: int) -> list[Fraction]:
         """E[x^m] for m = 0 .. count - 1: rising factorials of a over those of a + b."""
@@ -38,6 +60,9 @@ class PointLaw:
 
     at: Fraction
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at", _exact(self.at, "the point of a PointLaw"))
+
     def moments(self, count: int) -> list[Fraction]:
         """E[x^m] for m = 0 .. count - 1."""
         out = [Fraction(1)]
@@ -54,6 +79,40 @@ class PointLaw:
 Law = BetaLaw | PointLaw
 
 
+class IndexName(str):
+    """The name of an index of the user's own, which leads back to it.
+
+    Results hold no more of their index than its name. By this one they know what they are values
+    of, as they do by the name of a built-in. Pickled, it takes its index along; it arrives as a
+    plain name where that cannot be pickled.
+    """
+
+    spec: "IndexSpec"
+
+    def __new__(cls, spec: "IndexSpec") -> "IndexName":
+        """Make the name of ``spec``, whatever kind of text that was."""
+        name = super().__new__(cls, spec.name)
+        name.spec = spec
+        return name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        try:
+            pickle.dumps(self.spec)
+        except InputError:
+            return str, (str(self),)
+        return _name_of, (self.spec,)
+
+    def __copy__(self) -> "IndexName":
+        return self
+
+    def __deepcopy__(self, memo: Any) -> "IndexName":
+        return self
+
+
+def _name_of(spec: "IndexSpec") -> str:
+    return spec.name
+
+
 @dataclass(frozen=True, eq=False)
 class IndexSpec:
     """One index, described once; ``indices.tables`` derives all its weights from this.
@@ -61,12 +120,14 @@ class IndexSpec:
     With Δ_S(T) the discrete derivative and n players, an index of the family *derivative* is
     I(S) = Σ_{T ⊆ N∖S} p_t Δ_S(T), one of the family *generalised* is
     I(S) = Σ_{T ⊆ N∖S} p_t (v(T ∪ S) - v(T)); the weights p_t depend on n, the size s of S and the
-    order k. They are given in one of three ways, exactly; the first that answers counts.
+    order k. They are given in one of three ways, exactly (int or Fraction); the first that answers
+    counts. An index of one's own can be pickled if its functions can: those at the top of a module.
 
     Parameters
     ----------
     name : str
-        The name, with parameters if it has any; ``indices.get(name)`` gives the index back.
+        The name, with parameters if it has any; ``indices.get(name)`` gives the index back. The
+        names of the built-in indices are taken.
     family : "derivative" or "generalised"
         See above.
     reference : str
@@ -104,15 +165,67 @@ class IndexSpec:
     n_players: int | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise InputError(f"name must be a text, not {self.name!r}")
+        if self.family not in get_args(Family):
+            raise InputError(
+                f"family of {self.name} must be one of {', '.join(get_args(Family))}, not "
+                f"{self.family!r}"
+            )
         unknown = self.axioms - AXIOMS.keys()
         if unknown:
             raise InputError(f"unknown axioms {sorted(unknown)}; known: {', '.join(AXIOMS)}")
         if self.law is None and self.moebius is None and self.weights is None:
             raise InputError(f"index {self.name} needs a law, moebius weights or weights")
+        for what in ("law", "moebius", "weights"):
+            given = getattr(self, what)
+            if given is not None and not callable(given):
+                raise InputError(f"{what} of {self.name} must be a function, not {given!r}")
+        object.__setattr__(self, "name", IndexName(self))
+
+    def built_in(self) -> "IndexSpec":
+        """Make this an index of the catalogue, which its plain name gives back; returns it."""
+        object.__setattr__(self, "name", str(self.name))
+        return self
+
+    @property
+    def is_built_in(self) -> bool:
+        """Whether it is one of the catalogue."""
+        return not isinstance(self.name, IndexName)
 
     def law_of(self, size: int, order: int) -> Law | None:
         """The mixing law for interactions of a size, if there is one."""
-        return None if self.law is None else self.law(size, order)
+        law = None if self.law is None else self.law(size, order)
+        if law is not None and not isinstance(law, Law):
+            raise InputError(
+                f"law({size}, {order}) of {self.name} must be a BetaLaw, a PointLaw or None, not "
+                f"{law!r}"
+            )
+        return law
+
+    def moebius_of(self, size: int, above: int, order: int) -> Fraction:
+        """The weight of the Moebius coefficient of a superset of ``above`` players."""
+        assert self.moebius is not None
+        given = self.moebius(size, above, order)
+        return _exact(given, f"moebius({size}, {above}, {order}) of {self.name}")
+
+    def weights_of(self, n_players: int, size: int, order: int) -> tuple[Fraction, ...]:
+        """The p_t of ``weights``, for t = 0 .. n - s."""
+        what = f"weights({n_players}, {size}, {order}) of {self.name}"
+        if self.weights is None:
+            raise InputError(
+                f"{self.name} says nothing of interactions of {size} players at order {order}: "
+                "its law is None there, and it has neither moebius weights nor weights"
+            )
+        given = self.weights(n_players, size, order)
+        wanted = n_players - size + 1
+        if not isinstance(given, list | tuple) or len(given) != wanted:
+            got = len(given) if isinstance(given, list | tuple) else type(given).__name__
+            raise InputError(
+                f"{what} must be a list of {wanted} numbers, one for each size of a coalition, "
+                f"0 to n - s; got {got}"
+            )
+        return tuple(_exact(p, f"{what}, at {t},") for t, p in enumerate(given))
 
     def check(self, n_players: int, order: int) -> None:
         """Raise an UnknownIndexError unless the index exists for that many players and order."""
@@ -130,8 +243,34 @@ class IndexSpec:
                 f"{self.name} is made for {self.n_players} players; the game has {n_players}"
             )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        from .catalogue import get
+
+        if self.is_built_in:
+            return get, (self.name,)
+        given = {one.name: getattr(self, one.name) for one in fields(self)}
+        for what in ("law", "moebius", "weights"):
+            try:
+                pickle.dumps(given[what])
+            except Exception as error:
+                raise InputError(
+                    f"index {self.name} cannot be pickled, for its {what} cannot ({error}): a "
+                    "function at the top of a module can, a lambda cannot"
+                ) from error
+        return _made, (type(self), given | {"name": str(self.name)})
+
+    def __copy__(self) -> "IndexSpec":
+        return self
+
+    def __deepcopy__(self, memo: Any) -> "IndexSpec":
+        return self
+
     def __repr__(self) -> str:
         return f"<index {self.name}>"
+
+
+def _made(cls: type[IndexSpec], given: dict[str, Any]) -> IndexSpec:
+    return cls(**given)
 
 
 AXIOMS = {

@@ -44,9 +44,8 @@ def exact_moments(
     if law is not None:
         return tuple(law.moments(count))
     if spec.moebius is not None:
-        return tuple(spec.moebius(size, size + m, order) for m in range(count))
-    assert spec.weights is not None
-    weights, scale = _integers(tuple(spec.weights(n_players, size, order)))
+        return tuple(spec.moebius_of(size, size + m, order) for m in range(count))
+    weights, scale = _integers(spec.weights_of(n_players, size, order))
     rest = n_players - size
     return tuple(
         Fraction(sum(comb(rest - m, j) * weights[m + j] for j in range(rest - m + 1)), scale)
@@ -62,8 +61,7 @@ def exact_weights(spec: IndexSpec, n_players: int, size: int, order: int) -> tup
     if law is not None:
         return tuple(law.weights(rest))
     if spec.moebius is None:
-        assert spec.weights is not None
-        return tuple(spec.weights(n_players, size, order))
+        return spec.weights_of(n_players, size, order)
     row, scale = _integers(exact_moments(spec, n_players, size, order, rest + 1))
     # Row Q of the difference triangle holds E[x^P (1-x)^Q]; its last entry is p_(n-s-Q).
     out = []
@@ -190,6 +188,23 @@ def fourier_weights(spec: IndexSpec, n_players: int, size: int, order: int) -> T
         out.append(Fraction((-2) ** size * row[0], scale))
         row = [a + b for a, b in pairwise(row)]
     return _frozen(out)
+
+
+def same_index(one: str, other: str, n_players: int, order: int) -> bool:
+    """Whether two names mean one index, in games of so many players.
+
+    Names that lead to indices of the user's own must lead to the same weights. A plain name, as
+    files hold it, is taken at its word.
+    """
+    mine, its = getattr(one, "spec", None), getattr(other, "spec", None)
+    if one != other or mine is its or mine is None or its is None:
+        return one == other
+    kinds = ((spec.family, spec.adds_up, spec.has_constant) for spec in (mine, its))
+    sizes = range(0 if mine.has_constant else 1, order + 1)
+    return next(kinds) == next(kinds) and all(
+        exact_weights(mine, n_players, size, order) == exact_weights(its, n_players, size, order)
+        for size in sizes
+    )
 
 
 def quadrature(spec: IndexSpec, size: int, order: int, degree: int) -> tuple[Table, Table] | None:

@@ -13,7 +13,7 @@ from shapley_core import indices
 from shapley_core.errors import InputError, UnknownIndexError
 from shapley_core.exact import exact
 from shapley_core.game import Game
-from shapley_core.indices import BetaShapley, ProbabilisticValue, Semivalue
+from shapley_core.indices import BetaShapley, IndexSpec, ProbabilisticValue, Semivalue
 from shapley_core.reference import INDICES
 from shapley_core.reference.indices import beta_shapley, weighted_banzhaf_interaction
 
@@ -148,3 +148,6 @@ class GameContract:
             game.exact("SII", 50)
         with pytest.raises(TypeError, match="order"):
             game.exact("SII", 2.0)
+        clash = IndexSpec("SV", "derivative", "nowhere", frozenset(), moebius=lambda s, t, k: 1)
+        with pytest.raises(InputError, match="built-in"):
+            game.exact(clash)

@@ -64,6 +64,9 @@ def test_what_is_no_bankruptcy():
         Bankruptcy(1, [1, -2, 3])
     with pytest.raises(MemoryLimitError, match="common factor"):
         Bankruptcy(0.1, [0.1, 0.7]).exact()
+    for estate, claims in [(10**400, [10**400]), (10**400, [1]), (1, [10**400])]:
+        with pytest.raises(InputError, match="exceeds float64"):
+            Bankruptcy(estate, claims)
     game = Bankruptcy(3, [1, 4.5])
     assert game.estate == 3.0
     np.testing.assert_array_equal(game.claims, [1, 4.5])

@@ -68,6 +68,8 @@ def test_what_is_no_such_game():
         Symmetric([1.0])
     with pytest.raises(InputError, match="worth_of_size"):
         Symmetric([0.0, np.nan])
+    with pytest.raises(InputError, match="exceeds float64"):
+        Symmetric([0, 10**400])
     np.testing.assert_array_equal(Symmetric([0, 1, 4]).worth_of_size, [0, 1, 4])
     with pytest.raises(InputError, match="must be at least 0, not 1 and -1"):
         Glove(1, -1)

@@ -75,6 +75,29 @@ def test_a_carrier_shares_equally():
     assert not values[100:].any()
 
 
+@pytest.mark.filterwarnings("error")
+def test_what_exceeds_float64():
+    everyone = np.ones((1, 2), dtype=bool)
+    for game in (Additive([1e308, 1e308]), SumOfUnanimity({(0,): 1e308, (1,): 1e308}, 2)):
+        assert game.exact().values.tolist() == [1e308, 1e308]
+        assert game(everyone[:, :2] * [[1, 0]]).tolist() == [1e308]
+        with pytest.raises(InputError, match=r"coalition \{0, 1\}.* exceeds float64"):
+            game(everyone)
+        with pytest.raises(InputError, match=r"exceeds float64.*exact_fractions"):
+            game.exact("SGV", 2)
+        assert game.exact_fractions("SGV", 2)[0, 1] == 2 * Fraction(1e308)
+    # The baseline of an index with a constant of its own, and numbers that are given.
+    with pytest.raises(InputError, match="exceeds float64"):
+        Additive([1.5e308, 1.5e308], offset=1e308).exact("Fourier")
+    huge = Additive([10**400])
+    assert huge.exact_fractions()[0,] == 10**400
+    for what in (huge.exact, lambda: huge(everyone[:, :1]), lambda: huge.weights):
+        with pytest.raises(InputError, match="exceeds float64"):
+            what()
+    with pytest.raises(InputError, match="exceeds float64"):
+        SumOfUnanimity({(0,): 10**400}, 2)(everyone)
+
+
 def test_what_is_no_such_game():
     with pytest.raises(InputError, match=r"players are 0\.\.2"):
         SumOfUnanimity({(0, 3): 1.0}, 3)
