@@ -23,6 +23,7 @@ from .batch import BatchEstimates
 from .evaluation import Evaluator, as_game, ask_game, ask_games
 from .randomness import seed_of
 from .stopping import Progress, StoppingRule, as_rule
+from .units import moderate
 
 Matrix = NDArray[np.float64]
 Report = Callable[[int, int], object]
@@ -278,7 +279,11 @@ class Estimator(ABC):
                 )
             ):
                 break
-        assert best is not None, "the design is larger than the budget"
+        if best is None:
+            raise InputError(
+                f"{type(self).__name__}._design gives more than the {budget} coalitions of the "
+                "budget: a fault of the estimator"
+            )
         return replace(best, n_evaluations=evaluator.n_evaluations)
 
     def _rounds(self, task: Task, rule: StoppingRule | None) -> list[int]:
@@ -290,6 +295,11 @@ class Estimator(ABC):
             rounds.append(int(rounds[-1] / _GROWTH))
         return rounds[::-1]
 
+    def _holds_a_game(self) -> bool:
+        """Whether a parameter is a game, such as a control: it is in the unit of the worths."""
+        parameters = getattr(self, "__dict__", {}).values()
+        return any(callable(one) and hasattr(one, "n_players") for one in parameters)
+
     def _round(self, task: Task, evaluator: Evaluator) -> BatchEstimates | None:
         """The estimates of one budget, or None if what it asks for anew is too much."""
         if is_complete(task):
@@ -298,17 +308,26 @@ class Estimator(ABC):
         worths = evaluator.worths_of(design.words)
         if worths is None:
             return None
+        if self._holds_a_game():
+            found = self._solve(task, design, worths - worths[0])
+            _check(type(self).__name__, task, worths, found)
+        else:
+            differences, exponents = moderate(worths)
+            found = self._solve(task, design, differences)
+            _check(type(self).__name__, task, worths, found)
+            found = _in_unit(found, exponents)
         baseline = worths[0].copy()
-        found = self._solve(task, design, worths - baseline)
-        if not np.isfinite(found.values).all():
+        if found.constant is not None:
+            baseline += found.constant
+        if not (np.isfinite(found.values).all() and np.isfinite(baseline).all()):
             raise InputError(
-                f"the worths, from {worths.min():g} to {worths.max():g}, are so large that their "
-                "differences overflow float64: divide them all by one number"
+                f"the worths, from {worths.min():g} to {worths.max():g}, are so large that the "
+                "values overflow float64: divide them all by one number"
             )
         return BatchEstimates(
             found.values,
             found.std_error,
-            baseline if found.constant is None else baseline + found.constant,
+            baseline,
             task.interactions,
             index=task.spec.name,
             order=task.order,
@@ -322,6 +341,40 @@ class Estimator(ABC):
 def is_complete(task: Task) -> bool:
     """Whether the budget covers all coalitions."""
     return task.n_players < task.budget.bit_length()
+
+
+def _check(name: str, task: Task, worths: Matrix, found: Estimates) -> None:
+    """Refuse what an estimator must not give; an infinite error says that a value is open."""
+    shape = worths.shape[1], len(task.interactions)
+    parts = {"values": found.values, "std_error": found.std_error}
+    if found.constant is not None:
+        parts["constant"] = found.constant
+    for what, numbers in parts.items():
+        wanted = shape[:1] if what == "constant" else shape
+        if np.shape(numbers) != wanted:
+            wrong = f"of shape {np.shape(numbers)}, not {wanted}"
+        elif what == "std_error" and not (numbers >= 0.0).all():
+            wrong = "with NaN or negative numbers"
+        elif what != "std_error" and not np.isfinite(numbers).all():
+            wrong = "with numbers that are not finite"
+        else:
+            continue
+        raise InputError(
+            f"{name}._solve gives {what} {wrong} for {task.spec.name} of order {task.order} of "
+            f"{task.n_players} players: a fault of the estimator"
+        )
+
+
+def _in_unit(found: Estimates, exponents: NDArray[np.int32]) -> Estimates:
+    """Estimates of games that were divided by powers of two."""
+    if not exponents.any():
+        return found
+    # What overflows is seen by the caller.
+    with np.errstate(over="ignore"):
+        values = np.ldexp(found.values, exponents[:, None])
+        error = np.ldexp(found.std_error, exponents[:, None])
+        constant = None if found.constant is None else np.ldexp(found.constant, exponents)
+    return replace(found, values=values, std_error=error, constant=constant)
 
 
 def _exact(task: Task, worths: Matrix) -> BatchEstimates:

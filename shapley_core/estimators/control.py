@@ -9,6 +9,7 @@ from .. import coalitions as sets
 from ..indices import IndexSpec
 from ..threads import row_blocks
 from .incidence import meeting_chances
+from .pairs import PairedDesign
 from .reuse import scaled_weights
 
 Matrix = NDArray[np.float64]
@@ -24,8 +25,17 @@ _PENALTIES = (1e-11, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 class Control:
     """Games f(T) = Σ_{i ∈ T} c_i + d t (n - t) / n² + e t (n - t) (2t - n) / n³, one for each fold.
 
-    Pair j is of the fold j mod 5. Its f was fitted to the pairs of the other folds, so the
-    residuals of a fold are those of a game that knows nothing of them.
+    Pair j is of the fold j mod 5. Its f was fitted to the pairs of the other folds, so f knows
+    nothing of it; but neither can it come up again, as pairs are drawn without replacement. Of a
+    stratum of N pairs the others of the sample thus count for themselves, and those of the fold for
+    the rest, N less the others. Taken together over the folds, with the weights of their shares of
+    the stratum, that is a sum in which each pair counts N over the number drawn, as it should, and
+    what is subtracted from it is
+
+        (1 - π) f + π f̄,
+
+    π being the fraction of the stratum that is in, and f̄ the mean of the folds' f by their shares;
+    and f̄ is what is added again.
 
     Attributes
     ----------
@@ -33,56 +43,92 @@ class Control:
         c_i.
     sizes : array of shape (folds, 2, n_games)
         d and e.
+    design : PairedDesign
+        The sample.
     """
 
     players: Matrix
     sizes: Matrix
+    design: PairedDesign
 
     def residuals(
         self, inside: NDArray[np.bool_], first: Matrix, second: Matrix
     ) -> tuple[Matrix, Matrix]:
-        """Worths less f, of the first coalition of each pair and of its complement."""
+        """Worths less f, of the first coalition of each pair and of its complement.
+
+        Sizes that are complete need no f, and keep their worths.
+        """
         first, second = first.copy(), second.copy()
-        for start, stop in row_blocks(len(inside), _ROWS):
-            block = inside[start:stop].astype(np.float64)
-            even, odd = _size_terms(block.sum(axis=1), block.shape[1])
-            for fold in range(_FOLDS):
-                rows, here = slice(fold, None, _FOLDS), slice(start + fold, stop, _FOLDS)
-                held = block[rows] @ self.players[fold]
-                by_size = np.outer(even[rows], self.sizes[fold, 0])
-                by_turn = np.outer(odd[rows], self.sizes[fold, 1])
-                first[here] -= held + by_size + by_turn
-                second[here] -= self.players[fold].sum(axis=0) - held + by_size - by_turn
+        design = self.design
+        ends = np.cumsum(design.counts)
+        for stratum in np.flatnonzero(~design.complete & (design.counts > 0)):
+            players, sizes = self._subtracted(int(stratum))
+            start, end = int(ends[stratum] - design.counts[stratum]), int(ends[stratum])
+            even, odd = _size_terms(np.array([float(design.sizes[stratum])]), inside.shape[1])
+            by_size, by_turn = even * sizes[:, 0], odd * sizes[:, 1]
+            total = players.sum(axis=1)
+            for low, high in row_blocks(end - start, _ROWS):
+                block = inside[start + low : start + high].astype(np.float64)
+                for fold in range(_FOLDS):
+                    skip = (fold - start - low) % _FOLDS
+                    held = block[skip::_FOLDS] @ players[fold]
+                    here = slice(start + low + skip, start + high, _FOLDS)
+                    first[here] -= held + (by_size[fold] + by_turn[fold])
+                    second[here] -= total[fold] - held + (by_size[fold] - by_turn[fold])
         return first, second
 
-    def values(self, spec: IndexSpec, size: int, order: int, sampled: NDArray[np.bool_]) -> Matrix:
-        """What the coalitions of the ``sampled`` sizes add to the values of f (mean of the folds).
+    def _subtracted(self, stratum: int) -> tuple[Matrix, Matrix]:
+        """What is subtracted from each fold's pairs of a stratum: ``players`` and ``sizes``."""
+        share = self._shares()[stratum]
+        seen = 1.0 - float(self.design.missing[stratum])
+        own, both = self.players, self.sizes
+        mean, mean_of_sizes = np.tensordot(share, own, 1), np.tensordot(share, both, 1)
+        return own + seen * (mean - own), both + seen * (mean_of_sizes - both)
 
-        Parameters
-        ----------
-        sampled : bool array of shape (n_players + 1,)
-            By size.
+    def _shares(self) -> Matrix:
+        """The share of each fold in the pairs of each stratum, shape (n_strata, folds)."""
+        design = self.design
+        folds = np.arange(design.n_pairs) % _FOLDS
+        counts = np.zeros((len(design.sizes), _FOLDS))
+        np.add.at(counts, (design.strata, folds), 1.0)
+        # Where there are none, all are as good.
+        counts[design.counts == 0] = 1.0
+        shares: Matrix = counts / counts.sum(axis=1, keepdims=True)
+        return shares
+
+    def values(self, spec: IndexSpec, size: int, order: int) -> Matrix:
+        """What the coalitions of the sizes that are not complete add to the values of f̄.
 
         Returns
         -------
         array of shape (C(n, size), n_games)
         """
-        players, sizes = self.players.mean(axis=0), self.sizes.mean(axis=0)
-        n = len(players)
+        n, design = self.players.shape[1], self.design
         ways = np.array([1.0, *np.cumprod([(size - r) / (r + 1) for r in range(size)])])
         # Of the coalitions of u players, by r: chance times weight, summed over the meetings.
         weights = scaled_weights(spec, n, size, order) * meeting_chances(n, size) * ways
-        weights = weights * sampled[:, None]
-        u, r = np.arange(n + 1)[:, None], np.arange(size + 1)
-        own = float((weights * r).sum() / size)
-        other = float((weights * (u - r)).sum() / (n - size)) if n > size else 0.0
-        even, odd = _size_terms(np.arange(n + 1.0), n)
+        shares = np.zeros((n + 1, _FOLDS))
+        by_stratum = np.where(design.complete[:, None], 0.0, self._shares())
+        shares[design.sizes] = shares[n - design.sizes] = by_stratum
         members = sets.interactions_of_size(n, size)
-        held = players[members].sum(axis=1)
-        common = other * players.sum(axis=0) + weights.sum(axis=1) @ np.outer(even, sizes[0])
-        common = common + weights.sum(axis=1) @ np.outer(odd, sizes[1])
-        values: Matrix = (own - other) * held + common
+        values = np.zeros((len(members), self.players.shape[2]))
+        for share, players, sizes in zip(shares.T, self.players, self.sizes, strict=True):
+            values += _of_one(weights * share[:, None], members, players, sizes)
         return values
+
+
+def _of_one(weights: Matrix, members: NDArray[np.int32], players: Matrix, sizes: Matrix) -> Matrix:
+    """Values of one f under weights of shape (n + 1, s + 1)."""
+    n, size = len(players), members.shape[1]
+    u, r = np.arange(n + 1)[:, None], np.arange(size + 1)
+    own = float((weights * r).sum() / size)
+    other = float((weights * (u - r)).sum() / (n - size)) if n > size else 0.0
+    even, odd = _size_terms(np.arange(n + 1.0), n)
+    held = players[members].sum(axis=1)
+    common = other * players.sum(axis=0) + weights.sum(axis=1) @ np.outer(even, sizes[0])
+    common = common + weights.sum(axis=1) @ np.outer(odd, sizes[1])
+    values: Matrix = (own - other) * held + common
+    return values
 
 
 def _size_terms(count: Matrix, n_players: int) -> tuple[Matrix, Matrix]:
@@ -90,11 +136,19 @@ def _size_terms(count: Matrix, n_players: int) -> tuple[Matrix, Matrix]:
     return even, even * (2 * count - n_players) / n_players
 
 
-def fit_control(inside: NDArray[np.bool_], grand: Matrix, first: Matrix, second: Matrix) -> Control:
+def fit_control(
+    design: PairedDesign,
+    inside: NDArray[np.bool_],
+    grand: Matrix,
+    first: Matrix,
+    second: Matrix,
+) -> Control:
     """Fit a control variate to worths less v(∅).
 
     Parameters
     ----------
+    design : PairedDesign
+        The sample.
     inside : bool array of shape (n_pairs, n_players)
         The first coalition of each.
     grand : array of shape (n_games,)
@@ -138,4 +192,4 @@ def fit_control(inside: NDArray[np.bool_], grand: Matrix, first: Matrix, second:
         chosen = np.stack([fits[at][step][:, game] for game, step in enumerate(best)], axis=1)
         players[at] = grand / n + chosen[:n] - chosen[:n].mean(axis=0)
         sizes[at, 1] = chosen[n]
-    return Control(players, sizes)
+    return Control(players, sizes, design)

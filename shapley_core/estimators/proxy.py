@@ -45,8 +45,10 @@ class TreeProxy(Estimator):
         The library of the trees; it must be installed.
     n_folds : int
         Number of folds, at least 2.
-    n_trees, depth, learning_rate
-        Of the boosting.
+    n_trees, depth : int
+        Number of trees and their depth, at least 1.
+    learning_rate : float
+        Of the boosting, more than 0 and at most 1.
     """
 
     model: str = "lightgbm"
@@ -60,6 +62,19 @@ class TreeProxy(Estimator):
             raise InputError(f"model must be one of {', '.join(MODELS)}; got {self.model!r}")
         if sets.check_integer(self.n_folds, "n_folds") < 2:
             raise InputError(f"n_folds must be at least 2, not {self.n_folds}")
+        for name in ("n_trees", "depth"):
+            if sets.check_integer(getattr(self, name), name) < 1:
+                raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if isinstance(self.learning_rate, bool) or not isinstance(
+            self.learning_rate, int | float | np.number
+        ):
+            raise TypeError(
+                f"learning_rate must be a number, not {type(self.learning_rate).__name__}"
+            )
+        if not 0.0 < self.learning_rate <= 1.0:
+            raise InputError(
+                f"learning_rate must be more than 0 and at most 1, not {self.learning_rate}"
+            )
 
     def _supports(self, spec: IndexSpec, order: int) -> bool:
         return spec.family == "derivative" and order <= 2 and not spec.has_constant

@@ -50,14 +50,11 @@ class Pairs:
 
     def known(self, size: int) -> Matrix:
         """What N and the control variate add to the values of one size, (C(n, s), n_games)."""
-        task, design, n = self.task, self.design, self.task.n_players
+        task, n = self.task, self.task.n_players
         weight = scaled_weights(task.spec, n, size, task.order)[n, size]
         out: Matrix = np.tile(weight * self.grand, (comb(n, size), 1))
         if self.control is not None:
-            sampled = np.zeros(n + 1, dtype=np.bool_)
-            sampled[design.sizes[~design.complete]] = True
-            sampled |= sampled[::-1]
-            out += self.control.values(task.spec, size, task.order, sampled)
+            out += self.control.values(task.spec, size, task.order)
         return out
 
 
@@ -67,11 +64,8 @@ def pairs_of(task: Task, design: PairedDesign, worths: Matrix, controlled: bool)
     control = None
     if controlled and not design.complete.all():
         inside = sets.unpack(design.words[2::2], task.n_players)
-        control = fit_control(inside, grand, first, second)
-        rest, other = control.residuals(inside, first, second)
-        # Sizes that are complete need no help.
-        known = design.complete[design.strata][:, None]
-        first, second = np.where(known, first, rest), np.where(known, second, other)
+        control = fit_control(design, inside, grand, first, second)
+        first, second = control.residuals(inside, first, second)
     return Pairs(task, design, grand, first, second, control)
 
 
@@ -119,7 +113,7 @@ def horvitz_thompson(
     Returns
     -------
     values, variances : arrays of shape (C(n, s), n_games)
-        Sums and estimates of their variance.
+        Sums and estimates of their variance, infinite where less than two pairs tell of it.
     degrees : array of shape (n_games,)
         Degrees of freedom of the variances.
     """
@@ -141,12 +135,29 @@ def horvitz_thompson(
         here, left = counts[group], missing[group]
         columns = np.concatenate([here, left * here, left * here**2], axis=2)
         total, partly, squares = np.split(_by_interaction(n, words[group], columns), 3, axis=1)
+        if len(group) == 1:
+            # As of draws by chance, each for itself: there is no mean to take off.
+            variance += squares
+            continue
         mean = total / len(group)
         spread = squares - 2 * mean * partly + mean**2 * left.sum()
-        variance += np.maximum(spread, 0.0) * len(group) / max(1, len(group) - 1)
+        variance += np.maximum(spread, 0.0) * len(group) / (len(group) - 1)
+    if _is_open(design, by_first, by_second, size, n):
+        variance[:] = np.inf
     chances = meeting_chances(n, size)[design.sizes] * ways(size)
     parts = (missing * chances[of][:, :, None] * counts**2).sum(axis=1)
     return value, variance, effective_number(parts)
+
+
+def _is_open(
+    design: PairedDesign, by_first: Matrix, by_second: Matrix, size: int, n_players: int
+) -> bool:
+    """Whether sizes that count are open, and so few of their pairs are in that none can vary."""
+    if design.counts[~design.complete].sum() > 1:
+        return False
+    meets = meeting_chances(n_players, size)[design.sizes] > 0.0
+    counts = (meets & ((by_first != 0.0) | (by_second != 0.0))).any(axis=1)
+    return bool((counts & ~design.complete).any())
 
 
 def _by_interaction(n_players: int, words: NDArray[np.uint64], by_meeting: Matrix) -> Matrix:

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from shapley_core import exact, indices
-from shapley_core.estimators import JointSampling, Task
+from shapley_core.estimators import SVARM, JointSampling, Task
+from shapley_core.estimators import control as controls
+from shapley_core.games import Airport, WeightedVoting
 
 from .contracts import EstimatorContract, random_table, stored, unanimity
 
@@ -101,3 +103,43 @@ def test_the_control_takes_most_of_the_variance():
         inside = [np.abs(one.values - truth) <= 2 * one.std_error for one in found]
         assert np.mean(inside) > 0.85
     assert off[0] < 0.2 * off[1]
+
+
+@pytest.mark.parametrize("case", [("JointSV", 1), ("JointSV", 3), ("SGV", 1), ("CHGV", 1)])
+def test_a_single_pair_tells_no_error(case):
+    # Of four players the pairs of single ones may all be in, and one of the others.
+    index, order = case
+    found = []
+    for seed in range(20):
+        game = random_table(4, seed)
+        truth = exact(game, index, order).values
+        one = JointSampling().estimate(game, 13, index=index, order=order, random_state=seed)
+        assert (one.std_error[np.abs(one.values - truth) > 1e-6] > 0.0).all()
+        found.append(np.isinf(one.std_error).any())
+        # Two pairs tell one.
+        assert np.isfinite(
+            JointSampling().estimate(game, 14, index=index, order=order).std_error
+        ).all()
+    assert 0 < sum(found) < 20
+
+
+@pytest.mark.parametrize(
+    ("estimator", "case", "game"),
+    [
+        (JointSampling(), ("JointSV", 2), WeightedVoting([9, 13, 8, 18, 3, 11], 35)),
+        (SVARM(), ("SV", 1), Airport([0.1, 0.3, 0.5, 0.6, 0.9, 0.95])),
+    ],
+)
+def test_the_fit_of_the_control_costs_no_bias(estimator, case, game, monkeypatch):
+    # Its one penalty for all folds looks at all of them, so here there is no choice.
+    monkeypatch.setattr(controls, "_PENALTIES", (0.03,))
+    index, order = case
+    truth = game.exact(index, order).values
+    found = np.array(
+        [
+            estimator.estimate(game, 38, index=index, order=order, random_state=seed).values
+            for seed in range(1500)
+        ]
+    )
+    deviation = found.std(axis=0, ddof=1) / np.sqrt(len(found))
+    assert (np.abs(found.mean(axis=0) - truth) <= 4.5 * deviation + 1e-12).all()

@@ -76,6 +76,23 @@ def test_a_constant_game_and_wrong_parameters():
         TreeProxy(n_folds=1)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        ({"n_trees": 0}, InputError, "n_trees must be at least 1, not 0"),
+        ({"n_trees": 2.5}, TypeError, "n_trees must be an integer"),
+        ({"depth": 0}, InputError, "depth must be at least 1, not 0"),
+        ({"depth": -1}, InputError, "depth must be at least 1, not -1"),
+        ({"learning_rate": -1}, InputError, "more than 0 and at most 1, not -1"),
+        ({"learning_rate": float("nan")}, InputError, "more than 0 and at most 1, not nan"),
+        ({"learning_rate": "fast"}, TypeError, "learning_rate must be a number, not str"),
+    ],
+)
+def test_parameters_of_the_boosting(wrong, error, message):
+    with pytest.raises(error, match=message):
+        TreeProxy(**wrong)
+
+
 def test_weights_of_many_players_do_not_overflow(model):
     # A pair of 600 players can stand for 1e179 others: the square of that is no float.
     worth = np.random.default_rng(2).normal(size=600)
