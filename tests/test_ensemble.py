@@ -132,7 +132,7 @@ def test_layouts_threads_and_pickle_agree():
         ({"values": [[0], [np.nan], [0]]}, "leaf value"),
         ({"threshold": [np.nan, 0, 0]}, "threshold"),
         ({"threshold": [0.5]}, "1 of threshold"),
-        ({"cover": [1, -1, 2]}, "cover"),
+        ({"cover": [1, np.nan, 2]}, "cover"),
         ({"cover": [1]}, "of cover"),
         ({"output": 1}, "output 1"),
         ({"flags": [nodes.CATEGORICAL, 0, 0]}, "no category set"),

@@ -101,6 +101,8 @@ def ensemble_from_document(
         base=_base_margin(text_of(param, "base_score"), objective, n_outputs, version),
         comparison="<",
         input_dtype="float32",
+        # Rounded once: by way of float64, ties beyond 2^53 would go another way.
+        integer_dtype="float32",
         missing=missing,
         sparse_absent="missing",
         feature_names=tuple(names) if names else None,
