@@ -177,7 +177,7 @@ class TreeOutputExplainer:
             Whether raw margins must be the model's own. Those of the trees they always are.
         top : int, optional
             Keep only so many values of each row, those of largest size, without standard errors.
-        base_margin : float array (n_rows,) or (n_rows, n_outputs), optional
+        base_margin : float array (n_rows,), or of several outputs (n_rows, n_outputs), optional
             Raw margins that rows start from in place of the model's own base score. A row has
             its own in all coalitions, so v(∅) is another one for each row.
         out, chunk_rows

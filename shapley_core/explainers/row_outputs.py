@@ -13,16 +13,20 @@ from .masked_games import PerRow
 from .probabilities import Array, Link, log_probability_of
 
 
+def base_margins(given: ArrayLike, n_rows: int, n_outputs: int) -> Array:
+    """Raw margins that rows start from, checked: (n_rows, n_outputs)."""
+    margin = np.asarray(given, np.float64)
+    # Of other shapes, as of a transposed array, it would be a guess whose margins they are.
+    shapes = [(n_rows,), (n_rows, 1)] if n_outputs == 1 else [(n_rows, n_outputs)]
+    if margin.shape not in shapes or not np.isfinite(margin).all():
+        wanted = " or ".join(map(str, shapes))
+        raise InputError(f"base_margin has shape {margin.shape}; wanted {wanted} finite numbers")
+    return margin.reshape(n_rows, n_outputs)
+
+
 def own_margins(given: ArrayLike, n_rows: int, ensemble: TreeEnsemble) -> Array:
     """Raw margins that rows start from, less the model's own base score: (n_rows, n_outputs)."""
-    margin = np.asarray(given, np.float64)
-    wanted = (n_rows, ensemble.n_outputs)
-    if (
-        margin.shape not in (wanted, wanted[:1] if wanted[1] == 1 else wanted)
-        or not np.isfinite(margin).all()
-    ):
-        raise InputError(f"base_margin has shape {margin.shape}; wanted {wanted} finite numbers")
-    return np.asarray(margin.reshape(wanted) - ensemble.base)
+    return np.asarray(base_margins(given, n_rows, ensemble.n_outputs) - ensemble.base)
 
 
 def label_codes(y: Any, n_rows: int, ensemble: TreeEnsemble) -> NDArray[np.int64]:

@@ -129,6 +129,25 @@ def test_base_margin():
     np.testing.assert_allclose(total, model.predict(data, output_margin=True), atol=1e-4)
 
 
+def test_base_margins_of_other_shapes_are_refused():
+    one, three = train(REAL), train(CLASSES, **THREE)
+    some = np.linspace(-1, 1, 12)
+    single = sc.TreeExplainer(one)(X[:4], base_margin=some[:4])
+    same = sc.TreeExplainer(one)(X[:4], base_margin=some[:4, None])
+    assert np.array_equal(same.base_values, single.base_values)
+    for background, output in ((None, "raw"), (X[:9], "raw"), (X[:9], "probability")):
+        explainer = sc.TreeExplainer(three, background, output=output)
+        explainer(X[:4], base_margin=some.reshape(4, 3))
+        for wrong in (some.reshape(3, 4), some, some[:4], some[:4, None]):
+            with pytest.raises(InputError, match=r"wanted \(4, 3\)"):
+                explainer(X[:4], base_margin=wrong)
+    for wrong in (some[None, :4], some[:8].reshape(4, 2), some[:5]):
+        with pytest.raises(InputError, match=r"wanted \(4,\) or \(4, 1\)"):
+            sc.TreeExplainer(one)(X[:4], base_margin=wrong)
+    with pytest.raises(InputError, match="finite"):
+        sc.TreeExplainer(one)(X[:4], base_margin=some[:4] * np.inf)
+
+
 @pytest.mark.parametrize("missing", [-999.0, 0.0])
 def test_the_missing_value_of_an_estimator(missing):
     rows = np.where(np.isnan(X), missing, X)
