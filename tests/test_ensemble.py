@@ -1,4 +1,5 @@
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -143,6 +144,15 @@ def test_layouts_threads_and_pickle_agree():
 def test_damaged_trees_are_refused(changes, message):
     with pytest.raises(ModelFileError, match=message):
         ensemble(stump(**changes))
+
+
+def test_negative_covers_are_none():
+    assert ensemble(stump(cover=[1, 2, -1])).cover is None
+
+
+def test_classes_are_no_more_than_outputs():
+    with pytest.raises(ModelFileError, match="3 classes, but 1 outputs"):
+        replace(ensemble(stump()), classes=("a", "b", "c"))
 
 
 def test_a_cycle_is_refused():

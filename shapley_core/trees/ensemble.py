@@ -51,6 +51,8 @@ class TreeEnsemble:
     sparse_absent : "missing" or "zero"
         What an entry absent from a sparse matrix is.
     feature_names, output_names : tuple of str, or None
+    classes : tuple of labels, or None
+        Of a classifier of one target, its classes as labels name them, in the order of their codes.
     categories : mapping of feature number to its category labels in code order
         For columns of a table whose categories are labels.
     unseen_category : "error" or "missing"
@@ -91,6 +93,7 @@ class TreeEnsemble:
     sparse_absent: Literal["missing", "zero"] = "zero"
     feature_names: tuple[str, ...] | None = None
     output_names: tuple[str, ...] | None = None
+    classes: tuple[Any, ...] | None = None
     categories: Mapping[int, Sequence[Any]] = field(default_factory=dict)
     unseen_category: Literal["error", "missing"] = "error"
     category_values: Mapping[int, Sequence[float]] = field(default_factory=dict)
@@ -148,6 +151,10 @@ class TreeEnsemble:
             given = getattr(self, name)
             if given is not None and len(given) != count:
                 raise ModelFileError(f"the model has {len(given)} {name} but {count} were expected")
+        if self.classes is not None and not 1 <= len(self.classes) <= max(2, self.n_outputs):
+            raise ModelFileError(
+                f"the model has {len(self.classes)} classes, but {self.n_outputs} outputs"
+            )
         if not np.isfinite(self.base).all():
             raise ModelFileError(f"the model's base value is not finite: {self.base}")
 
