@@ -58,6 +58,12 @@ def pandas_column(
         codes = array.codes
         if labels is None and categorical == "codes":
             return lambda start, stop: _codes(codes[start:stop]), True
+        if labels is None and categorical != "values":
+            # Its codes, its values: either guess can be silently wrong, and libraries refuse it.
+            raise InputError(
+                f"column {name!r} of {what} is categorical, but the model knows it as plain "
+                "numbers; convert it to these, as in training"
+            )
         if labels is None:
             numbers = array.categories.dtype.kind in NUMERIC_KINDS
             _refuse_unless_numbers(numbers, name, array.categories.dtype, labels, what)

@@ -350,6 +350,9 @@ def test_labels_match_as_lightgbm_matches_them():
 def test_pandas_codes_where_the_model_has_no_labels():
     X = pd.DataFrame({"a": pd.Categorical(["y", None, "x"], categories=["x", "z", "y"])})
     np.testing.assert_array_equal(whole(as_table(X, n_features=1)), [[2], [NAN], [0]])
+    for meaning in ("refused", "labels"):
+        with pytest.raises(InputError, match="'a' of X is categorical, but the model knows"):
+            as_table(X, n_features=1, categorical_columns=meaning)
 
 
 def test_arrow_categories_need_labels():

@@ -60,9 +60,9 @@ class TreeEnsemble:
     category_values : mapping of feature number to increasing numbers, in code order
         For features whose categories are numbers: arrays hold these, other finite numbers are
         missing, and infinities refused.
-    categorical_columns : "codes", "values" or "labels"
+    categorical_columns : "codes", "values", "labels" or "refused"
         What a categorical column of a frame stands for where ``categories`` has no labels for it;
-        with "labels" there are labels, and arrays, which have none, are refused.
+        with "labels" it is refused, and so are arrays, which have none.
     takes_missing, takes_infinite : bool
         Whether the library predicts rows with NaN and with infinities; if not, they are refused.
     sum_dtype : "float32" or "float64"
@@ -97,7 +97,7 @@ class TreeEnsemble:
     categories: Mapping[int, Sequence[Any]] = field(default_factory=dict)
     unseen_category: Literal["error", "missing"] = "error"
     category_values: Mapping[int, Sequence[float]] = field(default_factory=dict)
-    categorical_columns: Literal["codes", "values", "labels"] = "codes"
+    categorical_columns: Literal["codes", "values", "labels", "refused"] = "codes"
     takes_missing: bool = True
     takes_infinite: bool = True
     sum_dtype: Literal["float32", "float64"] = "float64"
@@ -142,7 +142,7 @@ class TreeEnsemble:
             ("integer_dtype", ("float32", "float64")),
             ("sparse_absent", ("missing", "zero")),
             ("unseen_category", ("error", "missing")),
-            ("categorical_columns", ("codes", "values", "labels")),
+            ("categorical_columns", ("codes", "values", "labels", "refused")),
             ("sum_dtype", ("float32", "float64")),
         ):
             if getattr(self, name) not in allowed:

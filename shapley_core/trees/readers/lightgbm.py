@@ -287,6 +287,8 @@ def _ensemble(model: ModelText, name: str, iteration_range: tuple[int, int] | No
             sparse_absent="zero",
             feature_names=given_names(model.names),
             **categories(model),
+            # So the library does, unless the model was trained on arrays: then it takes the codes.
+            categorical_columns="refused",
             library="lightgbm",
             objective=model.objective,
         )

@@ -113,6 +113,8 @@ def ensemble_from_document(
         classes=class_labels,
         categories=categories,
         unseen_category="error",
+        # The library takes the codes, but where it knows labels refuses other categoricals.
+        categorical_columns="refused" if categories else "codes",
         sum_dtype="float32",
         library="xgboost " + ".".join(map(str, version)),
         objective=objective,
