@@ -360,8 +360,11 @@ def test_arrow_categories_need_labels():
         pl.DataFrame({"a": ["x", "y"]}, schema={"a": pl.Categorical}),
         pa.table({"a": pa.array(["x", "y"]).dictionary_encode()}),
     ):
-        with pytest.raises(InputError, match="column 'a' of X is categorical"):
+        with pytest.raises(InputError, match=r"column 'a' of X is categorical.* give the codes"):
             as_table(X, n_features=1)
+        for meaning in ("refused", "values", "labels"):
+            with pytest.raises(InputError, match=r"'a' of X is categorical.* plain numbers"):
+                as_table(X, n_features=1, categorical_columns=meaning)
 
 
 def test_numbers_are_not_taken_for_labels_or_codes(frame):
