@@ -58,6 +58,8 @@ def pandas_column(
         codes = array.codes
         if labels is None and categorical == "codes":
             return lambda start, stop: _codes(codes[start:stop]), True
+        if labels is None and categorical != "values":
+            raise _no_labels(name, what, categorical)
         if labels is None:
             numbers = array.categories.dtype.kind in NUMERIC_KINDS
             _refuse_unless_numbers(numbers, name, array.categories.dtype, labels, what)
@@ -132,10 +134,7 @@ def narwhals_column(
         return lambda start, stop: translate(series[start:stop].to_list()), False
     if dtype in (narwhals.Categorical, narwhals.Enum, narwhals.String):
         if labels is None and dtype != narwhals.String:
-            raise InputError(
-                f"column {name!r} of {what} is categorical, but the model has no labels for it; "
-                "give the codes as numbers"
-            )
+            raise _no_labels(name, what, categorical)
         if labels is not None:
             translate = _Translation(labels, unseen, name, what)
             return lambda start, stop: translate(series[start:stop].to_list()), False
@@ -153,6 +152,14 @@ def narwhals_column(
         return np.asarray((part.cast(narwhals.Float64) if castable else part).to_numpy())
 
     return read, not decimal
+
+
+def _no_labels(name: str, what: str, categorical: str) -> InputError:
+    """A categorical column's codes, or its values: either guess can be silently wrong."""
+    told = "the model has no labels for it; give the codes as numbers"
+    if categorical != "codes":
+        told = "the model knows it as plain numbers; convert it to these, as in training"
+    return InputError(f"column {name!r} of {what} is categorical, but {told}")
 
 
 def _refuse_unless_numbers(

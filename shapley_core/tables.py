@@ -89,7 +89,7 @@ def as_table(
     categories: Mapping[int, Sequence[Any]] | None = None,
     unseen_category: Literal["error", "missing"] = "error",
     sparse_absent: Literal["missing", "zero"] = "zero",
-    categorical_columns: Literal["codes", "values", "labels"] = "codes",
+    categorical_columns: Literal["codes", "values", "labels", "refused"] = "codes",
     what: str = "X",
 ) -> Table:
     """Check a user's table against what a model wants, and make it readable in blocks.
@@ -97,7 +97,8 @@ def as_table(
     Columns of a frame are found by name where the model has names, in any order; otherwise by
     position. A categorical or text column is translated by its labels where the model holds
     labels for that feature; labels match as Python values do (1 is 1.0, but not "1").
-    A pandas categorical that the model has no labels for gives its codes, or its values.
+    A pandas categorical that the model has no labels for gives its codes or its values, or is
+    refused.
 
     Parameters
     ----------
@@ -112,9 +113,9 @@ def as_table(
         What a label outside of ``categories`` is.
     sparse_absent : "missing" or "zero"
         What an entry absent from a sparse matrix is; stored zeros are zeros.
-    categorical_columns : "codes", "values" or "labels"
-        What a pandas categorical without labels of the model gives; with "labels" none is without,
-        and arrays are refused.
+    categorical_columns : "codes", "values", "labels" or "refused"
+        What a pandas categorical without labels of the model gives; with "labels" it is refused,
+        and so are arrays.
     what : str
         How messages call the table.
 

@@ -1,4 +1,5 @@
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -132,7 +133,7 @@ def test_layouts_threads_and_pickle_agree():
         ({"values": [[0], [np.nan], [0]]}, "leaf value"),
         ({"threshold": [np.nan, 0, 0]}, "threshold"),
         ({"threshold": [0.5]}, "1 of threshold"),
-        ({"cover": [1, -1, 2]}, "cover"),
+        ({"cover": [1, np.nan, 2]}, "cover"),
         ({"cover": [1]}, "of cover"),
         ({"output": 1}, "output 1"),
         ({"flags": [nodes.CATEGORICAL, 0, 0]}, "no category set"),
@@ -143,6 +144,15 @@ def test_layouts_threads_and_pickle_agree():
 def test_damaged_trees_are_refused(changes, message):
     with pytest.raises(ModelFileError, match=message):
         ensemble(stump(**changes))
+
+
+def test_negative_covers_are_none():
+    assert ensemble(stump(cover=[1, 2, -1])).cover is None
+
+
+def test_classes_are_no_more_than_outputs():
+    with pytest.raises(ModelFileError, match="3 classes, but 1 outputs"):
+        replace(ensemble(stump()), classes=("a", "b", "c"))
 
 
 def test_a_cycle_is_refused():

@@ -350,6 +350,9 @@ def test_labels_match_as_lightgbm_matches_them():
 def test_pandas_codes_where_the_model_has_no_labels():
     X = pd.DataFrame({"a": pd.Categorical(["y", None, "x"], categories=["x", "z", "y"])})
     np.testing.assert_array_equal(whole(as_table(X, n_features=1)), [[2], [NAN], [0]])
+    for meaning in ("refused", "labels"):
+        with pytest.raises(InputError, match="'a' of X is categorical, but the model knows"):
+            as_table(X, n_features=1, categorical_columns=meaning)
 
 
 def test_arrow_categories_need_labels():
@@ -357,8 +360,11 @@ def test_arrow_categories_need_labels():
         pl.DataFrame({"a": ["x", "y"]}, schema={"a": pl.Categorical}),
         pa.table({"a": pa.array(["x", "y"]).dictionary_encode()}),
     ):
-        with pytest.raises(InputError, match="column 'a' of X is categorical"):
+        with pytest.raises(InputError, match=r"column 'a' of X is categorical.* give the codes"):
             as_table(X, n_features=1)
+        for meaning in ("refused", "values", "labels"):
+            with pytest.raises(InputError, match=r"'a' of X is categorical.* plain numbers"):
+                as_table(X, n_features=1, categorical_columns=meaning)
 
 
 def test_numbers_are_not_taken_for_labels_or_codes(frame):

@@ -1,6 +1,8 @@
 """Shapley values of what a tree model predicts after its raw margin: probabilities, log-loss."""
 
 import os
+from copy import copy
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -29,7 +31,7 @@ from .masked_games import MaskedGames
 from .model_rows import LiveModel, table_of
 from .output_runs import run_outputs
 from .predictor import Predictor
-from .probabilities import Array, Link, probability_of
+from .probabilities import Array, Link, log_probability_of, probability_of
 from .row_outputs import checked_link, label_codes, own_margins, per_row_of, spread
 
 
@@ -98,7 +100,7 @@ class TreeOutputExplainer:
         link: Link | None = None
         self.output_names: tuple[str, ...] | None = None
         if isinstance(output, str):
-            link = probability_of(ensemble)
+            link = (log_probability_of if self._losses else probability_of)(ensemble)
             if output == "probability":
                 self.output_names = ensemble.output_names
             elif not self._losses:
@@ -168,8 +170,9 @@ class TreeOutputExplainer:
         X : table of rows by features
             As `TreeExplainer` takes it, with ``out`` also files.
         y : labels (n_rows,), for the log-loss
-            Whole numbers 0 .. n_classes - 1, or names of outputs; of all rows, also where these
-            are in files.
+            Classes of the model: labels as it was trained on where it knows them (``classes_`` of
+            an estimator), otherwise whole numbers 0 .. n_classes - 1. Of all rows, also where
+            these are in files.
         index, order, budget, random_state, tolerance, n_threads, progress
             As of `TabularExplainer`. The budget is compared with the features that the model
             splits on, wherever a player of no consequence does not change the index.
@@ -177,7 +180,7 @@ class TreeOutputExplainer:
             Whether raw margins must be the model's own. Those of the trees they always are.
         top : int, optional
             Keep only so many values of each row, those of largest size, without standard errors.
-        base_margin : float array (n_rows,) or (n_rows, n_outputs), optional
+        base_margin : float array (n_rows,), or of several outputs (n_rows, n_outputs), optional
             Raw margins that rows start from in place of the model's own base score. A row has
             its own in all coalitions, so v(∅) is another one for each row.
         out, chunk_rows
@@ -211,8 +214,17 @@ class TreeOutputExplainer:
             "check": check,
         }
         if out is not None:
+            codes = None if y is None else label_codes(y, None, self.ensemble)
             return run_outputs(
-                self, X, y, base_margin, out, chunk_rows, random_state, progress, options
+                self._of_codes(),
+                X,
+                codes,
+                base_margin,
+                out,
+                chunk_rows,
+                random_state,
+                progress,
+                options,
             )
         if is_file(X) or chunk_rows is not None:
             raise InputError("rows of files, and chunk_rows, need out: a directory for the values")
@@ -245,6 +257,17 @@ class TreeOutputExplainer:
             per_row_of(ensemble, self._link, codes, offsets),
         )
         return self._explanation(table, spec, order, kept, found)
+
+    def _of_codes(self) -> "TreeOutputExplainer":
+        """The same explainer, of labels that have been looked up: parts of a run take these."""
+        classes = self.ensemble.classes
+        if classes is None:
+            return self
+        twin = copy(self)
+        # What a pickle leaves out, a copy does too.
+        twin._model = self._model
+        twin.ensemble = replace(self.ensemble, classes=tuple(range(len(classes))))
+        return twin
 
     def of_no_rows(self, table: Table, spec: IndexSpec | ProbabilisticValue, order: int) -> Any:
         """The explanation of a table without rows."""

@@ -59,8 +59,22 @@ def _probability(kind: str, scale: float, margins: Array) -> Array:
 
 
 def log_probability_of(ensemble: TreeEnsemble) -> Link:
-    """Logs of the probabilities of all classes, two where there is one output."""
+    """Logs of the probabilities of all classes, two where there is one output.
+
+    Raises
+    ------
+    InputError
+        If the probabilities are not those of the classes of one target.
+    """
     kind, scale = _kind_of(ensemble)
+    # Of trees and forests of several targets the outputs are the classes of each in turn.
+    if (kind == "sigmoid" and ensemble.n_outputs > 1) or (
+        kind == "probability" and ensemble.classes is None
+    ):
+        raise InputError(
+            "the model has several targets, whose probabilities do not sum to 1 and have no "
+            "log-loss of a class; pass output=function"
+        )
     if kind == "sigmoids":
         raise InputError(
             "one-against-all probabilities do not sum to 1 and have no log-loss of a class; pass "

@@ -8,43 +8,65 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..arrays import real_numbers
 from ..errors import InputError
+from ..frames import listed
 from ..trees.ensemble import TreeEnsemble
 from .masked_games import PerRow
 from .probabilities import Array, Link, log_probability_of
 
 
+def base_margins(given: ArrayLike, n_rows: int, n_outputs: int) -> Array:
+    """Raw margins that rows start from, checked: (n_rows, n_outputs)."""
+    margin = np.asarray(given, np.float64)
+    # Of other shapes, as of a transposed array, it would be a guess whose margins they are.
+    shapes = [(n_rows,), (n_rows, 1)] if n_outputs == 1 else [(n_rows, n_outputs)]
+    if margin.shape not in shapes or not np.isfinite(margin).all():
+        wanted = " or ".join(map(str, shapes))
+        raise InputError(f"base_margin has shape {margin.shape}; wanted {wanted} finite numbers")
+    return margin.reshape(n_rows, n_outputs)
+
+
 def own_margins(given: ArrayLike, n_rows: int, ensemble: TreeEnsemble) -> Array:
     """Raw margins that rows start from, less the model's own base score: (n_rows, n_outputs)."""
-    margin = np.asarray(given, np.float64)
-    wanted = (n_rows, ensemble.n_outputs)
-    if (
-        margin.shape not in (wanted, wanted[:1] if wanted[1] == 1 else wanted)
-        or not np.isfinite(margin).all()
-    ):
-        raise InputError(f"base_margin has shape {margin.shape}; wanted {wanted} finite numbers")
-    return np.asarray(margin.reshape(wanted) - ensemble.base)
+    return np.asarray(base_margins(given, n_rows, ensemble.n_outputs) - ensemble.base)
 
 
-def label_codes(y: Any, n_rows: int, ensemble: TreeEnsemble) -> NDArray[np.int64]:
-    """The number of each row's class, from numbers or names of outputs."""
+def label_codes(y: Any, n_rows: int | None, ensemble: TreeEnsemble) -> NDArray[np.int64]:
+    """The number of each row's class, from labels as the model knows them.
+
+    Parameters
+    ----------
+    y : labels (n_rows,)
+        Classes of the model, or texts that read like them. Of a model that does not know them, the
+        numbers 0 .. n_classes - 1, or names of outputs.
+    n_rows : int, optional
+        As many there must be, if given.
+    ensemble : TreeEnsemble
+    """
     if y is None:
         raise InputError("output='log_loss' needs the labels: explainer(X, y)")
-    n_classes = max(2, ensemble.n_outputs)
     labels = np.asarray(y)
-    names = ensemble.output_names
-    if names is not None and labels.dtype.kind in "OUST":
-        place = {name: at for at, name in enumerate(names)}
-        labels = np.array([place.get(str(label), -1) for label in labels.tolist()], np.int64)
-    if labels.shape != (n_rows,) or labels.dtype.kind not in "biuf":
-        raise InputError(f"y has shape {labels.shape}, {labels.dtype}; wanted ({n_rows},) labels")
-    with np.errstate(invalid="ignore"):
-        codes = labels.astype(np.int64)
-    if (codes != labels).any() or (codes < 0).any() or (codes >= n_classes).any():
-        raise InputError(
-            f"y must hold the numbers 0 to {n_classes - 1} of the classes"
-            + ("" if names is None else f", or their names {', '.join(names)}")
-        )
-    return codes
+    wanted = labels.shape[:1] if n_rows is None else (n_rows,)
+    if labels.ndim != 1 or labels.shape != wanted or labels.dtype.kind not in "biufOUST":
+        told = "(n_rows,)" if n_rows is None else f"{wanted}"
+        raise InputError(f"y has shape {labels.shape}, {labels.dtype}; wanted {told} labels")
+    classes = ensemble.classes or tuple(range(max(2, ensemble.n_outputs)))
+    names = ensemble.output_names or ()
+    # A number is never taken for a place where the classes have labels of their own.
+    place = {
+        name: at for given in (names, map(str, classes), classes) for at, name in enumerate(given)
+    }
+    try:
+        codes = [place.get(label, -1) for label in labels.tolist()]
+    except TypeError as error:
+        raise InputError("y must hold numbers or texts") from error
+    found = np.array(codes, np.int64)
+    if (found < 0).any():
+        known = listed(classes, 10)
+        if classes == tuple(range(len(classes))):
+            known = f"the numbers 0 to {len(classes) - 1}"
+        label = labels.tolist()[int(np.argmin(found))]
+        raise InputError(f"y holds {label!r}, but the classes of the model are {known}")
+    return found
 
 
 def per_row_of(

@@ -31,6 +31,7 @@ from .additivity import check_additivity
 from .interactions import Plan, compute
 from .long_runs import row_source, run_trees
 from .model_rows import LiveModel, predict_trees, table_of
+from .row_outputs import base_margins
 
 Check = Literal["model", "trees"] | None
 # Rows of one task that adds up values.
@@ -184,7 +185,7 @@ class TreeExplainer:
         check : "model", "trees" or None
             Whether the values must sum to the prediction of the model itself (default; of the
             trees as read, where there is only a file), of the trees, or are not checked.
-        base_margin : float array (n_rows,) or (n_rows, n_outputs), optional
+        base_margin : float array (n_rows,), or of several outputs (n_rows, n_outputs), optional
             Raw margins that rows start from in place of the model's own base score.
         out : path, optional
             A directory to write the values to, one Parquet file for each chunk of rows; where an
@@ -240,14 +241,15 @@ class TreeExplainer:
         if is_file(X) or chunk_rows is not None:
             raise InputError("rows of files, and chunk_rows, need out: a directory for the values")
         table = table_of(self.ensemble, X, "X")
-        margin = self._margin(base_margin, table.n_rows)
-        base = np.empty((table.n_rows, self.ensemble.n_outputs))
+        n_outputs = self.ensemble.n_outputs
+        margin = None if base_margin is None else base_margins(base_margin, len(table), n_outputs)
+        base = np.empty((table.n_rows, n_outputs))
         base[:] = self._expected
         if spec.name != "SV" or order != 1 or top is not None:
             return self._explain_index(
                 table, base, margin, spec, order, top, threads, progress, check
             )
-        shape = (table.n_rows, self.players.n_players, self.ensemble.n_outputs)
+        shape = (table.n_rows, self.players.n_players, n_outputs)
         check_memory(
             8 * prod(shape),
             "the table of values",
@@ -364,17 +366,6 @@ class TreeExplainer:
             return self.ensemble.columns(table.block(start, stop))
 
         return BackgroundRows(n_rows, whole_weights(weight), read, self.ensemble.block_rows)
-
-    def _margin(self, given: ArrayLike | None, n_rows: int) -> NDArray[np.float64] | None:
-        if given is None:
-            return None
-        margin = np.asarray(given, np.float64)
-        wanted = (n_rows, self.ensemble.n_outputs)
-        if margin.size != n_rows * wanted[1] or not np.isfinite(margin).all():
-            raise InputError(
-                f"base_margin has shape {margin.shape}; wanted {wanted} finite numbers"
-            )
-        return margin.reshape(wanted)
 
     def _explain(
         self,

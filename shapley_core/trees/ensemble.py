@@ -51,6 +51,8 @@ class TreeEnsemble:
     sparse_absent : "missing" or "zero"
         What an entry absent from a sparse matrix is.
     feature_names, output_names : tuple of str, or None
+    classes : tuple of labels, or None
+        Of a classifier of one target, its classes as labels name them, in the order of their codes.
     categories : mapping of feature number to its category labels in code order
         For columns of a table whose categories are labels.
     unseen_category : "error" or "missing"
@@ -58,9 +60,9 @@ class TreeEnsemble:
     category_values : mapping of feature number to increasing numbers, in code order
         For features whose categories are numbers: arrays hold these, other finite numbers are
         missing, and infinities refused.
-    categorical_columns : "codes", "values" or "labels"
+    categorical_columns : "codes", "values", "labels" or "refused"
         What a categorical column of a frame stands for where ``categories`` has no labels for it;
-        with "labels" there are labels, and arrays, which have none, are refused.
+        with "labels" it is refused, and so are arrays, which have none.
     takes_missing, takes_infinite : bool
         Whether the library predicts rows with NaN and with infinities; if not, they are refused.
     sum_dtype : "float32" or "float64"
@@ -91,10 +93,11 @@ class TreeEnsemble:
     sparse_absent: Literal["missing", "zero"] = "zero"
     feature_names: tuple[str, ...] | None = None
     output_names: tuple[str, ...] | None = None
+    classes: tuple[Any, ...] | None = None
     categories: Mapping[int, Sequence[Any]] = field(default_factory=dict)
     unseen_category: Literal["error", "missing"] = "error"
     category_values: Mapping[int, Sequence[float]] = field(default_factory=dict)
-    categorical_columns: Literal["codes", "values", "labels"] = "codes"
+    categorical_columns: Literal["codes", "values", "labels", "refused"] = "codes"
     takes_missing: bool = True
     takes_infinite: bool = True
     sum_dtype: Literal["float32", "float64"] = "float64"
@@ -139,7 +142,7 @@ class TreeEnsemble:
             ("integer_dtype", ("float32", "float64")),
             ("sparse_absent", ("missing", "zero")),
             ("unseen_category", ("error", "missing")),
-            ("categorical_columns", ("codes", "values", "labels")),
+            ("categorical_columns", ("codes", "values", "labels", "refused")),
             ("sum_dtype", ("float32", "float64")),
         ):
             if getattr(self, name) not in allowed:
@@ -148,6 +151,10 @@ class TreeEnsemble:
             given = getattr(self, name)
             if given is not None and len(given) != count:
                 raise ModelFileError(f"the model has {len(given)} {name} but {count} were expected")
+        if self.classes is not None and not 1 <= len(self.classes) <= max(2, self.n_outputs):
+            raise ModelFileError(
+                f"the model has {len(self.classes)} classes, but {self.n_outputs} outputs"
+            )
         if not np.isfinite(self.base).all():
             raise ModelFileError(f"the model's base value is not finite: {self.base}")
 

@@ -104,13 +104,14 @@ class CoverShares:
         Raises
         ------
         UnsupportedModelError
-            If the model has no covers.
+            If the model has no covers, or had negative ones.
         """
         ensemble, parent = paths.ensemble, paths.parent
         cover = ensemble.cover
         if cover is None:
             raise UnsupportedModelError(
-                "the model does not say how many training rows reached its nodes, so the "
+                "the model does not say how many training rows reached its nodes, or gives "
+                "negative numbers of them (sums of negative Hessians or weights), so the "
                 "path-dependent game is not defined: give a background"
             )
         inner = np.flatnonzero(ensemble.feature != LEAF)

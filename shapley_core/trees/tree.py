@@ -51,7 +51,8 @@ class Tree:
     values : float array (n_nodes, width)
         What a leaf adds to outputs ``output .. output + width - 1``; anything at inner nodes.
     cover : float array (n_nodes,) or None
-        Training weight that reached each node; None where the model does not say.
+        Training weight that reached each node; None where the model does not say. Negative ones
+        are as good as none.
     output : int
         First output this tree adds to.
     category_sets : mapping of node to the int category codes of its set
@@ -119,8 +120,12 @@ def join(trees: Sequence[Tree], n_features: int, n_outputs: int) -> dict[str, An
         for name in ("left", "right"):
             column[name] = np.where(leaf, LEAF, renumbered[column[name]])
     column["values"][~leaf] = 0.0
-    if "cover" in column and not (np.isfinite(column["cover"]) & (column["cover"] >= 0)).all():
-        raise ModelFileError("a cover of the model is negative or not finite")
+    if "cover" in column:
+        if not np.isfinite(column["cover"]).all():
+            raise ModelFileError("a cover of the model is not finite")
+        if (column["cover"] < 0).any():
+            # Sums of negative Hessians or weights: no shares of rows, but the trees are sound.
+            del column["cover"]
     joined = {"tree_offsets": offsets, "tree_outputs": outputs, **column, **sets}
     arrays = {name: frozen(np.ascontiguousarray(array)) for name, array in joined.items()}
     return {"cover": None, **arrays}

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import xgboost
 from sklearn import ensemble as forests
+from sklearn.tree import DecisionTreeClassifier
 
 from shapley_core import TreeExplainer, exact
 from shapley_core.errors import AdditivityError, BudgetError, InputError
@@ -199,10 +200,87 @@ def test_labels_by_name():
     names = np.array(["ant", "bee", "cat"])[Y3]
     model = forests.GradientBoostingClassifier(n_estimators=3).fit(TRAIN, names)
     explainer = TreeExplainer(model, BACKGROUND, output="log_loss")
-    by_name = explainer(X, names[50:54]).values
-    np.testing.assert_array_equal(by_name, explainer(X, Y3[50:54]).values)
-    with pytest.raises(InputError, match="ant, bee, cat"):
-        explainer(X, ["ant", "dog", "ant", "ant"])
+    assert_losses(explainer, model, names[50:54])
+    for wrong in (["ant", "dog", "ant", "ant"], Y3[50:54]):
+        with pytest.raises(InputError, match="'ant', 'bee', 'cat'"):
+            explainer(X, wrong)
+
+
+def assert_losses(explainer, model, labels, classes=None):
+    classes = model.classes_ if classes is None else classes
+    found = explainer(X, labels)
+    places = [list(classes).index(label) for label in np.asarray(labels)]
+    losses = -np.log(model.predict_proba(X)[np.arange(len(X)), places])
+    np.testing.assert_allclose(found.values.sum(axis=1) + found.base_values, losses, atol=1e-5)
+    return found
+
+
+CLASSIFIERS = {
+    "lightgbm": of_lightgbm,
+    "boosting": lambda y: forests.GradientBoostingClassifier(n_estimators=3).fit(TRAIN, y),
+    "histograms": lambda y: forests.HistGradientBoostingClassifier(max_iter=3).fit(TRAIN, y),
+    "forest": lambda y: forests.RandomForestClassifier(5, min_samples_leaf=60, random_state=0).fit(
+        TRAIN, y
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize("classes", [[1, 2], [1, 2, 3], [-1, 1], [-2.0, 0.0, 1.0], [False, True]])
+def test_numbers_are_labels_and_no_places(name, classes):
+    classes = np.array(classes)
+    model = CLASSIFIERS[name](classes[Y2 if len(classes) == 2 else Y3])
+    for given in (model, TreeExplainer(model).ensemble):
+        explainer = TreeExplainer(given, BACKGROUND, output="log_loss")
+        assert explainer.ensemble.classes == tuple(classes.tolist())
+        for labels in (classes[[0, 1, 1, 0]], classes[[0] * 4], classes[[-1] * 4]):
+            found = assert_losses(explainer, model, labels)
+            kinds = [labels.tolist(), labels.astype(object), pd.Series(labels, list("dbca"))]
+            for same in (*kinds, labels.astype(str), pd.Categorical(labels)):
+                np.testing.assert_array_equal(explainer(X, same).values, found.values)
+        with pytest.raises(InputError, match="y holds 7, but the classes of the model are"):
+            explainer(X, [1, 7, 1, 1])
+    again = pickle.loads(pickle.dumps(explainer))
+    np.testing.assert_array_equal(again(X, labels).values, found.values)
+
+
+def test_places_where_the_model_knows_no_labels(tmp_path):
+    model = of_lightgbm(Y3 + 1)
+    model.booster_.save_model(tmp_path / "model.txt")
+    for given in (model.booster_, tmp_path / "model.txt"):
+        explainer = TreeExplainer(given, BACKGROUND, output="log_loss")
+        assert_losses(explainer, model, [0, 1, 2, 1], [0, 1, 2])
+        for wrong in ([1, 2, 3, 1], [0, -1, 0, 0], [0, 0.5, 0, 0], ["a"] * 4, [None] * 4):
+            with pytest.raises(InputError, match="numbers 0 to 2"):
+                explainer(X, wrong)
+    with pytest.raises(InputError, match="numbers or texts"):
+        explainer(X, np.array([[], 1, 1, 1], object))
+
+
+@pytest.mark.parametrize("name", ["forest", "tree", "xgboost", "xgboost, vector leaves"])
+def test_several_targets_have_no_log_loss(name):
+    targets = np.stack([Y2, TRAIN[:, 4] > 0.5, TRAIN[:, 0] > 0], axis=1).astype(int)
+    if name.startswith("xgboost"):
+        vectors = {"multi_strategy": "multi_output_tree"} if "vector" in name else {}
+        model = of_xgboost(targets, **vectors)
+        wanted = model.predict_proba(X)
+    else:
+        kind = forests.RandomForestClassifier if name == "forest" else DecisionTreeClassifier
+        model = kind(max_depth=3, random_state=0).fit(TRAIN, targets)
+        wanted = np.concatenate(model.predict_proba(X), axis=1)
+    found = TreeExplainer(model, BACKGROUND, output="probability")(X)
+    total = found.values.sum(axis=1) + found.base_values
+    np.testing.assert_allclose(total, wanted, atol=1e-5)
+    with pytest.raises(InputError, match="several targets"):
+        TreeExplainer(model, BACKGROUND, output="log_loss")
+    if name == "xgboost":
+        with pytest.raises(InputError, match="several targets"):
+            TreeExplainer(model.get_booster(), BACKGROUND, output="log_loss")
+
+
+def test_one_against_all_has_no_log_loss():
+    with pytest.raises(InputError, match="one-against-all"):
+        TreeExplainer(MODELS["lightgbm, one against all"](), BACKGROUND, output="log_loss")
 
 
 @pytest.mark.parametrize(

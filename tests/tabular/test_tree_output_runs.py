@@ -7,7 +7,7 @@ import pytest
 import xgboost
 
 from shapley_core import TableFile, TreeExplainer, exact
-from shapley_core.errors import InputError
+from shapley_core.errors import AdditivityError, InputError
 from shapley_core.game import TableGame
 from shapley_core.top import TopExplanation
 
@@ -90,6 +90,27 @@ def test_several_outputs_and_files(tmp_path):
         losses(rows, out=tmp_path / "none")
     with pytest.raises(InputError, match="need out"):
         explainer(rows)
+
+
+@pytest.mark.parametrize("classes", [[1, 2, 3], ["ant", "bee", "cat"]])
+def test_labels_are_looked_up_once(tmp_path, classes):
+    labels = np.array(classes)[Y3]
+    model = lightgbm.LGBMClassifier(n_estimators=4, verbose=-1, n_jobs=1).fit(TRAIN, labels)
+    explainer = TreeExplainer(model, BACKGROUND, output="log_loss")
+    wanted = explainer(X, labels[50:80])
+    stored = explainer(X, labels[50:80], out=tmp_path / "run", chunk_rows=13)
+    np.testing.assert_allclose(stored.load().values, wanted.values, rtol=0, atol=1e-12)
+    again = explainer(X, labels[50:80].tolist(), out=tmp_path / "run")
+    np.testing.assert_array_equal(again.load().values, stored.load().values)
+    with pytest.raises(InputError, match="labels was"):
+        explainer(X, np.full(30, classes[0]), out=tmp_path / "run")
+    with pytest.raises(InputError, match="y holds 0, but"):
+        explainer(X, np.zeros(30, int), out=tmp_path / "other")
+    # The live model is still asked.
+    leaf = int(model.booster_.predict(X[:1], pred_leaf=True)[0, 0])
+    model.booster_.set_leaf_output(0, leaf, 9.0)
+    with pytest.raises(AdditivityError):
+        explainer(X, labels[50:80], out=tmp_path / "changed")
 
 
 def test_other_settings_are_refused(tmp_path):

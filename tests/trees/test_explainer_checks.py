@@ -16,7 +16,7 @@ import xgboost
 from parity import rows_with_holes, targets
 
 import shapley_core as sc
-from shapley_core.errors import AdditivityError
+from shapley_core.errors import AdditivityError, InputError
 from shapley_core.trees.readers import lightgbm as lightgbm_reader
 from shapley_core.trees.readers import xgboost as xgboost_reader
 
@@ -102,6 +102,74 @@ def test_labels_that_the_libraries_refuse(train, kind):
         "arrow": lambda: pa.Table.from_pandas(frame),
     }[kind]()
     assert np.array_equal(explainer(table).values, explainer(frame).values)
+
+
+def cat(**options):
+    catboost = pytest.importorskip("catboost")
+    quiet = {"verbose": 0, "thread_count": 1, "allow_writing_files": False}
+    return catboost.CatBoostRegressor(iterations=4, **quiet, **options)
+
+
+# Of a categorical column of numbers, in the place of plain ones, what libraries take.
+PLAIN = {
+    "lightgbm": (lambda: lightgbm.LGBMRegressor(n_estimators=4, verbose=-1, n_jobs=1), None),
+    "catboost": (cat, None),
+    "xgboost": (lambda: xgboost.XGBRegressor(n_estimators=4, n_jobs=1), "codes"),
+    "forest": (lambda: sklearn.ensemble.RandomForestRegressor(4, random_state=0), "values"),
+    "histograms": (
+        lambda: sklearn.ensemble.HistGradientBoostingRegressor(max_iter=4),
+        "values",
+    ),
+}
+
+
+@pytest.mark.parametrize("make, takes", PLAIN.values(), ids=PLAIN)
+def test_categoricals_in_the_place_of_numbers(make, takes):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"dose": rng.choice([10, 20, 30], 200), "size": rng.normal(size=200)})
+    model = make().fit(frame, frame["dose"] * 0.1 + frame["size"] * (frame["dose"] == 20))
+    given = frame.assign(dose=frame["dose"].astype("category"))
+    if takes is None:
+        with pytest.raises(Exception, match="categor"):
+            model.predict(given)
+        for output in ("raw", np.tanh):
+            with pytest.raises(InputError, match="'dose' of background is categorical"):
+                sc.TreeExplainer(model, given[:50], output=output)
+            with pytest.raises(InputError, match="'dose' of X is categorical"):
+                sc.TreeExplainer(model, frame[:50], output=output)(given)
+        with pytest.raises(InputError, match="'dose' of X is categorical"):
+            sc.TreeExplainer(sc.trees.read_model(model))(given)
+        return
+    meant = frame if takes == "values" else frame.assign(dose=given["dose"].cat.codes)
+    np.testing.assert_array_equal(model.predict(given), model.predict(meant))
+    explainer = sc.TreeExplainer(model, given[:50])
+    assert explainer.expected_value == pytest.approx(model.predict(given[:50]).mean(), abs=1e-6)
+    total = explainer(given).values.sum(axis=1) + explainer.expected_value
+    np.testing.assert_allclose(total, model.predict(given), atol=1e-5)
+
+
+@pytest.mark.parametrize("train", ["catboost", "xgboost"])
+def test_categoricals_in_the_place_of_numbers_beside_labels(train, tmp_path):
+    rng = np.random.default_rng(1)
+    city = pd.Categorical(rng.choice(list("abc"), 200))
+    frame = pd.DataFrame({"dose": rng.choice([10, 20, 30], 200), "city": city})
+    y = frame["dose"] * 0.1 + city.codes
+    path = tmp_path / "model.json"
+    if train == "xgboost":
+        model = xgboost.XGBRegressor(n_estimators=4, enable_categorical=True, n_jobs=1)
+        model.fit(frame, y).save_model(path)
+        if not sc.trees.read_model(path).categories:
+            pytest.skip("this version of the library keeps no labels")
+    else:
+        model = cat(one_hot_max_size=9)
+        pool = pytest.importorskip("catboost").Pool(frame, y, cat_features=["city"])
+        model.fit(pool).save_model(str(path), format="json", pool=pool)
+    given = frame.assign(dose=frame["dose"].astype("category"))
+    with pytest.raises(Exception, match=r"dose|0th feature"):
+        model.predict(given)
+    sc.TreeExplainer(path, frame[:50])(frame)
+    with pytest.raises(InputError, match="'dose' of background is categorical"):
+        sc.TreeExplainer(path, given[:50])
 
 
 @pytest.mark.parametrize("train", [boosted, light])

@@ -1,5 +1,7 @@
 """Explanations of live XGBoost models against the library's own values and predictions."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ from parity import xgboost_own as own
 from scipy import sparse
 
 import shapley_core as sc
-from shapley_core.errors import InputError
+from shapley_core.errors import InputError, UnsupportedModelError
 
 VERSION = tuple(int(part) for part in xgboost.__version__.split(".")[:2])
 # Sums of float32 leaves beside float64 ones.
@@ -127,6 +129,25 @@ def test_base_margin():
     np.testing.assert_allclose(total, model.predict(data, output_margin=True), atol=1e-4)
 
 
+def test_base_margins_of_other_shapes_are_refused():
+    one, three = train(REAL), train(CLASSES, **THREE)
+    some = np.linspace(-1, 1, 12)
+    single = sc.TreeExplainer(one)(X[:4], base_margin=some[:4])
+    same = sc.TreeExplainer(one)(X[:4], base_margin=some[:4, None])
+    assert np.array_equal(same.base_values, single.base_values)
+    for background, output in ((None, "raw"), (X[:9], "raw"), (X[:9], "probability")):
+        explainer = sc.TreeExplainer(three, background, output=output)
+        explainer(X[:4], base_margin=some.reshape(4, 3))
+        for wrong in (some.reshape(3, 4), some, some[:4], some[:4, None]):
+            with pytest.raises(InputError, match=r"wanted \(4, 3\)"):
+                explainer(X[:4], base_margin=wrong)
+    for wrong in (some[None, :4], some[:8].reshape(4, 2), some[:5]):
+        with pytest.raises(InputError, match=r"wanted \(4,\) or \(4, 1\)"):
+            sc.TreeExplainer(one)(X[:4], base_margin=wrong)
+    with pytest.raises(InputError, match="finite"):
+        sc.TreeExplainer(one)(X[:4], base_margin=some[:4] * np.inf)
+
+
 @pytest.mark.parametrize("missing", [-999.0, 0.0])
 def test_the_missing_value_of_an_estimator(missing):
     rows = np.where(np.isnan(X), missing, X)
@@ -210,6 +231,43 @@ def test_features_that_float32_rounds():
     model = xgboost.XGBRegressor(n_estimators=10, n_jobs=1).fit(whole, y)
     for same in (whole, pd.DataFrame(whole), whole.astype(float)):
         assert_path_dependent(model, same, own(model, same), FLOAT32)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+def test_whole_numbers_are_rounded_once(dtype, tmp_path):
+    # Halfway between two float32, where a rounding to float64 on the way decides otherwise.
+    near = (2**60 + 2**36 + np.arange(-100, 101)).astype(dtype)
+    assert (near.astype(np.float32) != near.astype(np.float64).astype(np.float32)).any()
+    rows = np.stack([near, near % 3], axis=1)
+    model = xgboost.XGBRegressor(n_estimators=3, n_jobs=1).fit(rows, (near > near[100]) + near % 3)
+    model.save_model(tmp_path / "model.json")
+    for read in (model, tmp_path / "model.json"):
+        for background in (None, rows[::20]):
+            explainer = sc.TreeExplainer(read, background)
+            found = explainer(rows)
+            total = found.values.sum(axis=1) + found.base_values
+            np.testing.assert_allclose(total, model.predict(rows), atol=1e-5)
+        np.testing.assert_allclose(
+            explainer.expected_value, model.predict(rows[::20]).mean(), atol=1e-5
+        )
+
+
+@pytest.mark.filterwarnings("ignore:.*manually specified the `updater`")
+def test_negative_covers_need_a_background(tmp_path):
+    data = xgboost.DMatrix(X, REAL)
+
+    def objective(predicted, data):
+        return predicted - REAL, np.where(np.nan_to_num(X[:, 1]) > 0, 2.0, -1.5)
+
+    update = {"process_type": "update", "updater": "refresh", "refresh_leaf": False}
+    model = xgboost.train(update, data, 6, xgb_model=train(REAL), obj=objective)
+    trees = json.loads(model.save_raw("json"))["learner"]["gradient_booster"]["model"]["trees"]
+    assert min(min(tree["sum_hessian"]) for tree in trees) < 0
+    model.save_model(tmp_path / "model.json")
+    for read in (model, tmp_path / "model.json"):
+        with pytest.raises(UnsupportedModelError, match=r"negative.*background"):
+            sc.TreeExplainer(read)
+    assert_interventional(model, X, margins(model), FLOAT32)
 
 
 @pytest.mark.filterwarnings("ignore:.*manually specified the `updater`")

@@ -70,7 +70,7 @@ def ensemble_from_document(
         output_names=_class_names(info, len(bias)),
         categories=dict.fromkeys(features.categorical, features.labels),
         unseen_category="missing",
-        categorical_columns="labels" if features.categorical else "codes",
+        categorical_columns="labels" if features.categorical else "refused",
         library="catboost",
         objective=_objective(info),
     )

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ...errors import InputError, ModelFileError, UnsupportedModelError
 from ..ensemble import TreeEnsemble
 from ..tree import CATEGORICAL, DEFAULT_LEFT, LEAF, SET_GOES_LEFT, TRUNCATES, ZERO_IS_MISSING, Tree
+from .class_labels import class_labels
 from .lightgbm_text import (
     ModelText,
     TreeText,
@@ -73,10 +74,13 @@ def read(model: Any, *, iteration_range: tuple[int, int] | None = None) -> TreeE
     text = cut(booster.model_to_string(num_iteration=all_rounds).encode(), "the model")
     _AVERAGES[booster] = text.averages
     ensemble = _ensemble(text, "the model", iteration_range)
-    classes = getattr(model, "classes_", None)
-    if ensemble.n_outputs > 1 and classes is not None and len(classes) == ensemble.n_outputs:
-        return replace(ensemble, output_names=tuple(str(label) for label in classes))
-    return ensemble
+    classes = class_labels(model)
+    if classes is None or len(classes) > max(2, ensemble.n_outputs):
+        return ensemble
+    named = 1 < ensemble.n_outputs == len(classes)
+    return replace(
+        ensemble, classes=classes, output_names=tuple(map(str, classes)) if named else None
+    )
 
 
 def read_file(
@@ -283,6 +287,8 @@ def _ensemble(model: ModelText, name: str, iteration_range: tuple[int, int] | No
             sparse_absent="zero",
             feature_names=given_names(model.names),
             **categories(model),
+            # So the library does, unless the model was trained on arrays: then it takes the codes.
+            categorical_columns="refused",
             library="lightgbm",
             objective=model.objective,
         )

@@ -17,6 +17,7 @@ from ...errors import InputError, UnsupportedModelError
 from ..ensemble import TreeEnsemble
 from ..tree import DEFAULT_LEFT, LEAF, Tree
 from . import sklearn_hist
+from .class_labels import class_labels
 from .plain_tables import dense_blocks, shallow_copy
 
 
@@ -129,6 +130,7 @@ def read(model: Any, *, iteration_range: tuple[int, int] | None = None) -> TreeE
         integer_dtype="float32",
         feature_names=_feature_names(model),
         output_names=names,
+        classes=class_labels(model) if classifies else None,
         categorical_columns="values",
         takes_missing=_takes_missing(model),
         takes_infinite=False,

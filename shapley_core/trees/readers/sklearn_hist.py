@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ...errors import InputError, UnsupportedModelError
 from ..ensemble import TreeEnsemble
 from ..tree import CATEGORICAL, DEFAULT_LEFT, LEAF, SET_GOES_LEFT, Tree
+from .class_labels import class_labels
 from .plain_tables import check_columns, column_names, dense_blocks, positions, shallow_copy
 
 
@@ -107,6 +108,7 @@ def read(model: Any, limits: tuple[int, int], version: str) -> TreeEnsemble:
         input_dtype="float64",
         feature_names=None if names is None else tuple(str(name) for name in names),
         output_names=None if classes is None else tuple(str(label) for label in classes),
+        classes=class_labels(model),
         categories=encoding.labels,
         unseen_category="missing",
         category_values=encoding.values | by_place,

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ...errors import InputError, ModelFileError, UnsupportedModelError
 from ..ensemble import TreeEnsemble
 from . import ubjson
+from .class_labels import class_labels
 from .xgboost_document import ensemble_from_document
 
 OLD_BOOSTERS = (b"gbtree", b"gblinear", b"dart")
@@ -64,7 +65,7 @@ def read(model: Any, *, iteration_range: tuple[int, int] | None = None) -> TreeE
         ubjson.decode(bytes(booster.save_raw("ubj"))),
         iteration_range=_iteration_range(model, iteration_range),
         missing=_missing(model),
-        class_labels=_class_labels(model),
+        class_labels=class_labels(model),
     )
 
 
@@ -273,11 +274,6 @@ def _missing(model: Any) -> float:
     given = getattr(model, "missing", None)
     # The same NaN every time, which `_settings` knows again.
     return np.nan if given is None or given != given else float(given)
-
-
-def _class_labels(model: Any) -> tuple[str, ...] | None:
-    labels = getattr(model, "classes_", None)
-    return None if labels is None else tuple(str(label) for label in np.asarray(labels).tolist())
 
 
 def _iteration_range(model: Any, given: tuple[int, int] | None) -> tuple[int, int] | None:

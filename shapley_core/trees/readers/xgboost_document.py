@@ -50,7 +50,7 @@ def ensemble_from_document(
     *,
     iteration_range: tuple[int, int] | None = None,
     missing: float = float("nan"),
-    class_labels: tuple[str, ...] | None = None,
+    class_labels: tuple[Any, ...] | None = None,
 ) -> TreeEnsemble:
     """Turn a decoded model into an ensemble.
 
@@ -62,8 +62,8 @@ def ensemble_from_document(
         Boosting rounds ``start .. stop - 1`` to keep; all by default.
     missing : float
         The value that stands for a missing one beside NaN.
-    class_labels : tuple of str, optional
-        Names of the outputs of a multi-class model.
+    class_labels : tuple of labels, optional
+        Of the classes of a classifier, in the order of their codes.
 
     Returns
     -------
@@ -93,7 +93,10 @@ def ensemble_from_document(
         isinstance(names, list) and all(isinstance(name, str) for name in names)
     ):
         raise ModelFileError("the feature names of the model are not texts")
-    named_classes = class_labels if class_labels and n_classes == len(class_labels) else None
+    categories = _categories(model.get("cats"), n_features, version)
+    # Several targets of two classes each have none that are the model's.
+    if n_outputs != max(n_classes, 1) or len(class_labels or ()) != max(2, n_outputs):
+        class_labels = None
     return TreeEnsemble.from_trees(
         kept,
         n_features=n_features,
@@ -101,12 +104,17 @@ def ensemble_from_document(
         base=_base_margin(text_of(param, "base_score"), objective, n_outputs, version),
         comparison="<",
         input_dtype="float32",
+        # Rounded once: by way of float64, ties beyond 2^53 would go another way.
+        integer_dtype="float32",
         missing=missing,
         sparse_absent="missing",
         feature_names=tuple(names) if names else None,
-        output_names=named_classes if n_outputs > 1 else None,
-        categories=_categories(model.get("cats"), n_features, version),
+        output_names=tuple(map(str, class_labels)) if class_labels and n_outputs > 1 else None,
+        classes=class_labels,
+        categories=categories,
         unseen_category="error",
+        # The library takes the codes, but where it knows labels refuses other categoricals.
+        categorical_columns="refused" if categories else "codes",
         sum_dtype="float32",
         library="xgboost " + ".".join(map(str, version)),
         objective=objective,
