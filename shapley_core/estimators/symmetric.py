@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from math import sqrt
 from threading import Lock
 
 import numpy as np
@@ -26,14 +27,12 @@ Rest = Callable[[Matrix], Estimates]
 
 # Pairs of one covariance matrix, at least and at most: as many times the terms that a regression
 # would have, if these are not too many; and so many numbers that read values of the pairs.
-_FEW_PAIRS, _MANY_PAIRS, _PAIRS_A_TERM, _MOST_TERMS = 512, 2048, 4, 1024
+_FEW_PAIRS, _MANY_PAIRS, _PAIRS_A_TERM, _MOST_TERMS = 512, 2048, 4, 256
 _READOUT = 1 << 22
 # Least weight of a size in the index, relative to that in the Shapley values.
 _LEAST_SHARE = 1e-8
 # Relative to the heaviest; what is lighter says nothing.
 _LEAST_WEIGHT = 1e-12
-# How much the errors of two estimates of one game are held to be correlated.
-_TOGETHER = 0.5
 # Numbers in a work array.
 _CELLS = 1 << 22
 # Bytes of matrices that are kept for the next games.
@@ -60,7 +59,7 @@ class SymmetricProcess(Estimator):
 
     What a process does not explain of the worths that were seen counts as it is, so with all
     coalitions the values are exact. Beyond 512 pairs, or four for each player (or interaction, of
-    up to 1024) if that is more and at most 2048, the processes learn from so many of them and
+    up to 256) if that is more and at most 2048, the processes learn from so many of them and
     predict all, each from others; ``KernelRegression``, or ``SampleReuse`` where that does not give
     the index, estimates the values of what they leave. The values are an average of these and of
     those from these pairs alone, each by the inverse of its mean square standard error.
@@ -71,7 +70,7 @@ class SymmetricProcess(Estimator):
     (2006), 5.4.2; weights by their product, as in Yao et al. (2018), Using stacking to average
     Bayesian predictive distributions (pseudo-Bayes). Standard errors are those of the mixture of
     the posteriors, each scaled by its leave-one-out errors; where these are averaged with estimates
-    of the rest, errors of the two are held to be correlated by a half.
+    of the rest, errors of the two are held to be correlated like means of a sample and of a part.
     """
 
     def _supports(self, spec: IndexSpec, order: int) -> bool:
@@ -356,13 +355,16 @@ def _of_many_pairs(task: Task, known: Prepared, games: Games, worths: Matrix) ->
             assert found.constant is not None and rest.constant is not None
             constant = found.constant - games.middle - empty + rest.constant
         several.append(Estimates(found.values + rest.values, rest.std_error, constant))
-    return _averaged(several, games.scales)
+    # Estimates from the same pairs err together; means of nested samples are as much correlated.
+    together = sqrt(len(train) / len(known.inside)) if mixtures else 1.0
+    return _averaged(several, games.scales, together)
 
 
-def _averaged(several: list[Estimates], scales: Matrix) -> Estimates:
+def _averaged(several: list[Estimates], scales: Matrix, together: float) -> Estimates:
     """Averages of each game's estimates, each by the inverse of its mean square standard error.
 
     So nothing is worse than what fewer pairs would give, and little is lost where two are alike.
+    ``together`` is the correlation of their errors.
     """
     errors = np.stack([one.std_error for one in several]) / scales[:, None]
     squares = (errors**2).mean(axis=2)
@@ -371,8 +373,7 @@ def _averaged(several: list[Estimates], scales: Matrix) -> Estimates:
         weights = np.where(squares > least, least / squares, 1.0)
     weights /= weights.sum(axis=0)
     parts = np.where(weights[:, :, None] > 0.0, weights[:, :, None] * errors, 0.0)
-    # They have seen the same worths, but not all of them.
-    squares = _TOGETHER * parts.sum(axis=0) ** 2 + (1 - _TOGETHER) * (parts**2).sum(axis=0)
+    squares = together * parts.sum(axis=0) ** 2 + (1 - together) * (parts**2).sum(axis=0)
     constants = [one.constant for one in several if one.constant is not None]
     return Estimates(
         np.einsum("eg,egv->gv", weights, np.stack([one.values for one in several])),
