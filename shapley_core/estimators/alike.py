@@ -39,17 +39,21 @@ class Law:
     own : float, optional
         Variance of the terms of at most ``order`` players, of all of one size together. None for
         terms of any size, as in a regression.
+    freed : bool
+        Whether terms are of any size where there are pairs enough to see them.
     """
 
     reach: float
     nugget: float
     own: float | None
+    freed: bool = False
 
 
 # Of 31 laws those whose average erred least on games of models of tables, of 8 to 91 players, and
-# on noise; and a regression, which is exact where no interaction is larger.
+# on noise; and a regression, which is exact where no interaction is larger. What is left of a game
+# that is nearly a sum of terms can be as smooth as others are: so the first law frees them, too.
 LAWS = (
-    Law(1.0, 1e-4, 30.0),
+    Law(1.0, 1e-4, 30.0, freed=True),
     Law(2.5, 1e-4, 3.0),
     Law(6.0, 1.0, 3.0),
     Law(1.0, 1.0, None),
@@ -57,7 +61,9 @@ LAWS = (
 # Variance of the mean of the worths, of which most is taken off before.
 _LEVEL = 3.0
 # Rows that a regression needs beyond those that determine it.
-_SPARE_ROWS = 3
+SPARE_ROWS = 3
+# A law frees its terms from so many pairs a term on: measured, with fewer that makes values worse.
+_ROWS_A_TERM = 2
 # Laws are weighed by what they say of so many pairs, at regular distances: by all, errors are
 # the same, and the work is four times as much.
 _CHECKED = 64
@@ -82,29 +88,31 @@ class Solution:
     ----------
     inverse : float64 array of shape (m, m)
         inverse y = alpha, from which predictions follow; y_j less its prediction from the others
-        is alpha_j / inverse_jj, of the variance 1 / inverse_jj. If ``whole``, the rows of the pairs
-        that are checked alone.
-    whole : bool
-        Whether values count what the law does not explain of the worths seen.
+        is alpha_j / inverse_jj, of the variance 1 / inverse_jj. Of a law that is not to predict,
+        the rows of the pairs that are checked alone.
     readout : float64 array of shape (m, n_values)
-        readoutᵀ y are the values of the whole, or readoutᵀ alpha those of what it predicts, less
-        those of the terms.
+        readoutᵀ y are the values of the whole: they count what the law does not explain of the
+        worths seen.
     variance : float64 array of shape (n_values,)
-        Of the values of the whole, given the worths; of no use otherwise.
+        Of the values of the whole, given the worths.
+    structured : float64 array of shape (m, n_values), optional
+        structuredᵀ alpha are the values of what it predicts, less those of the terms; None of a
+        law that is not to predict.
     """
 
     law: Law
     parity: int
     inside: Inside
-    whole: bool
     inverse: Matrix
     readout: Matrix
     variance: Matrix
+    structured: Matrix | None
     terms: Terms | None
 
     def values(self, y: Matrix, alpha: Matrix) -> Matrix:
         """Values of what it predicts, (n_games, n_values), from arrays of shape (n_games, m)."""
-        found: Matrix = alpha @ self.readout
+        assert self.structured is not None
+        found: Matrix = alpha @ self.structured
         if self.terms is not None:
             found += (y @ self.terms.coefficients.T) @ self.terms.values
         return found
@@ -148,10 +156,10 @@ class Laws:
     def of(cls, task: Task, parity: int, inside: Inside, whole: bool) -> "Laws":
         """At some coalitions, the first of them empty.
 
-        ``whole`` says whether values are to count what a law does not explain of the worths seen.
+        ``whole`` says that no more than the values of the whole is wanted; otherwise laws predict.
         """
         agreeing = agreeing_players(inside, inside)
-        every = (_solution(task, law, parity, inside, agreeing, whole) for law in LAWS)
+        every = (_of_law(task, law, parity, inside, agreeing, whole) for law in LAWS)
         found = [one for one in every if one is not None]
         checked = every_so_many(len(inside), _CHECKED)
         inverses = np.stack([one.inverse[checked] for one in found])
@@ -174,6 +182,16 @@ def every_so_many(m: int, most: int) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, m - 1, min(m, most)).astype(np.int64))
 
 
+def _of_law(
+    task: Task, law: Law, parity: int, inside: Inside, agreeing: NDArray[np.intp], whole: bool
+) -> Solution | None:
+    found = None
+    n_terms = sum(comb(task.n_players, d) for d in _degrees(task.n_players, task.order, parity))
+    if law.freed and len(inside) >= _ROWS_A_TERM * n_terms + SPARE_ROWS:
+        found = _solution(task, replace(law, own=None), parity, inside, agreeing, whole)
+    return found or _solution(task, law, parity, inside, agreeing, whole)
+
+
 def _solution(
     task: Task, law: Law, parity: int, inside: Inside, agreeing: NDArray[np.intp], whole: bool
 ) -> Solution | None:
@@ -181,21 +199,18 @@ def _solution(
     members: list[tuple[int, ...]] = []
     if law.own is None:
         degrees = _degrees(n, task.order, parity)
-        if sum(comb(n, d) for d in degrees) + _SPARE_ROWS > m:
+        if sum(comb(n, d) for d in degrees) + SPARE_ROWS > m:
             return None
         members = [tuple(u) for d in degrees for u in sets.interactions_of_size(n, d).tolist()]
     total = _kernel(n, task.order, law, parity)[agreeing]
     total[np.diag_indices(m)] += law.nugget
     inverse = covariance.inverted(_factor(total))
-    readout, prior = _of_values(task, law, parity, inside, whole)
+    cross, structured, prior = _of_values(task, law, parity, inside, whole)
     chi = covariance.characters(members, covariance.signs(inside))
-    variance = np.zeros_like(prior)
-    if whole:
-        cross = readout
-        readout = inverse @ cross
-        # An inverse rounds by the condition of the matrix; so it is one step from right.
-        readout += inverse @ (cross - total @ readout)
-        variance = prior - np.einsum("ij,ij->j", cross, readout)
+    readout = inverse @ cross
+    # An inverse rounds by the condition of the matrix; so it is one step from right.
+    readout += inverse @ (cross - total @ readout)
+    variance = prior - np.einsum("ij,ij->j", cross, readout)
     terms = None
     if members:
         before = inverse.diagonal().copy()
@@ -209,14 +224,13 @@ def _solution(
         if (inverse.diagonal() < _LEAST_OPEN * before).any():
             return None
         wanted = _of_terms(task, parity, members)
-        if whole:
-            rest = wanted - chi.T @ readout
-            readout += coefficients.T @ rest
-            variance += np.einsum("ij,ij->j", rest, np.linalg.solve(gram, rest))
+        rest = wanted - chi.T @ readout
+        readout += coefficients.T @ rest
+        variance += np.einsum("ij,ij->j", rest, np.linalg.solve(gram, rest))
         terms = Terms(members, coefficients, wanted)
     # Differences of large numbers: below this they are rounding.
     variance = np.maximum(variance, 1e-13 * prior)
-    return Solution(law, parity, inside, whole, inverse, readout, variance, terms)
+    return Solution(law, parity, inside, inverse, readout, variance, structured, terms)
 
 
 def _factor(total: Matrix) -> Matrix:
@@ -266,24 +280,31 @@ def _sums_of_terms(n: int, d: int) -> Matrix:
 
 def _of_values(
     task: Task, law: Law, parity: int, inside: Inside, whole: bool
-) -> tuple[Matrix, Matrix]:
-    """Covariances of values and coalitions, (m, n_values), and variances of values, (n_values,)."""
-    columns, variances = [], []
+) -> tuple[Matrix, Matrix | None, Matrix]:
+    """Covariances of values and coalitions, (m, n_values), and variances of values, (n_values,).
+
+    Between them, unless that of the whole is all that is wanted, the covariances of the structure.
+    """
+    columns, structures, variances = [], [], []
     for readout, _ in blocks(task):
         members = readout.members
         if parity not in readout.parities():
             columns.append(np.zeros((len(inside), len(members))))
+            structures.append(columns[-1])
             variances.append(np.zeros(len(members)))
             continue
         of_size = (readout.spec, readout.order, readout.n_players, readout.size)
         structured, own, variance = _by_meeting(*of_size, law, parity)
-        table = structured + own
         variances.append(np.full(len(members), variance))
         common = np.zeros((len(inside), len(members)), np.intp)
         for column in members.T:
             common += inside[:, column]
-        columns.append((table if whole else structured)[inside.sum(axis=1)[:, None], common])
-    return np.hstack(columns), np.concatenate(variances)
+        at = inside.sum(axis=1)[:, None], common
+        columns.append((structured + own)[at])
+        if not whole:
+            structures.append(structured[at])
+    structure = None if whole else np.hstack(structures)
+    return np.hstack(columns), structure, np.concatenate(variances)
 
 
 @lru_cache(maxsize=128)

@@ -170,13 +170,14 @@ def allocate(
 
 def _level(total: float, room: Array, weights: Array) -> Array:
     """min(c w, room) for the c that makes them sum to a total."""
-    with np.errstate(divide="ignore"):
+    # The weight of a size may be next to nothing: it is full at a c beyond all numbers.
+    with np.errstate(divide="ignore", over="ignore"):
         ends = np.where(weights > 0, room / weights, np.inf)
     order = np.argsort(ends, kind="stable")
     left_room = total - np.concatenate([[0.0], np.cumsum(room[order])[:-1]])
     left_weight = np.cumsum(weights[order][::-1])[::-1]
     # The first stratum, by the c at which it is full, that the c of the rest does not fill.
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         level = left_room / left_weight
     first = int(np.argmax(level < ends[order]))
     counts: Array = np.minimum(level[first] * weights, room)
@@ -201,7 +202,7 @@ def _rounded(n_draws: int, room: Array, weights: Array, offsets: Array) -> NDArr
     counts: NDArray[np.int64] = at(low).astype(np.int64)
     for _ in range(n_draws - int(counts.sum())):
         # The next to step up, by the c at which it does.
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             steps = np.where(
                 (counts < room) & (weights > 0), (counts + 1 - offsets) / weights, np.inf
             )

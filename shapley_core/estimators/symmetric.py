@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from math import sqrt
 from threading import Lock
 
 import numpy as np
@@ -11,29 +12,35 @@ from numpy.typing import NDArray
 from .. import coalitions as sets
 from ..indices import IndexSpec
 from ..threads import row_blocks
-from .alike import Laws, agreeing_players, every_so_many
+from .alike import SPARE_ROWS, Laws, agreeing_players, every_so_many
 from .base import Design, Estimates, Estimator, Task
 from .covariance import ODD
 from .pairs import PairedDesign, paired_design
 from .posterior import blocks, parities_of
 from .registry import register
 from .regression import KernelRegression
-from .reuse import SampleReuse
+from .reuse import SampleReuse, size_law
 
 Matrix = NDArray[np.float64]
 # Values of what is left of the worths.
 Rest = Callable[[Matrix], Estimates]
 
-# Pairs of one covariance matrix: of more, these predict all, and the residuals are sampled.
-MOST_PAIRS = 512
+# Pairs of one covariance matrix, at least and at most: as many times the terms that a regression
+# would have, if these are not too many; and so many numbers that read values of the pairs.
+_FEW_PAIRS, _MANY_PAIRS, _PAIRS_A_TERM, _MOST_TERMS = 512, 2048, 4, 256
+_READOUT = 1 << 22
+# Least weight of a size in the index, relative to that in the Shapley values.
+_LEAST_SHARE = 1e-8
 # Relative to the heaviest; what is lighter says nothing.
 _LEAST_WEIGHT = 1e-12
 # Numbers in a work array.
 _CELLS = 1 << 22
 # Bytes of matrices that are kept for the next games.
 _MOST_KEPT = 1 << 26
-# By how much variances are raised for each parameter that worths choose, n + 5, and each pair.
-_UNCERTAIN = 1.0
+# By how much variances are raised for each parameter that worths choose, n + 5, and each pair; and,
+# times its square, for the share of all pairs that was seen: the smaller errors are, the more they
+# are those of the laws themselves.
+_UNCERTAIN, _SEEN = 1.0, 1.0
 
 
 @register
@@ -51,16 +58,19 @@ class SymmetricProcess(Estimator):
     well it predicts pairs of worths, up to 64 of them, each from all the others.
 
     What a process does not explain of the worths that were seen counts as it is, so with all
-    coalitions the values are exact. Beyond 512 pairs the processes learn from so many of them and
+    coalitions the values are exact. Beyond 512 pairs, or four for each player (or interaction, of
+    up to 256) if that is more and at most 2048, the processes learn from so many of them and
     predict all, each from others; ``KernelRegression``, or ``SampleReuse`` where that does not give
-    the index, estimates the values of what they leave.
+    the index, estimates the values of what they leave. The values are an average of these and of
+    those from these pairs alone, each by the inverse of its mean square standard error.
 
     Notes
     -----
     Leave-one-out errors as in Rasmussen and Williams, Gaussian Processes for Machine Learning
     (2006), 5.4.2; weights by their product, as in Yao et al. (2018), Using stacking to average
     Bayesian predictive distributions (pseudo-Bayes). Standard errors are those of the mixture of
-    the posteriors, each scaled by its leave-one-out errors; or those of the estimator of the rest.
+    the posteriors, each scaled by its leave-one-out errors; where these are averaged with estimates
+    of the rest, errors of the two are held to be correlated like means of a sample and of a part.
     """
 
     def _supports(self, spec: IndexSpec, order: int) -> bool:
@@ -75,16 +85,11 @@ class SymmetricProcess(Estimator):
     def _solve(self, task: Task, design: Design, worths: Matrix) -> Estimates:
         known = prepared(task)
         games = Games.of(worths)
-        if known.rest is not None:
-            return _of_rest(task, known, games, worths)
-        means, variances = [], []
-        for parity, laws in known.parts.items():
-            mean, variance = Mixture.of(laws, games.part(parity)).values()
-            means.append(mean)
-            variances.append(variance)
-        raised = 1.0 + _UNCERTAIN * (task.n_players + 5) / len(known.inside)
-        errors = np.sqrt(raised * np.sum(variances, axis=0))
-        return games.estimates(task, np.sum(means, axis=0), errors)
+        if known.rests:
+            return _of_many_pairs(task, known, games, worths)
+        return _of_mixtures(
+            task, games, [Mixture.of(laws, games.part(at)) for at, laws in known.parts.items()]
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,13 +218,16 @@ class Predicted:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What follows from a task alone: of each part the laws, and who estimates the rest."""
+    """What follows from a task alone: of each part the laws, and who can estimate the rest.
+
+    Nobody where all pairs are in one matrix; and there are no laws where too few would be.
+    """
 
     design: PairedDesign
     inside: NDArray[np.bool_]
     train: NDArray[np.int64]
     parts: dict[int, Laws]
-    rest: Rest | None
+    rests: list[Rest]
 
     @property
     def n_bytes(self) -> int:
@@ -254,44 +262,75 @@ class _Kept:
 prepared = _Kept()
 
 
+def most_pairs(n_players: int, order: int) -> int:
+    """Pairs of one covariance matrix: of more, these predict all, and the residuals are sampled."""
+    values = sets.n_interactions(n_players, order)
+    terms = values if values <= _MOST_TERMS else n_players
+    return max(_FEW_PAIRS, min(_PAIRS_A_TERM * terms, _MANY_PAIRS, _READOUT // values))
+
+
 def _prepare(task: Task) -> Prepared:
     n = task.n_players
-    rest: Rest | None = None
     design = _process_design(task)
-    if design.n_pairs >= MOST_PAIRS:
-        kernel = KernelRegression()
-        fits = kernel.supports(task.spec, task.order) and task.budget >= kernel.least_budget(
-            n, task.spec, task.order
-        )
-        if fits:
-            rest = partial(kernel._solved, task, design, kernel._fits(task, design))
-        else:
-            rest = partial(SampleReuse(control=None)._solve, task, design)
     inside = sets.unpack(design.words[0::2], n)
-    train = np.arange(len(inside))
-    if rest is not None:
-        train = every_so_many(len(inside), MOST_PAIRS)
+    train, most = np.arange(len(inside)), most_pairs(n, task.order)
+    if len(inside) <= most:
+        parts = {parity: Laws.of(task, parity, inside, whole=True) for parity in parities_of(task)}
+        return Prepared(design, inside, train, parts, [])
+    kernel, rests = KernelRegression(), list[Rest]()
+    if kernel.supports(task.spec, task.order) and task.budget >= kernel.least_budget(
+        n, task.spec, task.order
+    ):
+        rests.append(partial(kernel._solved, task, design, kernel._fits(task, design)))
+    if most < n + SPARE_ROWS:
+        # Fewer pairs than a regression has players: that knows more of the game.
+        rests.append(partial(SampleReuse()._solve, task, design))
+        return Prepared(design, inside, train[:0], {}, rests)
+    if not rests:
+        rests.append(partial(SampleReuse(control=None)._solve, task, design))
+    train = every_so_many(len(inside), most)
     parts = {
-        parity: Laws.of(task, parity, inside[train], rest is None) for parity in parities_of(task)
+        parity: Laws.of(task, parity, inside[train], whole=False) for parity in parities_of(task)
     }
-    return Prepared(design, inside, train, parts, rest)
+    return Prepared(design, inside, train, parts, rests)
 
 
 def _process_design(task: Task) -> PairedDesign:
-    sizes = np.arange(1, task.n_players // 2 + 1, dtype=np.float64)
-    return paired_design(task, -0.5 * np.log(sizes * (task.n_players - sizes)))
+    """Sizes by the geometric mean of their weights in the index and in the Shapley values.
+
+    What processes say of sizes that were hardly seen is their own; the values hang on those that
+    weigh most in the index.
+    """
+    n = task.n_players
+    sizes = np.arange(1, n, dtype=np.float64)
+    even, own = 1.0 / np.sqrt(sizes * (n - sizes)), size_law(task.spec, n, task.order)
+    own = (own + own[::-1]) / own.sum() + _LEAST_SHARE * even / even.sum()
+    return paired_design(task, 0.5 * np.log(even * own)[: n // 2])
 
 
-def _of_rest(task: Task, known: Prepared, games: Games, worths: Matrix) -> Estimates:
-    """Values of what the processes predict, and those of the rest as another estimates them."""
-    assert known.rest is not None
-    train, predicted = known.train, np.zeros_like(worths)
+def _of_mixtures(task: Task, games: Games, mixtures: list[Mixture]) -> Estimates:
+    """Values of the whole, as the processes have them."""
+    found = [one.values() for one in mixtures]
+    n_pairs = len(mixtures[0].y)
+    raised = 1.0 + _UNCERTAIN * (task.n_players + 5) / n_pairs
+    raised += _SEEN * (n_pairs * 2.0 ** (1 - task.n_players)) ** 2
+    errors = np.sqrt(raised * np.sum([variance for _, variance in found], axis=0))
+    return games.estimates(task, np.sum([mean for mean, _ in found], axis=0), errors)
+
+
+def _of_many_pairs(task: Task, known: Prepared, games: Games, worths: Matrix) -> Estimates:
+    """Values of what the processes predict, and those of the rest as another estimates them.
+
+    On average with the values from those pairs alone that the processes learn from.
+    """
+    train, predicted, mixtures = known.train, np.zeros_like(worths), []
     held = np.append(0, np.setdiff1d(np.arange(len(known.inside)), train))
     values = np.zeros((task.spec.has_constant + len(task.interactions), worths.shape[1]))
     for parity, laws in known.parts.items():
         part = games.part(parity)
         y = part[train]
-        made = Mixture.of(laws, y).predicted(task.order, known.inside[held])
+        mixtures.append(Mixture.of(laws, y))
+        made = mixtures[-1].predicted(task.order, known.inside[held])
         values += made.values.T
         # What is left of a pair is by what others say of it: what it says of itself is too good.
         # The difference is known, and counts as it is.
@@ -308,10 +347,36 @@ def _of_rest(task: Task, known: Prepared, games: Games, worths: Matrix) -> Estim
         predicted[1::2] += sign * part
     empty = predicted[0].copy()
     predicted -= empty
-    rest = known.rest(worths - predicted)
     found = games.estimates(task, values, np.zeros_like(values))
-    constant = None
-    if task.spec.has_constant:
-        assert found.constant is not None and rest.constant is not None
-        constant = found.constant - games.middle - empty + rest.constant
-    return Estimates(found.values + rest.values, rest.std_error, constant)
+    several = [_of_mixtures(task, games, mixtures)] if mixtures else []
+    for estimator in known.rests:
+        rest, constant = estimator(worths - predicted), None
+        if task.spec.has_constant:
+            assert found.constant is not None and rest.constant is not None
+            constant = found.constant - games.middle - empty + rest.constant
+        several.append(Estimates(found.values + rest.values, rest.std_error, constant))
+    # Estimates from the same pairs err together; means of nested samples are as much correlated.
+    together = sqrt(len(train) / len(known.inside)) if mixtures else 1.0
+    return _averaged(several, games.scales, together)
+
+
+def _averaged(several: list[Estimates], scales: Matrix, together: float) -> Estimates:
+    """Averages of each game's estimates, each by the inverse of its mean square standard error.
+
+    So nothing is worse than what fewer pairs would give, and little is lost where two are alike.
+    ``together`` is the correlation of their errors.
+    """
+    errors = np.stack([one.std_error for one in several]) / scales[:, None]
+    squares = (errors**2).mean(axis=2)
+    least = squares.min(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weights = np.where(squares > least, least / squares, 1.0)
+    weights /= weights.sum(axis=0)
+    parts = np.where(weights[:, :, None] > 0.0, weights[:, :, None] * errors, 0.0)
+    squares = together * parts.sum(axis=0) ** 2 + (1 - together) * (parts**2).sum(axis=0)
+    constants = [one.constant for one in several if one.constant is not None]
+    return Estimates(
+        np.einsum("eg,egv->gv", weights, np.stack([one.values for one in several])),
+        np.sqrt(squares) * scales[:, None],
+        np.einsum("eg,eg->g", weights, np.stack(constants)) if constants else None,
+    )

@@ -14,7 +14,7 @@ from .. import indices
 from .._kernels import transforms
 from ..estimators.regression import KernelRegression
 from ..estimators.stopping import Progress, as_rule
-from ..estimators.symmetric import MOST_PAIRS, SymmetricProcess
+from ..estimators.symmetric import SymmetricProcess, most_pairs
 from ..exact import exact, values_by_folds
 from ..game import TableGame
 from ..indices import IndexSpec, ProbabilisticValue
@@ -76,7 +76,7 @@ def shared_estimator(spec: Any, order: int, n_players: int, budget: int) -> Any:
     kernel, process = KernelRegression(), SymmetricProcess()
     if not kernel.supports(spec, order):
         return None
-    columns = sets.n_interactions(n_players, order) * min(budget // 2, MOST_PAIRS)
+    columns = sets.n_interactions(n_players, order) * min(budget // 2, most_pairs(n_players, order))
     small = n_players <= _MOST_PLAYERS and columns <= _MOST_COLUMNS
     return process if small and process.supports(spec, order) else kernel
 

@@ -177,6 +177,16 @@ def test_a_thousand_players():
     np.testing.assert_allclose(result.values, weights, rtol=0, atol=1e-8)
 
 
+@pytest.mark.parametrize("n", [1000, 1200])
+def test_sizes_of_next_to_no_weight(n):
+    # That of a size of few or nearly all players is below the least number: no warning, no loss.
+    effects = np.random.default_rng(0).normal(size=n)
+    game = sc.CallableGame(lambda coalitions: coalitions @ effects, n)
+    found = KernelRegression().estimate(game, 2 * n + 100, index="BV", random_state=0)
+    assert found.n_evaluations == 2 * n + 100
+    np.testing.assert_allclose(found.values, effects, rtol=0, atol=1e-9)
+
+
 @pytest.mark.parametrize(("n", "index"), [(20, "FSII"), (40, "FBII"), (30, "kADD-SHAP")])
 def test_games_without_higher_interactions_are_found_exactly(n, index):
     rng = np.random.default_rng(0)

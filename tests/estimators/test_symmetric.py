@@ -9,7 +9,7 @@ from shapley_core import coalitions as sets
 from shapley_core import exact, indices
 from shapley_core.estimators import KernelRegression, SymmetricProcess, alike, symmetric
 from shapley_core.estimators.base import Task
-from shapley_core.game import TableGame
+from shapley_core.game import CallableGame, TableGame
 from shapley_core.games import Additive
 
 from .games import unanimity
@@ -133,7 +133,7 @@ def test_smooth_games_are_nearer_than_by_regression():
 @pytest.fixture
 def few_pairs(monkeypatch):
     """Designs of more than 40 pairs are large."""
-    monkeypatch.setattr(symmetric, "MOST_PAIRS", 40)
+    monkeypatch.setattr(symmetric, "most_pairs", lambda n_players, order: 40)
     monkeypatch.setattr(symmetric, "prepared", symmetric._Kept())
 
 
@@ -153,7 +153,7 @@ def test_large_designs(index, order, few_pairs):
     # The formula at all coalitions, without the short cut.
     task = Task(n, indices.get(index), order, 1 << n, 3)
     known = symmetric.prepared(task)
-    assert known.rest is not None and len(known.train) == 40
+    assert known.rests and len(known.train) == 40
     worths = worth(sets.unpack(known.design.words, n))
     found = SymmetricProcess()._solve(task, known.design, worths - worths[0])
     np.testing.assert_allclose(found.values, values, rtol=0, atol=1e-9)
@@ -226,3 +226,130 @@ def test_laws_are_weighed_by_what_they_say_of_pairs_from_all_others(
     found = symmetric.Mixture.of(laws, y).weights
     np.testing.assert_allclose(found, wanted / wanted.sum(axis=0), rtol=1e-8)
     assert found.min() > (0.01 if m == 8 else 1e-9)
+
+
+def cubic(n, seed, cubes=1.0):
+    """Additive, with pairs and triples: a game, and its values under SV and BV."""
+    rng = np.random.default_rng(seed)
+    own, of_pairs, of_triples = rng.normal(size=n), rng.normal(size=2 * n), rng.normal(size=n)
+    pairs = np.array([rng.choice(n, 2, replace=False) for _ in range(2 * n)])
+    triples = np.array([rng.choice(n, 3, replace=False) for _ in range(n)])
+
+    def worth(coalitions):
+        found = coalitions @ own + coalitions[:, pairs].all(axis=2) @ of_pairs
+        return found + cubes * (coalitions[:, triples].all(axis=2) @ of_triples)
+
+    values = {}
+    for index, share in (("SV", 1 / 3), ("BV", 1 / 4)):
+        values[index] = own.copy()
+        np.add.at(values[index], pairs, of_pairs[:, None] / 2)
+        np.add.at(values[index], triples, cubes * share * of_triples[:, None])
+    return CallableGame(worth, n), values
+
+
+@pytest.mark.parametrize(
+    ("index", "n", "budgets"),
+    [
+        ("BV", 60, (1000, 1030, 1200)),
+        ("BV", 100, (1000, 1030, 1200)),
+        ("BV", 200, (1000, 1030, 1200, 1620)),
+        ("SV", 200, (1000, 1030, 1590, 1620)),
+        ("SV", 600, (1204, 1230)),
+    ],
+)
+def test_errors_do_not_rise_where_designs_become_large(index, n, budgets):
+    game, values = cubic(n, 1)
+    before = np.inf
+    for budget in budgets:
+        found = SymmetricProcess().estimate(game, budget, index=index, random_state=0)
+        off = found.values - values[index]
+        now = (off**2).sum() / (values[index] ** 2).sum()
+        assert now < 1.25 * before
+        assert np.isfinite(found.std_error).all()
+        assert 0.85 <= (np.abs(off) <= 2 * found.std_error).mean() <= 1
+        before = min(now, before)
+    # Two draws of a regression on its own design are that near each other.
+    if n <= 200:
+        other = KernelRegression().estimate(game, budgets[-1], index=index, random_state=0)
+        assert now < 1.5 * ((other.values - values[index]) ** 2).sum() / (values[index] ** 2).sum()
+
+
+def test_where_nobody_estimates_the_rest_well_the_processes_answer_alone(few_pairs):
+    rng = np.random.default_rng(5)
+    table = np.tanh(sets.all_coalitions(10) @ rng.normal(size=(10, 20)) / 3)
+
+    def worth(coalitions):
+        return table[sets.positions(np.ascontiguousarray(coalitions))]
+
+    values = np.stack([exact(TableGame(column), "SII", 2).values for column in table.T])
+    off = [
+        np.mean(
+            [
+                (
+                    SymmetricProcess()
+                    .estimate_batch(worth, 10, budget, index="SII", order=2, random_state=seed)
+                    .values
+                    - values
+                )
+                ** 2
+                for seed in range(4)
+            ]
+        )
+        for budget in (80, 90, 120, 200)
+    ]
+    assert max(off[1:]) < 1.2 * off[0]
+
+
+@pytest.mark.parametrize("budget", [1034, 1200])
+def test_games_of_pairs_are_exact_for_many_players(budget):
+    game, values = cubic(512, 2, cubes=0.0)
+    found = SymmetricProcess().estimate(game, budget, random_state=0)
+    np.testing.assert_allclose(found.values, values["SV"], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(("index", "order"), [("SV", 1), ("FBII", 1), ("BII", 2)])
+def test_with_more_players_than_pairs_in_a_matrix_the_others_answer(index, order, monkeypatch):
+    monkeypatch.setattr(symmetric, "most_pairs", lambda n_players, order: 10)
+    monkeypatch.setattr(symmetric, "prepared", symmetric._Kept())
+    n = 9
+    games = [unanimity(n, seed) for seed in range(8)]
+    tables = np.stack([game(sets.all_coalitions(n)) for game in games], axis=1)
+    truth = [exact(game, index, order) for game in games]
+    for budget, most in ((1 << n, 1e-9), (120, None)):
+        task = Task(n, indices.get(index), order, budget, 3)
+        known = symmetric.prepared(task)
+        assert not known.parts
+        worths = tables[sets.positions(sets.unpack(known.design.words, n))]
+        found = SymmetricProcess()._solve(task, known.design, worths - worths[0])
+        off = np.abs(found.values - np.stack([one.values for one in truth]))
+        assert (off <= 2 * found.std_error + 1e-9).mean() >= 0.85
+        if most is not None:
+            assert off.max() < most
+            if found.constant is not None:
+                constant = np.array([one.baseline for one in truth]) - worths[0]
+                np.testing.assert_allclose(found.constant, constant, rtol=0, atol=most)
+
+
+def test_small_interactions_are_seen_beside_large_effects():
+    n = 9
+    own = np.random.default_rng(0).normal(size=n)
+    inside = sets.all_coalitions(n)
+    rest = np.tanh(inside @ np.random.default_rng(1).normal(size=(n, 30)))
+    rest[:, :10] = inside[:, :3].all(axis=1)[:, None]
+    off, covered = [], []
+    for scale in (1.0, 1e-3, 1e-5):
+        tables = (inside @ own)[:, None] + scale * rest
+        values = np.stack([exact(TableGame(column)).values for column in tables.T])
+
+        def worth(coalitions, tables=tables):
+            return tables[sets.positions(np.ascontiguousarray(coalitions))]
+
+        found = [
+            SymmetricProcess().estimate_batch(worth, n, 300, random_state=seed) for seed in range(4)
+        ]
+        every = np.stack([np.abs(one.values - values) for one in found])
+        errors = np.stack([one.std_error for one in found])
+        off.append(np.sqrt(np.mean(every**2)) / scale)
+        covered.append((every <= 2 * errors).mean())
+    assert max(off[1:]) < 1.1 * off[0]
+    assert min(covered) >= 0.88

@@ -110,6 +110,27 @@ def test_estimates_err_as_little_as_they_say_and_add_up(index, order):
         np.testing.assert_allclose(found.base_values, truth.base_values, atol=0.1)
 
 
+@pytest.mark.parametrize("scale", [1e-4, 1e-3, 1e-1])
+def test_errors_are_in_proportion_to_interactions_however_small(scale):
+    rng = np.random.default_rng(0)
+    background, rows = rng.normal(size=(8, 9)), rng.normal(size=(4, 9))
+
+    def off(scale):
+        def predict(table):
+            return table.sum(axis=1) + scale * table[:, 0] * table[:, 1] * table[:, 2]
+
+        explainer = sc.TabularExplainer(predict, background)
+        truth = explainer(rows, budget=512).values
+        found = [explainer(rows, budget=300, random_state=seed) for seed in range(6)]
+        errors = np.stack([np.abs(one.values - truth) for one in found])
+        said = np.stack([one.std_error for one in found])
+        return np.sqrt((errors**2).mean()) / scale, (errors <= 2 * said).mean()
+
+    small, covered = off(scale)
+    assert small < 1.1 * off(1.0)[0]
+    assert covered >= 0.85
+
+
 def test_parts_err_less_than_one_design_of_all_donors(monkeypatch):
     background, rows = np.random.default_rng(0).normal(size=(2, 64, N))
     truth = sc.TabularExplainer(smooth, background)(rows[:8], budget=256).values
