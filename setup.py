@@ -62,12 +62,19 @@ def extensions() -> list[Extension]:
         "extra_link_args": link,
         "define_macros": macros,
         "include_dirs": [str(KERNELS)],
-        "depends": sorted(str(p) for p in KERNELS.glob("*.h")),
     }
     sources = sorted(KERNELS.glob("*.pyx"))
-    kernels = [Extension(f"shapley_core._kernels.{p.stem}", [str(p)], **options) for p in sources]
+    headers = sorted(map(str, KERNELS.glob("*.h")))
+    # An sdist holds what extensions depend on; for their sources it takes the C these become.
+    kernels = [
+        Extension(
+            f"shapley_core._kernels.{p.stem}", [str(p)], depends=[str(p), *headers], **options
+        )
+        for p in sources
+    ]
+    shared = sorted(map(str, KERNELS.glob("*.pxd")))
     return cythonize(
-        [*kernels, Extension(UTILITY, [], **options)],
+        [*kernels, Extension(UTILITY, [], depends=shared, **options)],
         compiler_directives=DIRECTIVES,
         shared_utility_qualified_name=UTILITY,
         build_dir="build/cython",

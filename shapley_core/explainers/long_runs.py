@@ -9,10 +9,14 @@ import numpy as np
 from ..errors import InputError
 from ..explanation import Explanation
 from ..files import labels_by_column
+from ..indices import IndexSpec, ProbabilisticValue
 from ..runs import Chunk, RowSource, StoredExplanation, TableSource, file_source, is_file, run
 from ..runs.hashing import hash_of, hash_of_table
 from ..tables import Table
 from ..trees.ensemble import TreeEnsemble
+
+# Of weights on Moebius coefficients those of so many sizes of coalitions tell what they are.
+_MOEBIUS_SIZES = 64
 
 
 def row_source(X: Any, ensemble: TreeEnsemble, table: Callable[[Any], Table]) -> RowSource:
@@ -22,6 +26,28 @@ def row_source(X: Any, ensemble: TreeEnsemble, table: Callable[[Any], Table]) ->
         return file_source(X, lambda names: labels_by_column(names, ensemble), named)
     checked = table(X)
     return TableSource(checked.source, checked.n_rows, lambda: hash_of_table(checked))
+
+
+def name_of_index(spec: Any, n_players: int, order: int) -> str:
+    """Name an index for a manifest: one of the user's own with a hash of its weights."""
+    if isinstance(spec, ProbabilisticValue):
+        return f"{spec.name} {hash_of(spec.weights)}"
+    if spec.is_built_in:
+        return str(spec.name)
+    sizes = range(0 if spec.has_constant else 1, min(order, n_players) + 1)
+    told = [_weights_of(spec, n_players, size, order) for size in sizes]
+    return f"{spec.name} {hash_of(spec.family, spec.adds_up, spec.has_constant, told)}"
+
+
+def _weights_of(spec: IndexSpec, n_players: int, size: int, order: int) -> list[str]:
+    """What the weights for one size follow from, as text: exact, and short for any game."""
+    law = spec.law_of(size, order)
+    if law is not None:
+        return [repr(law)]
+    if spec.moebius is not None:
+        most = min(n_players, size + _MOEBIUS_SIZES)
+        return [str(spec.moebius_of(size, there, order)) for there in range(size, most + 1)]
+    return list(map(str, spec.weights_of(n_players, size, order)))
 
 
 def run_trees(

@@ -1,8 +1,6 @@
 """Shapley values of what a tree model predicts after its raw margin: probabilities, log-loss."""
 
 import os
-from copy import copy
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -214,17 +212,8 @@ class TreeOutputExplainer:
             "check": check,
         }
         if out is not None:
-            codes = None if y is None else label_codes(y, None, self.ensemble)
             return run_outputs(
-                self._of_codes(),
-                X,
-                codes,
-                base_margin,
-                out,
-                chunk_rows,
-                random_state,
-                progress,
-                options,
+                self, X, y, base_margin, out, chunk_rows, random_state, progress, options
             )
         if is_file(X) or chunk_rows is not None:
             raise InputError("rows of files, and chunk_rows, need out: a directory for the values")
@@ -257,17 +246,6 @@ class TreeOutputExplainer:
             per_row_of(ensemble, self._link, codes, offsets),
         )
         return self._explanation(table, spec, order, kept, found)
-
-    def _of_codes(self) -> "TreeOutputExplainer":
-        """The same explainer, of labels that have been looked up: parts of a run take these."""
-        classes = self.ensemble.classes
-        if classes is None:
-            return self
-        twin = copy(self)
-        # What a pickle leaves out, a copy does too.
-        twin._model = self._model
-        twin.ensemble = replace(self.ensemble, classes=tuple(range(len(classes))))
-        return twin
 
     def of_no_rows(self, table: Table, spec: IndexSpec | ProbabilisticValue, order: int) -> Any:
         """The explanation of a table without rows."""

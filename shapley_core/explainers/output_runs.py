@@ -11,7 +11,7 @@ from ..imputers.array_rows import ArrayRows
 from ..runs import Chunk, StoredExplanation
 from ..runs.hashing import hash_of
 from .all_rows import Report
-from .long_runs import len_of, row_source
+from .long_runs import len_of, name_of_index, row_source
 from .model_rows import table_of
 from .row_outputs import label_codes, own_margins
 from .tabular_runs import hash_of_model, run_model
@@ -34,8 +34,9 @@ def run_outputs(
     if base_margin is not None:
         own_margins(base_margin, source.n_rows, ensemble)
         base_margin = np.asarray(base_margin, np.float64)
+    labels, codes = None, None
     if y is not None:
-        y = label_codes(y, source.n_rows, ensemble)
+        labels, codes = np.asarray(y), label_codes(y, source.n_rows, ensemble)
     elif explainer.output == "log_loss":
         raise InputError("output='log_loss' needs the labels of all rows: explainer(X, y, out=...)")
 
@@ -48,7 +49,7 @@ def run_outputs(
         rows = slice(chunk.start, chunk.start + count)
         found: Explanation = explainer(
             chunk.rows,
-            None if y is None else y[rows],
+            None if labels is None else labels[rows],
             base_margin=None if base_margin is None else base_margin[rows],
             random_state=chunk.settings["random_state"],
             progress=chunk.progress,
@@ -62,7 +63,8 @@ def run_outputs(
         out,
         settings={
             **_identity(explainer),
-            "labels": None if y is None else hash_of(y),
+            "index": name_of_index(options["index"], explainer.players.n_players, options["order"]),
+            "labels": None if codes is None else hash_of(codes),
             "base_margin": None if base_margin is None else hash_of(base_margin),
             "check": options["check"],
         },

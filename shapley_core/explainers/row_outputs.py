@@ -30,7 +30,7 @@ def own_margins(given: ArrayLike, n_rows: int, ensemble: TreeEnsemble) -> Array:
     return np.asarray(base_margins(given, n_rows, ensemble.n_outputs) - ensemble.base)
 
 
-def label_codes(y: Any, n_rows: int | None, ensemble: TreeEnsemble) -> NDArray[np.int64]:
+def label_codes(y: Any, n_rows: int, ensemble: TreeEnsemble) -> NDArray[np.int64]:
     """The number of each row's class, from labels as the model knows them.
 
     Parameters
@@ -38,17 +38,15 @@ def label_codes(y: Any, n_rows: int | None, ensemble: TreeEnsemble) -> NDArray[n
     y : labels (n_rows,)
         Classes of the model, or texts that read like them. Of a model that does not know them, the
         numbers 0 .. n_classes - 1, or names of outputs.
-    n_rows : int, optional
-        As many there must be, if given.
+    n_rows : int
+        As many there must be.
     ensemble : TreeEnsemble
     """
     if y is None:
         raise InputError("output='log_loss' needs the labels: explainer(X, y)")
     labels = np.asarray(y)
-    wanted = labels.shape[:1] if n_rows is None else (n_rows,)
-    if labels.ndim != 1 or labels.shape != wanted or labels.dtype.kind not in "biufOUST":
-        told = "(n_rows,)" if n_rows is None else f"{wanted}"
-        raise InputError(f"y has shape {labels.shape}, {labels.dtype}; wanted {told} labels")
+    if labels.shape != (n_rows,) or labels.dtype.kind not in "biufOUST":
+        raise InputError(f"y has shape {labels.shape}, {labels.dtype}; wanted ({n_rows},) labels")
     classes = ensemble.classes or tuple(range(max(2, ensemble.n_outputs)))
     names = ensemble.output_names or ()
     # A number is never taken for a place where the classes have labels of their own.

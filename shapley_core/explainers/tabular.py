@@ -23,6 +23,7 @@ from .all_rows import Report, checked_budget, checked_index, values_of_rows
 from .file_rows import AsKind
 from .given_models import exact_explainer, is_tree_model, masked_function
 from .linear import LinearGames, linear_model
+from .long_runs import name_of_index
 from .many_games import RowValues
 from .masked_games import MaskedGames
 from .predictor import Predictor, link_function
@@ -369,6 +370,7 @@ class TabularExplainer:
             out,
             settings={
                 **identity_of(self._background, self._games, self._linear),
+                "index": name_of_index(spec, self.players.n_players, order),
                 "imputer": hash_of_imputer(self.imputer),
                 "estimator": repr(self._estimator),
                 "link": name_of_link(self._link, self._games, self._background),

@@ -133,7 +133,8 @@ def run_model(
     source, out, settings, chunk_rows, progress, most_rows
         As in `run`.
     options : mapping
-        The explainer's checked index, order, budget and tolerance, which are settings too.
+        The explainer's checked index, which the settings name, and its order, budget and
+        tolerance, which are settings too.
     random_state
         A seed; where it is left open, the first run draws it.
     """
@@ -146,7 +147,6 @@ def run_model(
         settings={
             **settings,
             **({} if drawn else seed),
-            "index": options["index"].name,
             "order": options["order"],
             "budget": options["budget"],
             "tolerance": repr(options["tolerance"]),

@@ -29,7 +29,7 @@ from ..trees.readers import read_model
 from ..trees.stages import Stage
 from .additivity import check_additivity
 from .interactions import Plan, compute
-from .long_runs import row_source, run_trees
+from .long_runs import name_of_index, row_source, run_trees
 from .model_rows import LiveModel, predict_trees, table_of
 from .row_outputs import base_margins
 
@@ -229,7 +229,10 @@ class TreeExplainer:
                 self,
                 row_source(X, self.ensemble, lambda rows: table_of(self.ensemble, rows, "X")),
                 out,
-                settings={**self._identity(), "index": spec.name},
+                settings={
+                    **self._identity(),
+                    "index": name_of_index(spec, self.players.n_players, order),
+                },
                 chunk_rows=chunk_rows,
                 progress=progress,
                 base_margin=base_margin,

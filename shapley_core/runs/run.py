@@ -108,7 +108,10 @@ def run(
         _take_stock(journal)
         for stretch in _stretches(journal.missing):
             _explain_parts(explain, source, journal, stretch, progress)
-    return open_explanation(directory)
+    stored = open_explanation(directory)
+    # A file holds the name of an index alone; that of the trial leads to an index of one's own.
+    stored.index = trial.index
+    return stored
 
 
 def _make(directory: Path) -> None:

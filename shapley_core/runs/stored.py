@@ -30,7 +30,10 @@ class StoredExplanation:
     n_rows, n_parts, chunk_rows : int
     settings : dict
         What the values depend on: hash of the model, index, order, identity of the data, ...
-    index, order, n_features, interactions, feature_names, output_names, groups
+    index : str
+        That of the explanations that are read. One of your own is to be set, ``stored.index =
+        spec.name``, where `open_explanation` found it by its name alone.
+    order, n_features, interactions, feature_names, output_names, groups
         As in `Explanation`.
     shape : tuple
         Of all values: (n_rows, n_features or interactions[, n_outputs]).
@@ -79,7 +82,9 @@ class StoredExplanation:
         """
         if not 0 <= number < self.n_parts:
             raise InputError(f"part {number} is out of range: there are {self.n_parts}")
-        return parts.read_part(self._journal, number)
+        found = parts.read_part(self._journal, number)
+        found.index = self.index
+        return found
 
     def rows(self, start: int, stop: int, data: Any = None) -> Explanation:
         """Read rows ``start .. stop - 1``, if they fit in memory.
@@ -108,7 +113,9 @@ class StoredExplanation:
             low, high = max(start, first), min(stop, end)
             for name, array in parts.read_arrays(self._journal, number)[1].items():
                 arrays[name][low - start : high - start] = array[low - first : high - first]
-        return rebuild(Explanation, self._about, arrays, data)
+        found = rebuild(Explanation, self._about, arrays, data)
+        found.index = self.index
+        return found
 
     def load(self, data: Any = None) -> Explanation:
         """Read all rows into one `Explanation`, if they fit in memory; as `rows`."""

@@ -1,15 +1,19 @@
 """Long runs of any model: the values of a call, chunk by chunk, from tables and files."""
 
+from fractions import Fraction
 from functools import partial
+from math import comb
 
 import numpy as np
 import pandas as pd
 import polars
 import pyarrow
 import pytest
+import xgboost
 
 import shapley_core as sc
 from shapley_core.errors import InputError
+from shapley_core.indices import BetaLaw, IndexSpec
 
 NAMES = ["a", "b", "c", "d", "e"]
 
@@ -274,3 +278,53 @@ def test_linear_models_and_trees(tmp_path, rows):
     same(linear(rows, out=tmp_path / "linear", chunk_rows=25).load(), linear(rows), exactly=False)
     with pytest.raises(InputError, match="model was"):
         sc.TabularExplainer((np.ones(5), 1.0), rows[:7])(rows, out=tmp_path / "linear")
+
+
+def own_index(name, alpha):
+    return IndexSpec(
+        name, "derivative", "these tests", frozenset(), law=lambda size, order: BetaLaw(alpha, 5)
+    )
+
+
+def by_moebius(power):
+    return IndexSpec(
+        "Mine",
+        "derivative",
+        "these tests",
+        frozenset(),
+        moebius=lambda s, t, order: Fraction(1, t**power),
+    )
+
+
+def by_weights(first):
+    def weights(n, s, order):
+        rest = n - s
+        return [Fraction(first if not t else 1, comb(rest, t)) for t in range(rest + 1)]
+
+    return IndexSpec("Mine", "derivative", "these tests", frozenset(), weights=weights)
+
+
+@pytest.mark.parametrize(
+    "of", [lambda x: own_index("Mine", x), by_moebius, by_weights], ids=["law", "moebius", "list"]
+)
+@pytest.mark.parametrize("kind", ["table", "trees", "probability"])
+def test_an_index_of_ones_own_is_known_by_its_weights(tmp_path, rows, of, kind):
+    labels = (rows[:, 0] * rows[:, 1] > 0).astype(int)
+    trees = xgboost.XGBClassifier(n_estimators=3, max_depth=3).fit(rows, labels)
+    explainer = {
+        "table": lambda: sc.TabularExplainer(model, rows[:7]),
+        "trees": lambda: sc.TreeExplainer(trees),
+        "probability": lambda: sc.TreeExplainer(trees, background=rows[:7], output="probability"),
+    }[kind]()
+    out = tmp_path / "run"
+    with pytest.raises(StoppedError):
+        explainer(rows, index=of(2), order=2, out=out, chunk_rows=20, progress=stop)
+    with pytest.raises(InputError, match="index was"):
+        explainer(rows, index=of(3), order=2, out=out)
+    stored = explainer(rows, index=of(2), order=2, out=out)
+    wanted = explainer(rows, index=of(2), order=2)
+    same(stored.load(), wanted, exactly=False)
+    np.testing.assert_allclose(stored.load().to_array(2), wanted.to_array(2), atol=1e-12)
+    np.testing.assert_allclose(stored.part(1).to_array(2), wanted[20:40].to_array(2), atol=1e-12)
+    with pytest.raises(InputError, match="index was"):
+        explainer(rows, index=of(3), order=2, out=out)
