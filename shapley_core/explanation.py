@@ -397,6 +397,10 @@ class Explanation:
         Raises
         ------
         InputError
-            If the file is no explanation, or is damaged.
+            If the file is no explanation, or is damaged, or ``data`` has another number of rows.
         """
-        return read_explanation(path, cls, data)
+        found = read_explanation(path, cls, data)
+        n_rows = found.n_rows if data is None else np.shape(data)[0]
+        if n_rows != found.n_rows:
+            raise InputError(f"data has {n_rows} rows; the file holds values of {found.n_rows}")
+        return found

@@ -1,6 +1,7 @@
 """Tables in files, CSV and Parquet by their ending; needs pyarrow (``shapley_core[tables]``)."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -157,6 +158,12 @@ def write_explanation(path: Path, explanation: Explanation) -> None:
     from pyarrow import csv, parquet
 
     names, columns = explanation.column_names(), explanation.columns()
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise InputError(
+            f"{path} would have two columns named {twice!r}; rename the features, or write the "
+            "values with Explanation.save"
+        )
     schema = pyarrow.schema([(name, pyarrow.float64()) for name in names])
     make = parquet.ParquetWriter if path.name.lower().endswith(PARQUET) else csv.CSVWriter
     with _replacing(path) as temporary, make(temporary, schema) as writer:

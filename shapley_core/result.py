@@ -334,6 +334,8 @@ class InteractionValues:
         )
 
     __hash__ = None  # type: ignore[assignment]
+    # Numbers are players, not places: ``values`` and ``interactions`` can be gone through.
+    __iter__ = None
 
     def __add__(self, other: Any) -> "InteractionValues":
         if not isinstance(other, InteractionValues):

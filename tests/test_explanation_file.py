@@ -7,6 +7,7 @@ import scipy.sparse
 
 from shapley_core.errors import InputError
 from shapley_core.explanation import Explanation
+from shapley_core.files import write_explanation
 
 PAIRS = [(0,), (1,), (2,), (0, 2)]
 X = np.arange(12.0).reshape(4, 3)
@@ -104,3 +105,21 @@ def test_files_of_another_kind(tmp_path):
         Explanation.load(tmp_path / "values.npz")
     with pytest.raises(FileNotFoundError):
         Explanation.load(tmp_path / "none.npz")
+
+
+def test_data_of_other_rows_is_refused(tmp_path):
+    e = explanation()
+    e.save(tmp_path / "e.npz")
+    assert Explanation.load(tmp_path / "e.npz", data=X + 1).data[0, 0] == 1
+    for data in (X[:3], pd.DataFrame(X[:2]), scipy.sparse.csr_matrix(X[:1])):
+        with pytest.raises(InputError, match="the file holds values of 4"):
+            Explanation.load(tmp_path / "e.npz", data=data)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_columns_of_one_name_are_refused(tmp_path, ending):
+    names = ["base_value", "b"]
+    e = Explanation(np.ones((2, 2)), np.zeros(2), None, index="SV", feature_names=names)
+    with pytest.raises(InputError, match="two columns named 'base_value'"):
+        write_explanation(tmp_path / f"e.{ending}", e)
+    assert not list(tmp_path.iterdir())

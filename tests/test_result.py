@@ -65,6 +65,13 @@ def test_values_are_our_own_copy():
         r.values[0] = 1
 
 
+def test_values_are_not_gone_through_by_numbers():
+    # A number is a player, and so r[0] is no first place.
+    r = InteractionValues([1.0, 2.0], [(0,), (1,)], index="SV", order=1, n_players=2, baseline=0)
+    with pytest.raises(TypeError, match="not iterable"):
+        list(r)
+
+
 def test_top_and_repr():
     r = make()
     assert r.top(2) == [((0, 1), 4.0), ((2,), -2.0)]

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..coalitions import check_integer
 from ..errors import InputError
 from ..explanation import Explanation
 from ..runs import StoredExplanation, file_source, is_file
@@ -64,6 +65,7 @@ class GlobalValues:
 
     def top(self, n: int = 10, output: int = 0) -> list[tuple[str, float, float]]:
         """List the ``n`` largest by absolute value: label, value, standard error."""
+        n = max(check_integer(n, "n"), 0)
         values = self.values.reshape(len(self.interactions), -1)[:, output]
         errors = self.std_error.reshape(len(self.interactions), -1)[:, output]
         labels = self.labels()
@@ -157,6 +159,11 @@ def global_values(
     """
     if kind not in KINDS:
         raise InputError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
+    if not isinstance(explanation, Explanation | StoredExplanation):
+        raise TypeError(
+            "global_values takes an Explanation or a StoredExplanation, not "
+            f"{type(explanation).__name__}"
+        )
     if not explanation.n_rows:
         raise InputError("there are no rows to average over")
     weight = check_weights(weights, explanation.n_rows)

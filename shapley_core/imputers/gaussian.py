@@ -89,7 +89,11 @@ class GaussianFiller(Filler):
         self._background = background
         self._draws = draws
         self._mean = data.mean(axis=0)
-        self._covariance = np.atleast_2d(np.cov(data, rowvar=False))
+        covariance = np.atleast_2d(np.cov(data, rowvar=False))
+        # On the scale of correlations, so that units do not decide what is singular.
+        self._scale = np.sqrt(np.diag(covariance))
+        self._scale[self._scale == 0] = 1.0
+        self._correlation = covariance / np.outer(self._scale, self._scale)
         self._weights = np.ones((1, len(draws)))
         self._x: NDArray[np.float64] = data[:0]
 
@@ -122,19 +126,16 @@ class GaussianFiller(Filler):
 
     def _given(self, mask: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Slopes of the absent features on the present, and a root of what covariance is left."""
-        within = self._covariance[np.ix_(~mask, ~mask)]
+        within = self._correlation[np.ix_(~mask, ~mask)]
         slopes = np.zeros((len(within), int(mask.sum())))
         if mask.any():
-            # On the scale of correlations, so that units do not decide what is singular.
-            scale = np.sqrt(np.diag(self._covariance)[mask])
-            scale[scale == 0] = 1.0
-            present = self._covariance[np.ix_(mask, mask)] / np.outer(scale, scale)
-            inverse = np.linalg.pinv(present, rcond=_SINGULAR, hermitian=True)
-            across = self._covariance[np.ix_(~mask, mask)] / scale
-            slopes = across @ inverse / scale
-            within = within - slopes @ (across * scale).T
+            present = self._correlation[np.ix_(mask, mask)]
+            across = self._correlation[np.ix_(~mask, mask)]
+            slopes = across @ np.linalg.pinv(present, rcond=_SINGULAR, hermitian=True)
+            within = within - slopes @ across.T
         sizes, axes = np.linalg.eigh((within + within.T) / 2)
-        return slopes, axes * np.sqrt(np.maximum(sizes, 0.0))
+        own = self._scale[~mask, None]
+        return own * slopes / self._scale[mask], own * axes * np.sqrt(np.maximum(sizes, 0.0))
 
 
 def numbers_alone(rows: Rows, what: str) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from ..threads import row_blocks
 from .base import Filled, Filler, Imputer, check_count, check_weights, product
 from .rows import Rows
 
-_SINGULAR = 1e-10
+_SINGULAR, _ROUNDING = 1e-10, 1e-12
 # Of the distances of a block of rows from the background, and what one takes while the nearest are
 # chosen: itself twice, what compares it with the others, its place.
 _DISTANCE_BYTES, _BYTES_OF_ONE = 1 << 24, 40
@@ -53,6 +53,8 @@ class Nearest(Imputer):
             raise InputError(f"metric must be 'mahalanobis' or 'euclidean', not {metric!r}")
         self.bandwidth = bandwidth
         self.metric = metric
+        if isinstance(categorical, str) or not hasattr(categorical, "__iter__"):
+            raise InputError(f"categorical must list columns, as [{categorical!r}]")
         self.categorical = tuple(categorical)
 
     @property
@@ -146,7 +148,9 @@ class NearestFiller(Filler):
                     near = np.take_along_axis(distance, its, axis=1)
                     # The nearest weighs 1, so that no row is left without weights by underflow.
                     near -= near.min(axis=1, keepdims=True)
-                    weights[at, start:stop] = np.exp(near / (-2.0 * self._bandwidth**2))
+                    with np.errstate(over="ignore"):
+                        near = near / self._bandwidth / self._bandwidth
+                    weights[at, start:stop] = np.exp(near / -2.0)
         table = self._rows.mix(rows, masks, self._background, chosen, n_threads)
         return table, weights.reshape(-1, self.n_donors)
 
@@ -190,9 +194,10 @@ def _smallest(distance: NDArray[np.float64], k: int) -> NDArray[np.int64]:
     if k == distance.shape[1]:
         return np.broadcast_to(np.arange(k), (len(distance), k)).copy()
     limit = np.partition(distance, k - 1, axis=1)[:, k - 1 : k]
-    taken = distance <= limit
+    # What is equally far may come out a rounding apart.
+    taken = distance <= limit * (1 + _ROUNDING)
     if np.count_nonzero(taken) > k * len(distance):
-        level = distance == limit
+        level = taken & (distance >= limit * (1 - _ROUNDING))
         room = k - (taken & ~level).sum(axis=1, keepdims=True)
         taken &= ~level | (np.cumsum(level, axis=1) <= room)
     return np.nonzero(taken)[1].reshape(len(distance), k)

@@ -187,6 +187,12 @@ def test_what_cannot_be_averaged():
         sc.global_values(e, "presence_adjusted", data=missing)
 
 
+def test_values_of_no_explanation():
+    for other in (np.ones((3, 2)), None, "run"):
+        with pytest.raises(TypeError, match="takes an Explanation or a StoredExplanation"):
+            sc.global_values(other)
+
+
 def test_tables_and_lists_of_the_largest():
     e = made(np.random.default_rng(0), n_rows=50, n_outputs=2, output_names=["cat", "dog"])
     found = sc.global_values(e)
@@ -198,6 +204,7 @@ def test_tables_and_lists_of_the_largest():
         "std_error [dog]",
     ]
     assert frame.index[5] == "feature 1, feature 2"
+    assert found.top(0) == found.top(-1) == []
     label, value, error = found.top(1, output=1)[0]
     assert value == found.values[:, 1].max()
     assert frame.loc[label, "std_error [dog]"] == error

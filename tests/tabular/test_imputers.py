@@ -162,6 +162,15 @@ def test_gaussian_with_features_that_are_copies_and_constants():
     np.testing.assert_allclose(found.values[:, 5], 0, atol=1e-8)
 
 
+@pytest.mark.parametrize("imputer", ["gaussian", "conditional-mean"])
+@pytest.mark.parametrize("scale", [1e-12, 1e8, 1e12])
+def test_a_normal_law_does_not_depend_on_units(imputer, scale):
+    units = np.array([1.0, 1.0, scale, 1.0])
+    wanted = TabularExplainer(model, BACKGROUND, imputer=imputer)(X)
+    scaled = TabularExplainer(lambda rows: model(rows / units), BACKGROUND * units, imputer=imputer)
+    np.testing.assert_allclose(scaled(X * units).values, wanted.values, rtol=1e-6, atol=1e-8)
+
+
 @pytest.mark.parametrize("metric", ["mahalanobis", "euclidean"])
 @pytest.mark.parametrize("bandwidth", [None, 0.7])
 def test_nearest(metric, bandwidth):
@@ -200,6 +209,32 @@ def test_of_rows_equally_far_the_first_are_taken(k, kinds):
     np.testing.assert_array_equal(_smallest(distance, k), wanted)
 
 
+@pytest.mark.parametrize("metric", ["mahalanobis", "euclidean"])
+def test_rows_on_opposite_sides_are_equally_far(metric):
+    later = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        x, step = rng.integers(-5, 6, 3).astype(float), rng.integers(1, 4, 3)
+        far = rng.integers(50, 90, (20, 3)) * rng.choice([-1, 1], (20, 3))
+        table = np.vstack([far, x + step, x - step])
+        # The last column says which row was taken.
+        background = np.column_stack([table, np.arange(len(table))])
+        imputer = imputers.Nearest(1, metric=metric)
+        games = TabularExplainer(lambda rows: rows[:, 3], background, imputer=imputer)._games
+        bound = games.filler.bind(games.rows.like(np.append(x, 0.0)[None], "X"))
+        rows, _ = bound.fill(np.array([0]), np.arange(4)[None] < 3, slice(0, 1), 1)
+        later += rows[0, 3] == len(table) - 1
+    assert not later
+
+
+def test_a_narrow_bandwidth_leaves_the_nearest():
+    one, narrow = (
+        TabularExplainer(model, BACKGROUND, imputer=imputer)(X)
+        for imputer in (imputers.Nearest(1), imputers.Nearest(5, bandwidth=1e-165))
+    )
+    np.testing.assert_allclose(narrow.values, one.values, atol=1e-12)
+
+
 def test_nearest_counts_labels_and_missing_values():
     background = np.array([[0, 1.0, 10], [1, 1.1, 20], [0, np.nan, 30], [2, 0.9, 40]])
 
@@ -233,6 +268,8 @@ def test_nearest_counts_labels_and_missing_values():
         (lambda: imputers.Nearest(k=0), "at least 1"),
         (lambda: imputers.Nearest(bandwidth=-1.0), "positive"),
         (lambda: imputers.Nearest(metric="cosine"), "mahalanobis"),
+        (lambda: imputers.Nearest(categorical=1), "list columns, as \\[1\\]"),
+        (lambda: imputers.Nearest(categorical="a"), "list columns"),
         (lambda: imputers.get("mean"), "'baseline', 'marginal'"),
         (lambda: TabularExplainer(model, BACKGROUND, imputer=imputers.Marginal(99)), "99"),
         (
