@@ -193,7 +193,7 @@ class _Translation:
     def lookup(self, labels: list[Any]) -> NDArray[np.float64]:
         found = np.fromiter(map(self.code.get, labels, repeat(-1.0)), np.float64, len(labels))
         for row in np.flatnonzero(found == -1.0):
-            if _is_missing(labels[row]):
+            if is_missing(labels[row]):
                 found[row] = np.nan
         return found
 
@@ -215,6 +215,7 @@ class _Translation:
         return self.settle(self.lookup(labels), lambda row: labels[row])
 
 
-def _is_missing(label: Any) -> bool:
-    # None, NaN and NaT; pandas.NA is equal to nothing in a boolean context, so it goes by name.
+def is_missing(label: Any) -> bool:
+    """Tell whether a Python object is None, NaN, NaT or NA."""
+    # pandas.NA is equal to nothing in a boolean context, so it goes by name.
     return label is None or type(label).__name__ == "NAType" or label != label

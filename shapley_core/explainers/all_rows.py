@@ -53,7 +53,6 @@ def values_of_rows(
 ) -> RowValues:
     """Values of all rows."""
     n = games.players.n_players
-    budget = checked_budget(budget)
     is_exact = n < budget.bit_length()
     m = 1 << n if is_exact else budget
     seed = seed_of(random_state)

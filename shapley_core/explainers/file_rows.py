@@ -7,12 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..frames import is_missing
 from ..imputers.rows import Rows
 
 # What kinds of entries a column can hold that are not made of one another: families. A file's
 # column goes into a background's column of its own family, whole and unchanged, or not at all;
 # those of None are left to what the library of the table says.
 TEXT, NUMBER, BOOL, NOTHING = "text", "numbers", "true and false", "nothing"
+# Of Python objects: which it is, the entries say.
+OBJECTS = "objects"
 Family = str | None
 
 
@@ -27,7 +30,6 @@ class AsKind:
     def __init__(self, background: Rows) -> None:
         self._like = background.take(slice(0, 0))
         self._names = background.names
-        self._missing: list[Any] = []
         if isinstance(self._like, np.ndarray):
             families = [_family_of_numpy(self._like.dtype)] * background.n_features
             make: Callable[[Any], Any] = self._array
@@ -38,14 +40,14 @@ class AsKind:
             )(self._like)
             make = {"pandas": self._pandas, "polars": self._polars}.get(library, self._arrow)
         self._make = make
+        # By the names of columns, those of an array by their places; so are missing entries.
+        self._families: dict[Any, Family] = {}
+        self._missing: dict[Any, Any] = {}
         for at, family in enumerate(families):
-            self._missing.append(None)
-            if family == "objects":
-                families[at], self._missing[at] = _family_of(background.labels(at), self._name(at))
-        self._families = families
-
-    def _name(self, at: int) -> str:
-        return f"column {at}" if self._names is None else f"column {self._names[at]!r}"
+            key = at if self._names is None else self._names[at]
+            if family == OBJECTS:
+                family, self._missing[key] = _family_of(background.labels(at), f"column {key!r}")
+            self._families[key] = family
 
     def __call__(self, rows: Any) -> Any:
         """Make the table, of one from a file; others are what they are.
@@ -57,47 +59,31 @@ class AsKind:
         """
         if type(rows).__module__.partition(".")[0] != "pyarrow":
             return rows
-        for at, name in enumerate(rows.column_names):
-            place = at if self._names is None else _place(self._names, name)
-            if place is None or place >= len(self._families):
-                continue
-            held, wanted = _arrow_family(rows.schema.field(at).type), self._families[place]
+        for at, field in enumerate(rows.schema):
+            wanted = self._families.get(at if self._names is None else field.name)
+            held = _arrow_family(field.type)
             if held in (NOTHING, wanted) or wanted is None or (held, wanted) == (BOOL, NUMBER):
                 continue
             raise InputError(
-                f"column {name!r} of X holds {held or rows.schema.field(at).type}, the "
-                f"background's {wanted}: give both the same kind of entries"
+                f"column {field.name!r} of X holds {held or field.type}, the background's "
+                f"{wanted}: give both the same kind of entries"
             )
         return self._make(rows)
 
     def _array(self, rows: Any) -> NDArray[Any]:
-        import pyarrow as pa
-
         dtype = self._like.dtype
         out = np.empty((rows.num_rows, rows.num_columns), dtype)
         for at, name in enumerate(rows.column_names):
-            column = rows.column(at)
             if dtype.kind in "fiub":
-                if pa.types.is_decimal(column.type) or pa.types.is_null(column.type):
-                    column = column.cast(pa.float64())
-                given = column.to_pandas().to_numpy()
-                if given.dtype.kind not in "fiub":
-                    raise InputError(
-                        f"column {name!r} of X misses entries, the background's {dtype} none"
-                    )
+                given = _numbers(rows.column(at), name, dtype)
             else:
-                missing = self._missing[at] if at < len(self._missing) else None
-                entries = [missing if entry is None else entry for entry in column.to_pylist()]
-                given = np.empty(len(entries), object)
-                given[:] = entries
+                given = _objects(rows.column(at), self._missing.get(at))
             out[:, at] = given
-            if dtype.kind in "US":
-                changed = out[:, at] != given
-                if changed.any():
-                    raise InputError(
-                        f"column {name!r} of X holds {given[changed][0]!r}, for which the "
-                        f"background's dtype {dtype} has no room: give the background as objects"
-                    )
+            if dtype.kind in "US" and (changed := out[:, at] != given).any():
+                raise InputError(
+                    f"column {name!r} of X holds {given[changed][0]!r}, for which the "
+                    f"background's dtype {dtype} has no room: give the background as objects"
+                )
             _check_kept(given, out[:, at], name, dtype)
         return out
 
@@ -151,6 +137,23 @@ class AsKind:
         return pa.table(columns, names=rows.column_names)
 
 
+def _numbers(column: Any, name: str, dtype: Any) -> NDArray[Any]:
+    import pyarrow as pa
+
+    if pa.types.is_decimal(column.type) or pa.types.is_null(column.type):
+        column = column.cast(pa.float64())
+    given: NDArray[Any] = column.to_pandas().to_numpy()
+    if given.dtype.kind not in "fiub":
+        raise InputError(f"column {name!r} of X misses entries, the background's {dtype} none")
+    return given
+
+
+def _objects(column: Any, missing: Any) -> NDArray[Any]:
+    given = np.empty(len(column), object)
+    given[:] = [missing if entry is None else entry for entry in column.to_pylist()]
+    return given
+
+
 def _pandas_column(column: Any, dtype: Any, name: str) -> Any:
     import pandas as pd
     import pyarrow as pa
@@ -158,41 +161,38 @@ def _pandas_column(column: Any, dtype: Any, name: str) -> Any:
     arrow = getattr(dtype, "pyarrow_dtype", None)
     if arrow is None and dtype.kind in "fiub" and hasattr(dtype, "numpy_dtype"):
         arrow = pa.from_numpy_dtype(dtype.numpy_dtype)
-    try:
-        if arrow is not None:
-            # A type that can miss entries: through numpy whole numbers would become floats.
-            rounded = _is_rounded(pa.types.is_floating(column.type), pa.types.is_floating(arrow))
+    if arrow is not None:
+        # A type that can miss entries: through numpy whole numbers would become floats.
+        rounded = _is_rounded(pa.types.is_floating(column.type), pa.types.is_floating(arrow))
+        try:
             return pd.Series(dtype.__from_arrow__(column.cast(arrow, safe=not rounded)))
-        series = column.to_pandas()
-        if series.dtype == dtype:
-            return series
-        if hasattr(dtype, "categories"):
-            lost = series.notna() & ~series.isin(dtype.categories)
-            if lost.any():
-                raise InputError(
-                    f"column {name!r} of X holds {series[lost].iloc[0]!r}, which is not among "
-                    "the background's categories"
-                )
-        if getattr(dtype, "kind", "O") == "b" and series.isna().any():
-            raise InputError(f"column {name!r} of X misses entries, the background's {dtype} none")
+        except pa.ArrowException as error:
+            raise _not_made(name, dtype, error) from error
+    series = column.to_pandas()
+    if series.dtype == dtype:
+        return series
+    if hasattr(dtype, "categories"):
+        lost = series.notna() & ~series.isin(dtype.categories)
+        if lost.any():
+            raise InputError(
+                f"column {name!r} of X holds {series[lost].iloc[0]!r}, which is not among "
+                "the background's categories"
+            )
+    if dtype.kind == "b" and series.isna().any():
+        raise InputError(f"column {name!r} of X misses entries, the background's {dtype} none")
+    try:
         cast = series.astype(dtype)
-    except InputError:
-        raise
-    except (ValueError, TypeError, pa.ArrowException) as error:
+    except (ValueError, TypeError) as error:
         raise _not_made(name, dtype, error) from error
     if getattr(series.dtype, "kind", "O") in "fiub" and isinstance(dtype, np.dtype):
         _check_kept(series.to_numpy(), cast.to_numpy(), name, dtype)
     return cast
 
 
-def _place(names: tuple[str, ...], name: str) -> int | None:
-    return names.index(name) if name in names else None
-
-
 def _family_of(labels: list[Any], where: str) -> tuple[Family, Any]:
     """The family of a column of Python objects, and what it holds for a missing entry."""
-    missing = [one for one in labels if one is None or one != one]
-    kinds = {type(one) for one in labels if not (one is None or one != one)}
+    missing = [one for one in labels if is_missing(one)]
+    kinds = {type(one) for one in labels if not is_missing(one)}
     texts = {kind for kind in kinds if issubclass(kind, str)}
     if texts and texts != kinds:
         raise InputError(
@@ -211,7 +211,7 @@ def _family_of(labels: list[Any], where: str) -> tuple[Family, Any]:
 
 def _family_of_numpy(dtype: Any) -> Family:
     kind = getattr(dtype, "kind", "O")
-    return {"O": "objects", "U": TEXT, "S": TEXT, "b": BOOL, "f": NUMBER, "i": NUMBER}.get(
+    return {"O": OBJECTS, "U": TEXT, "S": TEXT, "b": BOOL, "f": NUMBER, "i": NUMBER}.get(
         kind, NUMBER if kind == "u" else None
     )
 

@@ -22,7 +22,7 @@ from ..top import TopExplanation
 from ..trees.ensemble import TreeEnsemble
 from ..trees.readers import read_model
 from .additivity import check_additivity
-from .all_rows import Report, checked_index, values_of_rows
+from .all_rows import Report, checked_budget, checked_index, values_of_rows
 from .interactions import largest
 from .many_games import RowValues
 from .masked_games import MaskedGames
@@ -206,7 +206,7 @@ class TreeOutputExplainer:
         options: dict[str, Any] = {
             "index": spec,
             "order": order,
-            "budget": check_integer(budget, "budget"),
+            "budget": checked_budget(budget),
             "tolerance": tolerance,
             "n_threads": threads,
             "check": check,

@@ -31,7 +31,6 @@ from .tabular_runs import (
     MODEL_CHUNK_ROWS,
     hash_of_imputer,
     identity_of,
-    name_of_link,
     row_source_like,
     run_model,
 )
@@ -369,11 +368,10 @@ class TabularExplainer:
             row_source_like(X, self._background),
             out,
             settings={
-                **identity_of(self._background, self._games, self._linear),
+                **identity_of(self._background, self._games, self._linear, self._link),
                 "index": name_of_index(spec, self.players.n_players, order),
                 "imputer": hash_of_imputer(self.imputer),
                 "estimator": repr(self._estimator),
-                "link": name_of_link(self._link, self._games, self._background),
                 "groups": self.players.members if self.players.grouped else None,
                 "memory": self._memory,
             },

@@ -50,35 +50,31 @@ def _hash_of_answers(answers: NDArray[np.float64]) -> str:
     return hash_of([[f"{x:.{DIGITS - 1}e}" for x in row] for row in (answers + 0.0).tolist()])
 
 
-def name_of_link(link: Any, games: MaskedGames | None, background: Rows) -> str:
-    """Name a link; a function by a hash of what it makes of the model's answers.
-
-    They are drawn halfway to their mean, as worths are means: a link of probabilities need not
-    take 0 or 1.
-    """
-    if games is None or games.link is None:
-        return "identity"
-    if isinstance(link, str):
-        return link
-    answers = _answers(games.predictor, background)
-    means = (answers + games.nothing_outputs.mean(axis=0)) / 2
-    return f"function {_hash_of_answers(games.link(means))}"
-
-
 def identity_of(
-    background: Rows, games: MaskedGames | None, linear: LinearGames | None
+    background: Rows, games: MaskedGames | None, linear: LinearGames | None, link: Any
 ) -> dict[str, Any]:
-    """The explainer, its model and background, for the manifest of a long run."""
+    """The explainer, its model, background and link, for the manifest of a long run.
+
+    A link that is a function is known by what it makes of the model's answers. They are drawn
+    halfway to their mean, as worths are means: a link of probabilities need not take 0 or 1.
+    """
+    name = "identity"
     if linear is not None:
         model = hash_of(linear.model.coefficients, linear.model.intercept)
     else:
         assert games is not None
-        model = hash_of_model(games.predictor, background)
+        answers = _answers(games.predictor, background)
+        model = _hash_of_answers(answers)
+        if games.link is not None:
+            means = (answers + games.nothing_outputs.mean(axis=0)) / 2
+            known = isinstance(link, str)
+            name = link if known else f"function {_hash_of_answers(games.link(means))}"
     return {
         "explainer": "TabularExplainer",
         "model": model,
         "background": hash_of_rows(background),
         "batch_rows": None if games is None else games.batch_rows,
+        "link": name,
     }
 
 

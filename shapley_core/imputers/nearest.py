@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..frames import is_missing
 from ..threads import row_blocks
 from .base import Filled, Filler, Imputer, check_count, check_weights, product
 from .rows import Rows
@@ -216,6 +217,4 @@ def _position(rows: Rows, column: Any) -> int:
 
 def _label(entry: Any) -> Any:
     """A label to look up; all that is missing is one."""
-    if entry is None or type(entry).__name__ == "NAType" or entry != entry:
-        return None
-    return entry
+    return None if is_missing(entry) else entry

@@ -44,9 +44,10 @@ def test_labels_of_arrays_stay_text(tmp_path, dtype):
 
 def test_missing_labels_are_as_the_background_has_them(tmp_path):
     def count(rows):
-        return np.array([float(town is None) + 10.0 * (town != town) for town, _ in rows])
+        towns = [town for town, _ in rows]
+        return np.array([5.0 * (t is None) + 10.0 * (t is pd.NA or t != t) for t in towns])
 
-    for number, missing in enumerate((None, np.nan)):
+    for number, missing in enumerate((None, np.nan, pd.NA)):
         background = np.array([["a", 1.0], [missing, 2.0], ["b", 3.0]], object)
         explainer = sc.TabularExplainer(count, background)
         path = written(tmp_path, town=["a", None, "b"], x=[1.0, 2.0, 3.0])

@@ -1,0 +1,139 @@
+"""Batches, threads and memory of TabularExplainer, and arguments and tables that are none."""
+
+import tracemalloc
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shapley_core import TabularExplainer, imputers
+from shapley_core.errors import BudgetError, InputError, MemoryLimitError
+
+from .test_tabular_explainer import BACKGROUND, N, X, smooth, two_outputs
+
+RNG = np.random.default_rng(11)
+
+
+@pytest.mark.parametrize("imputer", ["marginal", "nearest", "gaussian"])
+@pytest.mark.parametrize("budget", [60, 128])
+def test_batches_threads_and_layouts_give_the_same_bits(imputer, budget):
+    def make(background=BACKGROUND, **more):
+        return TabularExplainer(two_outputs, background, imputer=imputer, **more)
+
+    X = RNG.normal(size=(4, N))
+    reference = make(n_threads=1)(X, budget=budget)
+    for explainer, rows in (
+        (make(batch_size=1), X),
+        (make(batch_size=7), X),
+        (make(batch_size=100, n_threads=3), X),
+        (make(memory="1MB"), X),
+        (make(np.asfortranarray(BACKGROUND)), np.asfortranarray(X)),
+        (make(np.repeat(BACKGROUND, 2, axis=1)[:, ::2]), np.repeat(X, 2, axis=0)[::2]),
+    ):
+        found = explainer(rows, budget=budget)
+        np.testing.assert_array_equal(found.values, reference.values)
+        np.testing.assert_array_equal(found.base_values, reference.base_values)
+
+
+def test_threads_mask_large_blocks_alike():
+    wide = RNG.normal(size=(3, 4000))
+    groups = np.array_split(np.arange(4000), 9)
+
+    def total(rows):
+        return np.einsum("rf->r", rows) ** 2
+
+    one, two = (
+        TabularExplainer(total, wide, groups=groups, n_threads=threads)(wide[:2])
+        for threads in (1, 2)
+    )
+    np.testing.assert_array_equal(one.values, two.values)
+
+
+def test_memory_bounds_the_peak():
+    rows, background = RNG.normal(size=(20, 13)), RNG.normal(size=(700, 13))
+
+    def cheap(table):
+        return table[:, 0]
+
+    explainer = TabularExplainer(cheap, background, memory="8MB")
+    tracemalloc.start()
+    explainer(rows, budget=400)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 1e6 < peak < 8e6
+    small = TabularExplainer(lambda table: table[:, :3], background[:2], memory="1MB")
+    with pytest.raises(MemoryLimitError, match="for one row"):
+        small(rows, budget=8192)
+
+
+def peak_of(call):
+    tracemalloc.start()
+    call()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_memory_bounds_what_tells_rows_and_donors_apart():
+    rows, background = RNG.normal(size=(400, 20)), RNG.normal(size=(500, 20))
+    small, large = (
+        TabularExplainer(lambda table: table[:, 0], background, memory=memory)
+        for memory in ("4MB", "1GB")
+    )
+    assert peak_of(lambda: small(rows, budget=44)) < 12e6
+    np.testing.assert_array_equal(
+        small(rows[:60], budget=44).values, large(rows[:60], budget=44).values
+    )
+
+
+def test_memory_does_not_grow_with_the_distances():
+    rows, background = RNG.normal(size=(700, 3)), RNG.normal(size=(9000, 3))
+    explainer = TabularExplainer(
+        lambda table: table[:, 0], background, imputer=imputers.Nearest(k=1), memory="8MB"
+    )
+    explainer(rows[:1])
+    # The distances alone are 50 MB.
+    assert peak_of(lambda: explainer(rows)) < 25e6
+
+
+def test_a_background_that_is_written_to_later_stays_what_it_was():
+    def of_table(table):
+        return smooth(np.asarray(table)[:, :N].astype(float))
+
+    for make in (np.array, pd.DataFrame, lambda rows: pd.DataFrame(rows).assign(label="a")):
+        given = make(np.tile(BACKGROUND, (2, 1)))
+        explainer = TabularExplainer(of_table, given)
+        rows = given[:3].copy()
+        before = explainer(rows).values
+        if isinstance(given, np.ndarray):
+            given[30:] = 5.0
+        else:
+            given.iloc[30:, :N] = 5.0
+        np.testing.assert_array_equal(explainer(rows).values, before)
+
+
+@pytest.mark.parametrize("budget", [0, -1, -8, -5000])
+def test_a_budget_that_is_none(budget, tmp_path):
+    explainer = TabularExplainer(smooth, BACKGROUND)
+    for call in (
+        lambda: explainer(X, budget=budget),
+        lambda: explainer(X, budget=budget, out=tmp_path / "run"),
+        lambda: TabularExplainer((np.arange(7.0), 0.0), BACKGROUND)(X, budget=budget),
+    ):
+        with pytest.raises(BudgetError, match=f"at least 1; got {budget}"):
+            call()
+    assert not (tmp_path / "run").exists()
+
+
+def test_entries_that_are_lists():
+    background = pd.DataFrame({"a": [[1.0], [2.0, 3.0], [4.0]], "b": [1.0, 2.0, 3.0]})
+
+    def sums(table):
+        return np.array([sum(entry) for entry in table["a"]]) * table["b"].to_numpy()
+
+    rows = background[:2].assign(b=[5.0, 7.0])
+    plain = TabularExplainer(sums, background)(rows)
+    linked = TabularExplainer(sums, background, link=lambda worths: 2 * worths)(rows)
+    np.testing.assert_allclose(linked.values, 2 * plain.values)
+    with pytest.raises(InputError, match="column 'a' of the background holds lists"):
+        TabularExplainer(sums, background, imputer="nearest")
