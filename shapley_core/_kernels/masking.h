@@ -120,27 +120,38 @@ static int64_t differing(const uint8_t *mask, const uint8_t *its, int64_t n)
     return count;
 }
 
-#define OVERLAY_PAIRS(SIZE)                                           \
-    for (i = 0; i < n_chosen; i++) {                                  \
-        const uint8_t *from = mask[chosen[i]] ? rows : donors;        \
-        const int32_t *player = players + chosen[i];                  \
-        for (e = 0; e < n_pairs; e++, player += n_columns)            \
-            if (alone) {                                              \
-                int64_t at = e * n_bytes + *player * (int64_t)(SIZE); \
-                memcpy(out + at, from + at, (size_t)(SIZE));          \
-            } else                                                    \
-                for (f = starts[*player]; f < starts[*player + 1]; f++) { \
-                    int64_t at = e * n_bytes + features[f] * (SIZE);  \
-                    memcpy(out + at, from + at, (size_t)(SIZE));      \
-                }                                                     \
+#define OVERLAY_PAIRS(SIZE)                                               \
+    for (i = 0; i < n_chosen; i++) {                                      \
+        const uint8_t *from = mask[chosen[i]] ? rows : donors;            \
+        const int32_t *player = players + chosen[i];                      \
+        uint8_t *to = out;                                                \
+        for (e = 0; e < n_pairs; e++) {                                   \
+            if (alone)                                                    \
+                memcpy(                                                   \
+                    to + *player * steps.out, from + *player * steps.given, \
+                    (size_t)(SIZE));                                      \
+            else                                                          \
+                for (f = starts[*player]; f < starts[*player + 1]; f++)   \
+                    memcpy(                                               \
+                        to + features[f] * steps.out, from + features[f] * steps.given, \
+                        (size_t)(SIZE));                                  \
+            player += n_columns;                                          \
+            from += steps.row;                                              \
+            to += steps.row;                                                \
+        }                                                                 \
     }
+
+/* How many bytes on the next row is, and the next feature of a row that is given or made. */
+typedef struct {
+    int64_t row, given, out;
+} Steps;
 
 /* Into each of n_pairs masked rows, the entries of chosen columns as the mask has them. */
 static void overlay_pairs(
     const uint8_t *RESTRICT rows, const uint8_t *RESTRICT donors, const uint8_t *RESTRICT mask,
     const int32_t *RESTRICT players, int64_t n_pairs, int64_t n_columns,
     const int64_t *RESTRICT chosen, int64_t n_chosen, int alone, const int64_t *RESTRICT features,
-    const int64_t *RESTRICT starts, int64_t itemsize, int64_t n_bytes, uint8_t *RESTRICT out)
+    const int64_t *RESTRICT starts, int64_t itemsize, Steps steps, uint8_t *RESTRICT out)
 {
     int64_t e, i, f;
     if (itemsize == 8) {

@@ -25,6 +25,7 @@ def mix_pairs(
     starts: NDArray[np.int64],
     itemsize: int,
     out: NDArray[np.uint8],
+    by_column: bool = False,
 ) -> None: ...
 def add_means(
     outputs: NDArray[np.float64],

@@ -11,6 +11,10 @@ from libc.string cimport memcpy, memset
 cdef extern from "masking.h" nogil:
     enum:
         TOGETHER
+    ctypedef struct Steps:
+        int64_t row
+        int64_t given
+        int64_t out
     int64_t repeats(int64_t n_bytes, int64_t n_rows)
     void spread(
         const uint8_t* present, int64_t n_entries, int64_t itemsize, uint8_t flip, int64_t times,
@@ -39,7 +43,7 @@ cdef extern from "masking.h" nogil:
         const uint8_t* rows, const uint8_t* donors, const uint8_t* mask, const int32_t* players,
         int64_t n_pairs, int64_t n_columns, const int64_t* chosen, int64_t n_chosen,
         bint alone, const int64_t* features, const int64_t* starts, int64_t itemsize,
-        int64_t n_bytes, uint8_t* out
+        Steps steps, uint8_t* out
     )
     bint add_parts_of "add_parts"(
         const double* outputs, const double* weights, const int64_t* starts, int64_t n_parts,
@@ -107,17 +111,24 @@ def mix_chosen(
 def mix_pairs(
     const uint8_t[:, ::1] masks, const uint8_t[:, ::1] rows, const uint8_t[:, ::1] donors,
     const int32_t[:, ::1] players, const int64_t[::1] features, const int64_t[::1] starts,
-    int64_t itemsize, uint8_t[:, ::1] out,
+    int64_t itemsize, uint8_t[:, :] out, bint by_column=False,
 ):
     """Every coalition with every pair of a row and a donor, each with players of its own.
 
     Column j of ``masks`` is player ``players[e, j]`` of pair e. Pairs agree in the features of all
     other players. Those of player p are from ``features[starts[p]]`` to ``features[starts[p+1]]``.
+    ``by_column`` says that ``rows``, ``donors`` and ``out`` have a row for each feature, in place
+    of one for each pair; the last axis of ``out`` is contiguous.
     """
     cdef int64_t n_columns = masks.shape[1]
     cdef int64_t n_masks = masks.shape[0]
-    cdef int64_t n_pairs = rows.shape[0]
-    cdef int64_t n_bytes = rows.shape[1]
+    cdef int64_t n_pairs = players.shape[0]
+    cdef int64_t n_lines = rows.shape[0] if by_column else 1
+    cdef int64_t n_bytes = n_lines * itemsize if by_column else rows.shape[1]
+    cdef Steps steps
+    steps.row = itemsize if by_column else n_bytes
+    steps.given = rows.shape[1] if by_column else itemsize
+    steps.out = out.strides[0] if by_column else itemsize
     # For each coalition what it begins with, and the columns to be laid over it.
     cdef int64_t* before = <int64_t*>malloc(n_masks * (n_columns + 2) * sizeof(int64_t))
     # A mask of none of the columns, and one of all.
@@ -134,48 +145,53 @@ def mix_pairs(
     cdef int64_t together = max(1, TOGETHER // n_bytes)
     # Where there are as many players as features, each is the feature of the same number.
     cdef bint alone = starts.shape[0] - 1 == features.shape[0]
-    cdef int64_t c, j, apart, least, back
+    cdef int64_t c, j, line, apart, least, back, apart_by
     cdef int64_t few, at = 0
-    cdef const uint8_t* its
+    cdef const uint8_t* old
     cdef const uint8_t* begun
     cdef uint8_t* target
     with nogil:
         for c in range(n_masks):
             # The donors, the rows or what was made before: where least differs.
-            its = none
+            old = none
             before[c] = -1
             least = differing(&masks[c, 0], none, n_columns)
             if n_columns - least < least:
-                its = every
+                old = every
                 before[c] = -2
                 least = n_columns - least
             back = 1
             while back <= c and least > 1:
                 apart = differing(&masks[c, 0], &masks[c - back, 0], n_columns)
                 if apart < least:
-                    its = &masks[c - back, 0]
+                    old = &masks[c - back, 0]
                     before[c] = c - back
                     least = apart
                 back *= 2
             count[c] = 0
             for j in range(n_columns):
-                if masks[c, j] != its[j]:
+                if masks[c, j] != old[j]:
                     chosen[c * n_columns + count[c]] = j
                     count[c] += 1
         # A few rows at a time: what they begin with is still in the nearest cache.
         while at < n_pairs:
             few = min(together, n_pairs - at)
             for c in range(n_masks):
-                target = &out[c * n_pairs + at, 0]
+                target = &out[0, 0] + (c * n_pairs + at) * steps.row
+                apart_by = steps.given
                 if before[c] >= 0:
-                    begun = &out[before[c] * n_pairs + at, 0]
+                    begun = &out[0, 0] + (before[c] * n_pairs + at) * steps.row
+                    apart_by = steps.out
                 else:
-                    begun = &donors[at, 0] if before[c] == -1 else &rows[at, 0]
-                memcpy(target, begun, <size_t>(few * n_bytes))
+                    begun = (&donors[0, 0] if before[c] == -1 else &rows[0, 0]) + at * steps.row
+                for line in range(n_lines):
+                    memcpy(
+                        target + line * steps.out, begun + line * apart_by, <size_t>(few * steps.row)
+                    )
                 overlay_pairs(
-                    &rows[at, 0], &donors[at, 0], &masks[c, 0], &players[at, 0], few, n_columns,
-                    chosen + c * n_columns, count[c], alone, &features[0], &starts[0], itemsize,
-                    n_bytes, target
+                    &rows[0, 0] + at * steps.row, &donors[0, 0] + at * steps.row, &masks[c, 0],
+                    &players[at, 0], few, n_columns, chosen + c * n_columns, count[c], alone,
+                    &features[0], &starts[0], itemsize, steps, target
                 )
             at += few
     free(before)

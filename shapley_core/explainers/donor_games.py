@@ -115,11 +115,12 @@ class DonorGames:
         inner = np.flatnonzero((sizes > 0) & (sizes < parts.n_players))
         inner = inner[_near_each_other(coalitions[inner])]
         masks = np.ascontiguousarray(coalitions[inner])
-        rows = np.repeat(parts.rows, np.diff(parts.starts))
+        owners = np.repeat(np.arange(len(parts)), np.diff(parts.starts))
+        rows = parts.rows[owners]
         weights = self.weights[parts.donors]
         # So that those of a single donor, and equal ones, are 1 and round nothing.
         heaviest = np.maximum.reduceat(weights, parts.starts[:-1])
-        weights = weights / np.repeat(heaviest, np.diff(parts.starts))
+        weights = weights / heaviest[owners]
         totals = np.add.reduceat(weights, parts.starts[:-1])[:, None]
         most = self.bound.games.batch_rows
         # As many pairs as coalitions, if there are so many: both are read often for what they take.
@@ -130,19 +131,21 @@ class DonorGames:
         of_nothing = self.bound.of_donors(rows, parts.donors)[None]
         masking.add_parts(of_nothing, weights, parts.starts, np.zeros(1, np.int64), nothing)
         for start, stop in row_blocks(len(rows), together):
-            first = int(np.searchsorted(parts.starts, start, side="right")) - 1
-            last = int(np.searchsorted(parts.starts, stop, side="left"))
-            starts = np.clip(parts.starts[first : last + 1], start, stop) - start
-            owners = np.repeat(np.arange(first, last), np.diff(starts))
-            pairs = Pairs(
-                rows[start:stop],
-                parts.donors[start:stop],
-                parts.players[owners],
-                self.bound.games.players.feature_lists,
+            first, last = owners[start], owners[stop - 1] + 1
+            # Parts may begin before these pairs, or end behind them.
+            starts = parts.starts[first : last + 1] - start
+            starts[0], starts[-1] = 0, stop - start
+            answers = self.bound.answers(
+                Pairs(
+                    rows[start:stop],
+                    parts.donors[start:stop],
+                    parts.players[owners[start:stop]],
+                    self.bound.games.players.feature_lists,
+                )
             )
             weight, target = weights[start:stop], out[:, first:last]
             for low, high in row_blocks(len(inner), max(1, most // (stop - start))):
-                outputs = self.bound.predicted(pairs, masks[low:high])
+                outputs = answers(masks[low:high])
                 if not masking.add_parts(outputs, weight, starts, inner[low:high], target):
                     self.bound.games.predictor.check_finite(outputs.reshape(len(outputs), -1))
                     raise overflow(outputs)

@@ -229,18 +229,21 @@ class RowGames:
         ]
         return found
 
-    def predicted(self, pairs: Pairs, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """What is averaged, of each coalition and pair: (n_coalitions, n_pairs, n_outputs).
+    def answers(self, pairs: Pairs) -> Callable[[NDArray[np.bool_]], NDArray[np.float64]]:
+        """What is averaged, of coalitions of the players of pairs.
 
-        The caller sees to it that predictions that are averaged as they are are finite.
+        A function of bool (n_coalitions, k) that gives (n_coalitions, n_pairs, n_outputs). The
+        caller sees to it that predictions that are averaged as they are are finite.
         """
-        shape = len(masks), len(pairs.rows)
-        outputs = self.games.predictor(
-            self.filler.fill_pairs(pairs, masks, self.n_threads),
-            shape[0] * shape[1],
-            check_finite=self._per_row is not None,
-        )
-        return self._averaged(outputs.reshape(*shape, -1), pairs.rows)
+        each, mixed = len(pairs.rows), self.filler.mixer(pairs, self.n_threads)
+
+        def found(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+            outputs = self.games.predictor(
+                mixed(masks), len(masks) * each, check_finite=self._per_row is not None
+            )
+            return self._averaged(outputs.reshape(len(masks), each, -1), pairs.rows)
+
+        return found
 
     def _averaged(
         self, outputs: NDArray[np.float64], rows: NDArray[np.int64]

@@ -11,11 +11,8 @@ from ..errors import InputError
 from ..frames import NUMERIC_KINDS
 from ..tables import WANTED
 from ..threads import row_blocks, run_blocks
-from .rows import Donors, Pairs, Rows, differing_bits, differing_pairs
-from .scratch import Scratch
-
-# Bytes that one thread mixes at a time: less takes no longer than starting a thread.
-_TASK_BYTES = 1 << 23
+from .rows import Donors, Mixer, Pairs, Rows, differing_bits, differing_pairs
+from .scratch import TASK_BYTES, Scratch
 
 
 def checked_array(X: Any, what: str) -> NDArray[Any]:
@@ -140,7 +137,7 @@ class ArrayRows(Rows):
                     target,
                 )
 
-        step = max(1, _TASK_BYTES // max(each * raw_out.shape[1], 1))
+        step = max(1, TASK_BYTES // max(each * raw_out.shape[1], 1))
         run_blocks(work, row_blocks(len(masks), step), n_threads)
         return self._wrap(out)
 
@@ -158,35 +155,33 @@ class ArrayRows(Rows):
             return np.ones((len(rows), donors.n_rows, self.n_features), np.bool_)
         return differing_pairs(self.array[rows], donors.array)
 
-    def mix_pairs(
-        self, pairs: Pairs, masks: NDArray[np.bool_], donors: Rows, n_threads: int
-    ) -> Any:
+    def mixer(self, pairs: Pairs, donors: Rows, n_threads: int) -> Mixer:
         """See `Rows`."""
         assert isinstance(donors, ArrayRows)
-        dtype = self.array.dtype
         own, other = self.array[pairs.rows], donors.array[pairs.donors]
-        if dtype.hasobject:
-            inside = pairs.present_features(masks)
-            return self._wrap(np.where(inside, own, other).reshape(-1, self.n_features))
-        out = self._scratch.array((len(masks) * len(own), self.n_features), dtype)
-        raw_out, raw_own, raw_other = out.view(np.uint8), _bytes(own), _bytes(other)
-        present = np.ascontiguousarray(masks).view(np.uint8)
+        each, n = own.shape
+        pool = None
+        if own.dtype.hasobject:
+            # Mixed by their places.
+            pool = np.concatenate([own, other]).reshape(-1)
+            own, other = np.arange(pool.size).reshape(2, each, n)
+        dtype = own.dtype
+        rows = _bytes(own), _bytes(other), pairs.players, *pairs.features, dtype.itemsize
+        step = max(1, TASK_BYTES // max(own.nbytes, 1))
 
-        def work(block: tuple[int, int]) -> None:
-            start, stop = block
-            masking.mix_pairs(
-                present[start:stop],
-                raw_own,
-                raw_other,
-                pairs.players,
-                *pairs.features,
-                dtype.itemsize,
-                raw_out[start * len(own) : stop * len(own)],
+        def mixed(masks: NDArray[np.bool_]) -> Any:
+            out = self._scratch.array((len(masks) * each, n), dtype)
+            present, raw_out = np.ascontiguousarray(masks).view(np.uint8), out.view(np.uint8)
+            run_blocks(
+                lambda block: masking.mix_pairs(
+                    present[slice(*block)], *rows, raw_out[block[0] * each : block[1] * each]
+                ),
+                row_blocks(len(masks), step),
+                n_threads,
             )
+            return self._wrap(out if pool is None else pool.take(out))
 
-        step = max(1, _TASK_BYTES // max(raw_own.size, 1))
-        run_blocks(work, row_blocks(len(masks), step), n_threads)
-        return self._wrap(out)
+        return mixed
 
     def numbers(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """See `Rows`."""

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from .frame_rows import (
     Column,
+    Finish,
     FrameRows,
     PlainColumn,
     TakenColumn,
@@ -73,11 +74,11 @@ def _column(array: Any) -> Column:
     if plain and not array.null_count:
         return PlainColumn(array.to_numpy(), lambda mixed: Entries(pa.array(mixed, kind)))
 
-    def gather(mine: Entries, its: Entries, at: NDArray[np.int64]) -> Entries:
+    def join(mine: Entries, its: Entries) -> Finish:
         both = pa.chunked_array([mine.array, its.array], kind).unify_dictionaries()
-        return Entries(both.combine_chunks().take(at))
+        return Entries(both.combine_chunks()).__getitem__
 
-    return TakenColumn(Entries(array), gather)
+    return TakenColumn(Entries(array), join)
 
 
 def _numbers(array: Any) -> NDArray[np.float64] | None:

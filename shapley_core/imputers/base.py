@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .rows import Pairs, Rows
+from .rows import Mixer, Pairs, Rows
 
 # A table to show to the model, and weights of its rows: (n_coalitions * n_rows or 1, n_donors).
 Filled = tuple[Any, NDArray[np.float64]]
@@ -82,15 +82,15 @@ class Filler(ABC):
         return None
 
     #: float64 (n_donors,), where a worth is a weighted mean over donors each of which can be had by
-    #: itself: then `differing_donors` and `fill_pairs` are there.
+    #: itself: then `differing_donors` and `mixer` are there.
     donor_weights: NDArray[np.float64] | None = None
 
     def differing_donors(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Where some of the rows are not what each donor is: (n_rows, n_donors, n_features)."""
         raise NotImplementedError
 
-    def fill_pairs(self, pairs: Pairs, masks: NDArray[np.bool_], n_threads: int) -> Any:
-        """Rows to show for pairs of a row and a donor: see `Rows.mix_pairs`."""
+    def mixer(self, pairs: Pairs, n_threads: int) -> Mixer:
+        """What makes rows to show for pairs of a row and a donor: see `Rows.mixer`."""
         raise NotImplementedError
 
     @abstractmethod

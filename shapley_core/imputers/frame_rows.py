@@ -1,17 +1,37 @@
 """Rows of data frames: mixed column by column, with the types and categories that they have."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._kernels import masking
 from ..errors import InputError
 from ..frames import align, listed
-from .rows import Donors, Pairs, Rows, differing_bits, differing_pairs
+from ..threads import row_blocks, run_blocks
+from .rows import Donors, Mixer, Pairs, Rows, differing_bits, differing_pairs
+from .scratch import TASK_BYTES, Scratch
 
 # Makes the user's kind of column of mixed entries.
 Finish = Callable[[NDArray[Any]], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Mixable:
+    """Entries of rows and of donors as numbers of one type, and what makes a column of such."""
+
+    own: NDArray[Any]
+    other: NDArray[Any]
+    finish: Finish
+
+    @classmethod
+    def of_places(cls, n_own: int, n_other: int, take: Finish) -> "Mixable":
+        """Of entries that are taken by their places: those of the rows, then those of donors."""
+        places = np.arange(n_own + n_other)
+        return cls(places[:n_own], places[n_own:], take)
 
 
 class PlainColumn:
@@ -22,40 +42,28 @@ class PlainColumn:
         self.finish = finish
         self.itemsize = values.dtype.itemsize
 
-    def mix(
-        self, rows: NDArray[np.int64], present: NDArray[np.bool_], donors: Any, which: Donors
-    ) -> Any:
-        """The mixed column, as its library has it: of the rows where they are ``present``.
-
-        ``rows``, ``present`` and ``which`` are broadcast; a slice is the last axis.
-        """
-        mixed = np.where(present, self.values[rows], donors.values[which])
-        return self.finish(mixed.reshape(-1))
+    def beside(self, rows: NDArray[np.int64], donors: Any, which: NDArray[np.int64]) -> Mixable:
+        """Some entries, and some of the donors' column."""
+        own, other = self.values[rows], donors.values[which]
+        if own.dtype == other.dtype and not own.dtype.hasobject:
+            return Mixable(own, other, self.finish)
+        pool = np.concatenate([own, other])
+        return Mixable.of_places(len(own), len(other), lambda at: self.finish(pool.take(at)))
 
 
 class TakenColumn:
-    """A column of a type of its library's own: ``gather(mine, its, at)`` takes from both as one."""
+    """A column of a type of its library's own: ``join(mine, its)`` takes from both as one."""
 
     itemsize = 16
 
-    def __init__(self, values: Any, gather: Callable[[Any, Any, NDArray[np.int64]], Any]) -> None:
+    def __init__(self, values: Any, join: Callable[[Any, Any], Finish]) -> None:
         self.values = values
-        self.gather = gather
+        self.join = join
 
-    def mix(
-        self, rows: NDArray[np.int64], present: NDArray[np.bool_], donors: Any, which: Donors
-    ) -> Any:
+    def beside(self, rows: NDArray[np.int64], donors: Any, which: NDArray[np.int64]) -> Mixable:
         """See `PlainColumn`."""
-        pool = donors.values
-        other: NDArray[np.int64]
-        if isinstance(which, slice):
-            pool = pool[which]
-            other = np.arange(len(pool))
-        else:
-            other = which
-        own = np.arange(rows.size).reshape(rows.shape)
-        at = np.where(present, own, other + rows.size).reshape(-1)
-        return self.gather(self.values[rows.reshape(-1)], pool, at)
+        take = self.join(self.values[rows], donors.values[which])
+        return Mixable.of_places(len(rows), len(which), take)
 
 
 Column = PlainColumn | TakenColumn
@@ -94,6 +102,7 @@ class FrameRows(Rows):
         self._build = build
         self._reader = reader
         self._number = number
+        self._scratch: defaultdict[int, Scratch] = defaultdict(Scratch)
         self._label = label
 
     def like(self, X: Any, what: str) -> Rows:
@@ -116,31 +125,58 @@ class FrameRows(Rows):
         n_threads: int,
     ) -> Any:
         """See `Rows`."""
-        present, rows = masks.T[:, :, None, None], rows[:, None]
-        columns = zip(self._columns_with(donors), present, strict=True)
-        return self._build([mine.mix(rows, at, its, which) for (mine, its), at in columns])
+        if isinstance(which, slice):
+            chosen, every = np.arange(which.start, which.stop), np.arange(self.n_features + 1)
+            players = np.tile(every[:-1].astype(np.int32), (len(rows) * len(chosen), 1))
+            pairs = Pairs(
+                np.repeat(rows, len(chosen)),
+                np.tile(chosen, len(rows)),
+                players,
+                (every[:-1], every),
+            )
+            return self.mixer(pairs, donors, n_threads)(masks)
+        used, at = np.unique(which, return_inverse=True)
+        at = at.reshape(which.shape)
+        mixed = []
+        for column, present in zip(self._beside(rows, donors, used), masks.T, strict=True):
+            own = column.own[:, None]
+            entries = np.where(present[:, None, None], own, column.other[at])
+            mixed.append(column.finish(entries.reshape(-1)))
+        return self._build(mixed)
 
-    def mix_pairs(
-        self, pairs: Pairs, masks: NDArray[np.bool_], donors: Rows, n_threads: int
-    ) -> Any:
+    def mixer(self, pairs: Pairs, donors: Rows, n_threads: int) -> Mixer:
         """See `Rows`."""
-        present = np.moveaxis(pairs.present_features(masks), 2, 0)
-        columns = zip(self._columns_with(donors), present, strict=True)
-        return self._build(
-            [mine.mix(pairs.rows, at, its, pairs.donors) for (mine, its), at in columns]
-        )
+        both = self._beside(pairs.rows, donors, pairs.donors)
+        sizes = np.array([one.own.itemsize for one in both])
+        alike = [
+            _ColumnMixer(pairs, np.flatnonzero(sizes == size), both, self._scratch[size])
+            for size in sorted(set(sizes.tolist()))
+        ]
 
-    def _columns_with(self, donors: Rows) -> Iterator[tuple[Any, Any]]:
-        """Columns beside those of the donors, of one kind each."""
+        def mixed(masks: NDArray[np.bool_]) -> Any:
+            present = np.ascontiguousarray(masks).view(np.uint8)
+            columns: list[Any] = [None] * len(both)
+            for some in alike:
+                for feature, entries in some(present, n_threads):
+                    columns[feature] = both[feature].finish(entries)
+            return self._build(columns)
+
+        return mixed
+
+    def _beside(
+        self, rows: NDArray[np.int64], donors: Rows, which: NDArray[np.int64]
+    ) -> list[Mixable]:
+        """Entries of some of the rows and of the donors, column by column."""
         assert isinstance(donors, FrameRows)
+        found = []
         for mine, its in zip(self.columns, donors.columns, strict=True):
             # Missing values may have made one of them a column of the library's own.
             if isinstance(mine, TakenColumn) and isinstance(its, PlainColumn):
-                yield mine, TakenColumn(its.finish(its.values), mine.gather)
+                its = TakenColumn(its.finish(its.values), mine.join)
             elif isinstance(mine, PlainColumn) and isinstance(its, TakenColumn):
-                yield TakenColumn(mine.finish(mine.values), its.gather), its
-            else:
-                yield mine, its
+                mine = TakenColumn(mine.finish(mine.values), its.join)
+            found.append(mine.beside(rows, its, which))
+        return found
 
     def differing_donors(self, rows: NDArray[np.int64], donors: Rows) -> NDArray[np.bool_]:
         """See `Rows`."""
@@ -194,6 +230,46 @@ class FrameRows(Rows):
     def of_numbers(self, matrix: NDArray[np.float64]) -> Any:
         """See `Rows`."""
         return self._build(matrix)
+
+
+class _ColumnMixer:
+    """Mixes those columns of pairs whose entries take equally many bytes, one after the other."""
+
+    def __init__(
+        self, pairs: Pairs, features: NDArray[np.intp], columns: list[Mixable], scratch: Scratch
+    ) -> None:
+        self._features = features.tolist()
+        self._dtypes = [columns[feature].own.dtype for feature in self._features]
+        self._scratch = scratch
+        own = np.stack([columns[feature].own.view(np.uint8) for feature in self._features])
+        other = np.stack([columns[feature].other.view(np.uint8) for feature in self._features])
+        # Those of each player among these, by their places.
+        order, starts = pairs.features
+        held = np.isin(order, features)
+        before = np.append(0, np.cumsum(held))
+        lists = np.searchsorted(features, order[held]), before[starts]
+        self._n_pairs = len(pairs.rows)
+        self._size = self._dtypes[0].itemsize
+        self._given = own, other, pairs.players, *lists, self._size
+
+    def __call__(
+        self, present: NDArray[np.uint8], n_threads: int
+    ) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Mixed entries of each of the columns, by coalition, then pair."""
+        each = self._n_pairs * self._size
+        out = self._scratch.array((len(self._features), len(present) * each), np.dtype(np.uint8))
+        run_blocks(
+            lambda block: masking.mix_pairs(
+                present[slice(*block)],
+                *self._given,
+                out[:, block[0] * each : block[1] * each],
+                True,
+            ),
+            row_blocks(len(present), max(1, TASK_BYTES // max(len(self._features) * each, 1))),
+            n_threads,
+        )
+        for feature, dtype, entries in zip(self._features, self._dtypes, out, strict=True):
+            yield feature, entries.view(dtype)
 
 
 def _same_bits_are_same(mine: Column, its: Column) -> bool:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from .base import Filled, Filler, Imputer, check_count, check_weights
-from .rows import Pairs, Rows
+from .rows import Mixer, Pairs, Rows
 
 
 class Marginal(Imputer):
@@ -127,10 +127,10 @@ class MarginalFiller(Filler):
         assert self._bound is not None
         return self._bound.differing_donors(rows, self.rows)
 
-    def fill_pairs(self, pairs: Pairs, masks: NDArray[np.bool_], n_threads: int) -> Any:
+    def mixer(self, pairs: Pairs, n_threads: int) -> Mixer:
         """See `Filler`."""
         assert self._bound is not None
-        return self._bound.mix_pairs(pairs, masks, self.rows, n_threads)
+        return self._bound.mixer(pairs, self.rows, n_threads)
 
     def nothing(self, donors: slice) -> Filled:
         """See `Filler`."""

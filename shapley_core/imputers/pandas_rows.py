@@ -80,11 +80,14 @@ def _pandas_column(series: Any) -> Column:
             np.asarray(array.codes),
             lambda codes: pd.Categorical.from_codes(codes, dtype=dtype, validate=False),
         )
+    if isinstance(dtype, np.dtype) and dtype.hasobject:
+        # Of an array pandas 3 would make a column of text.
+        return PlainColumn(
+            series.to_numpy(), lambda values: pd.Series(values, dtype=object, copy=False)
+        )
     if isinstance(dtype, np.dtype):
         return PlainColumn(series.to_numpy(), lambda values: values)
-    return TakenColumn(
-        array, lambda mine, its, at: type(array)._concat_same_type([mine, its]).take(at)
-    )
+    return TakenColumn(array, lambda mine, its: type(array)._concat_same_type([mine, its]).take)
 
 
 def _pandas_like(series: Any, wanted: Any, name: str, what: str) -> Any:

@@ -66,7 +66,7 @@ def _polars_column(series: Any) -> Column:
         values = series.to_numpy()
         if values.dtype.kind in NUMERIC_KINDS:
             return PlainColumn(values, lambda mixed: pl.Series(mixed, dtype=dtype))
-    return TakenColumn(series, lambda mine, its, at: pl.concat([mine, its]).gather(at))
+    return TakenColumn(series, lambda mine, its: pl.concat([mine, its]).gather)
 
 
 def _polars_like(series: Any, wanted: Any, name: str, what: str) -> Any:

@@ -5,6 +5,7 @@ rows are ordered by coalition, then explained row, then donor.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 Donors = slice | NDArray[np.int64]
 # The features of one player after the other, and where each one's begin, and the last one's end.
 FeatureLists = tuple[NDArray[np.int64], NDArray[np.int64]]
+# Makes a table of n_coalitions * n_pairs rows, from bool (n_coalitions, k): whether players of a
+# pair are taken from its row.
+Mixer = Callable[[NDArray[np.bool_]], Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,16 +38,6 @@ class Pairs:
     players: NDArray[np.int32]
     features: FeatureLists
 
-    def present_features(self, masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Features that are taken from the row, bool (n_coalitions, n_pairs, n_features)."""
-        order, starts = self.features
-        held = np.zeros((len(masks), len(self.rows), len(starts) - 1), np.bool_)
-        every = np.broadcast_to(masks[:, None, :], (len(masks), *self.players.shape))
-        np.put_along_axis(held, self.players[None].astype(np.int64), every, axis=2)
-        player = np.empty(len(order), np.int64)
-        player[order] = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-        return held[:, :, player]
-
 
 class Rows(ABC):
     """Rows of a user's table; made by `any_rows.rows_of`.
@@ -61,6 +55,12 @@ class Rows(ABC):
     n_features: int
     names: tuple[str, ...] | None
     row_bytes: int
+
+    def __reduce__(self) -> tuple[Callable[[Any, str], "Rows"], tuple[Any, str]]:
+        """As the user's table, which is read again."""
+        from .any_rows import rows_of
+
+        return rows_of, (self.take(slice(None)), "the background")
 
     @abstractmethod
     def like(self, X: Any, what: str) -> "Rows":
@@ -99,23 +99,15 @@ class Rows(ABC):
         """
 
     @abstractmethod
-    def mix_pairs(
-        self, pairs: Pairs, masks: NDArray[np.bool_], donors: "Rows", n_threads: int
-    ) -> Any:
-        """Mixed rows of pairs of one of these rows and a donor.
+    def mixer(self, pairs: Pairs, donors: "Rows", n_threads: int) -> Mixer:
+        """What makes mixed rows of pairs of one of these rows and a donor.
 
         Parameters
         ----------
         pairs : Pairs
-        masks : bool (n_coalitions, k)
-            Whether players of a pair are taken from the row.
         donors : Rows
             From `like`, or that `like` was called on.
         n_threads : int
-
-        Returns
-        -------
-        table of n_coalitions * n_pairs rows
         """
 
     @abstractmethod

@@ -289,8 +289,9 @@ def test_every_pair_is_in_one_part_with_all_players_that_matter(seed, n_rows, n_
     st.integers(0, 10**6),
     st.integers(1, 6),
     st.booleans(),
+    st.booleans(),
 )
-def test_masked_rows_of_pairs(dtype, seed, k, grouped):
+def test_masked_rows_of_pairs(dtype, seed, k, grouped, by_column):
     rng = np.random.default_rng(seed)
     n, n_pairs = 9, int(rng.integers(1, 40))
     rows = rng.integers(0, 50, size=(n_pairs, n)).astype(dtype)
@@ -305,7 +306,8 @@ def test_masked_rows_of_pairs(dtype, seed, k, grouped):
     for pair in range(n_pairs):
         inside[:, pair, own[pair]] = masks
     wanted = np.where(inside[:, :, of_feature], rows, donors).reshape(-1, n)
-    out = np.empty((len(masks) * n_pairs, n), dtype)
+    out = np.empty(wanted.T.shape if by_column else wanted.shape, dtype)
+    rows, donors = (part.T if by_column else part for part in (rows, donors))
     masking.mix_pairs(
         masks.view(np.uint8),
         np.ascontiguousarray(rows).view(np.uint8),
@@ -314,8 +316,9 @@ def test_masked_rows_of_pairs(dtype, seed, k, grouped):
         *players.feature_lists,
         out.dtype.itemsize,
         out.view(np.uint8),
+        by_column,
     )
-    np.testing.assert_array_equal(out, wanted)
+    np.testing.assert_array_equal(out.T if by_column else out, wanted)
 
 
 def test_pairs_that_differ_to_the_bit():

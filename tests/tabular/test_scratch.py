@@ -1,5 +1,6 @@
 """Memory of masked rows: taken again, but never while anybody holds the rows that were in it."""
 
+import pickle
 import weakref
 
 import numpy as np
@@ -37,7 +38,15 @@ def test_memory_is_taken_again_once_nobody_holds_it():
     assert address(smaller) == at and smaller.shape == (7, 3) and smaller.flags.c_contiguous
 
 
-@pytest.mark.parametrize("kind", ["array", "frame"])
+def test_a_pickle_has_none_of_the_memory():
+    scratch = Scratch()
+    scratch.array((1000, 1000), FLOAT)
+    stored = pickle.dumps(scratch)
+    assert len(stored) < 1000
+    assert pickle.loads(stored).array((2, 3), FLOAT).shape == (2, 3)
+
+
+@pytest.mark.parametrize("kind", ["array", "frame", "columns"])
 @pytest.mark.parametrize("budget", [32, 1024])
 def test_tables_that_a_model_keeps_stay_what_they_were(kind, budget):
     rng = np.random.default_rng(3)
@@ -46,13 +55,16 @@ def test_tables_that_a_model_keeps_stay_what_they_were(kind, budget):
 
     def keeping(X):
         kept.append((X, np.array(X)))
-        return np.asarray(X) @ np.arange(9.0)
+        return np.asarray(X, float) @ np.arange(9.0)
 
     def plain(X):
-        return np.asarray(X) @ np.arange(9.0)
+        return np.asarray(X, float) @ np.arange(9.0)
 
     def tables(*arrays):
-        return arrays if kind == "array" else tuple(map(pd.DataFrame, arrays))
+        frames = tuple(map(pd.DataFrame, arrays))
+        if kind == "columns":
+            frames = tuple(frame.astype({2: np.float32, 5: object}) for frame in frames)
+        return arrays if kind == "array" else frames
 
     background, rows = tables(background, rows)
     settings = {"budget": budget, "random_state": 1}

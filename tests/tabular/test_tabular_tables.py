@@ -1,5 +1,8 @@
 """The model is shown its own kind of table, and the values are those of the table's numbers."""
 
+import copy
+import pickle
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -28,6 +31,10 @@ def pandas_frame(n_rows, seed):
         },
         index=[f"row {i}" for i in range(n_rows)],
     )
+
+
+def objects_frame(n_rows, seed):
+    return pandas_frame(n_rows, seed).astype({"note": object, "flag": object})
 
 
 def polars_frame(n_rows, seed):
@@ -89,10 +96,11 @@ def of_numbers(table):
     )
 
 
-@pytest.mark.parametrize("make", [pandas_frame, polars_frame, arrow_table])
+@pytest.mark.parametrize("make", [pandas_frame, objects_frame, polars_frame, arrow_table])
 @pytest.mark.parametrize("batch_size", [None, 250])
 @pytest.mark.parametrize("imputer", ["marginal", imputers.Nearest(4)])
-def test_frames_of_every_type(make, batch_size, imputer):
+@pytest.mark.parametrize("link", ["identity", lambda worths: 2 * worths])
+def test_frames_of_every_type(make, batch_size, imputer, link):
     background, rows = make(N_ROWS, 1), make(2, 2)
     seen = []
 
@@ -101,17 +109,44 @@ def test_frames_of_every_type(make, batch_size, imputer):
         seen.append(table)
         return of_numbers(numbers_of(table))
 
-    explainer = TabularExplainer(model, background, imputer=imputer, batch_size=batch_size)
+    settings = {"imputer": imputer, "batch_size": batch_size, "link": link}
+    explainer = TabularExplainer(model, background, **settings)
     found = explainer(rows)
     for table in seen:
         assert schema_of(table) == schema_of(background)
     names = tuple(name for name, _ in schema_of(background))
     assert found.feature_names == names and found.data is rows
     if imputer == "marginal":
-        coded = TabularExplainer(of_numbers, numbers_of(background))(numbers_of(rows))
+        coded = TabularExplainer(of_numbers, numbers_of(background), link=link)(numbers_of(rows))
         np.testing.assert_allclose(found.values, coded.values, atol=1e-12)
     total = found.values.sum(axis=1) + found.base_values
-    np.testing.assert_allclose(total, of_numbers(numbers_of(rows)), atol=1e-12)
+    wanted = of_numbers(numbers_of(rows)) * (1 if link == "identity" else 2)
+    np.testing.assert_allclose(total, wanted, atol=1e-12)
+
+
+def first_by_third(table):
+    """A model that a pickle can name."""
+    numbers = numbers_of(table) if schema_of(table)[0][0] == "age" else np.asarray(table)
+    return numbers[:, 0] * numbers[:, 2]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pandas_frame,
+        objects_frame,
+        polars_frame,
+        arrow_table,
+        lambda n_rows, seed: pd.DataFrame(numbers_of(pandas_frame(n_rows, seed))),
+    ],
+)
+@pytest.mark.parametrize("imputer", ["marginal", imputers.Marginal(5), imputers.Nearest(4)])
+def test_explainers_beside_frames_are_pickled(make, imputer):
+    background, rows = make(N_ROWS, 1), make(2, 2)
+    explainer = TabularExplainer(first_by_third, background, imputer=imputer)
+    found = explainer(rows)
+    for again in (pickle.loads(pickle.dumps(explainer)), copy.deepcopy(explainer)):
+        np.testing.assert_array_equal(again(rows).values, found.values)
 
 
 @pytest.mark.parametrize("make", [pandas_frame, polars_frame, arrow_table])
