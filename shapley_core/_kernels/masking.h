@@ -120,24 +120,20 @@ static int64_t differing(const uint8_t *mask, const uint8_t *its, int64_t n)
     return count;
 }
 
-#define OVERLAY_PAIRS(SIZE)                                               \
+#define OVERLAY_PAIRS(SIZE, GIVEN, OUT)                                   \
     for (i = 0; i < n_chosen; i++) {                                      \
         const uint8_t *from = mask[chosen[i]] ? rows : donors;            \
         const int32_t *player = players + chosen[i];                      \
-        uint8_t *to = out;                                                \
-        for (e = 0; e < n_pairs; e++) {                                   \
+        for (e = 0; e < n_pairs; e++, player += n_columns) {              \
+            int64_t at = e * steps.row;                                   \
             if (alone)                                                    \
                 memcpy(                                                   \
-                    to + *player * steps.out, from + *player * steps.given, \
-                    (size_t)(SIZE));                                      \
+                    out + (at + *player * (OUT)), from + (at + *player * (GIVEN)), SIZE); \
             else                                                          \
                 for (f = starts[*player]; f < starts[*player + 1]; f++)   \
                     memcpy(                                               \
-                        to + features[f] * steps.out, from + features[f] * steps.given, \
-                        (size_t)(SIZE));                                  \
-            player += n_columns;                                          \
-            from += steps.row;                                              \
-            to += steps.row;                                                \
+                        out + (at + features[f] * (OUT)),                 \
+                        from + (at + features[f] * (GIVEN)), SIZE);       \
         }                                                                 \
     }
 
@@ -154,12 +150,15 @@ static void overlay_pairs(
     const int64_t *RESTRICT starts, int64_t itemsize, Steps steps, uint8_t *RESTRICT out)
 {
     int64_t e, i, f;
-    if (itemsize == 8) {
-        OVERLAY_PAIRS(8)
-    } else if (itemsize == 4) {
-        OVERLAY_PAIRS(4)
+    /* Steps that are known to the compiler are shorter to take. */
+    if (itemsize == 8 && steps.out == 8) {
+        OVERLAY_PAIRS(8, (int64_t)8, (int64_t)8)
+    } else if (itemsize == 4 && steps.out == 4) {
+        OVERLAY_PAIRS(4, (int64_t)4, (int64_t)4)
+    } else if (itemsize == 8) {
+        OVERLAY_PAIRS(8, steps.given, steps.out)
     } else {
-        OVERLAY_PAIRS(itemsize)
+        OVERLAY_PAIRS((size_t)itemsize, steps.given, steps.out)
     }
 }
 

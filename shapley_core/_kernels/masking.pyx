@@ -183,10 +183,13 @@ def mix_pairs(
                     begun = &out[0, 0] + (before[c] * n_pairs + at) * steps.row
                     apart_by = steps.out
                 else:
-                    begun = (&donors[0, 0] if before[c] == -1 else &rows[0, 0]) + at * steps.row
+                    begun = &donors[0, 0] if before[c] == -1 else &rows[0, 0]
+                    begun += at * steps.row
                 for line in range(n_lines):
                     memcpy(
-                        target + line * steps.out, begun + line * apart_by, <size_t>(few * steps.row)
+                        target + line * steps.out,
+                        begun + line * apart_by,
+                        <size_t>(few * steps.row),
                     )
                 overlay_pairs(
                     &rows[0, 0] + at * steps.row, &donors[0, 0] + at * steps.row, &masks[c, 0],
