@@ -30,7 +30,9 @@ long on the same rows, each after a call for one row. The error is the root of t
 difference from the true values, relative to their root mean square. True values: all coalitions up
 to 14 features; above, a run of shapley_core with 40 times the budget and another seed, so that an
 error much below its own (given as `error of truth`) means nothing. One-hot coded
-tables have about 100 features."""
+tables have about 100 features. *A frame with text*: the model is a pipeline that codes and scales
+the columns of a pandas frame, of which seven are text. shap gets numbers for the labels, and a
+function that makes the frame of them, as its explainers of any model want arrays of numbers."""
 
 
 @dataclass
@@ -59,16 +61,19 @@ class Case:
     rows: int
     budget: int
     one_hot: bool = False
+    text: bool = False
     fit_rows: int = field(default=4000)
 
     def __str__(self) -> str:
-        coded = ", one-hot" if self.one_hot else ""
+        coded = ", one-hot" if self.one_hot else ", a frame with text" if self.text else ""
         return (
             f"{self.model} on {self.data}{coded}; background of {self.background}; "
             f"{self.budget:,} coalitions"
         )
 
 
+# Columns of adult that are no labels.
+NUMBERS = ("age", "capital-gain", "capital-loss", "hours-per-week", "education-num")
 PEERS = ["shap Kernel", "shap Permutation"]
 COPY = "copying alone"
 
@@ -78,6 +83,7 @@ FULL = [
     *(Case(data, "MLP", b, 1000 if b == 1 else 400, 1000) for data in ("adult", "bike")
       for b in (1, 100)),
     *(Case("adult", "MLP", b, 1000 if b == 1 else 100, 2000, one_hot=True) for b in (1, 100)),
+    *(Case("adult", "MLP", b, 1000 if b == 1 else 200, 1000, text=True) for b in (1, 100)),
     *(Case(data, "SVM", b, 1000 if b == 1 else 100, 500, fit_rows=300) for data in ("adult", "bike")
       for b in (1, 100)),
 ]  # fmt: skip
@@ -89,13 +95,13 @@ def run(quick: bool, peers: list[str], say: Any) -> dict[str, Any]:
         say(f"tabular: {case}")
         table = _table(case)
         model = Meter(_model(case, table))
-        background = table.X[: case.background]
+        contenders = Contenders(model, table.X[: case.background], _shown(case, table), case.budget)
         rows = table.X[-case.rows :]
         names = PEERS if "shap" in peers else []
-        tables.append(_overheads(case, model, background, rows, names, 1 if quick else 3))
+        tables.append(_overheads(case, contenders, rows, names, 1 if quick else 3))
         if case.background > 1 and names:
             few = rows[: 2 if quick or case.one_hot or case.model == "SVM" else 10]
-            tables.append(_errors(case, model, background, few, names))
+            tables.append(_errors(case, contenders, few, names))
     return {"text": TEXT, "overview": _overview(tables), "tables": tables, "skipped": []}
 
 
@@ -131,19 +137,49 @@ def _table(case: Case) -> Table:
         parts, names = [], []
         for at, name in enumerate(table.columns):
             labels = np.unique(table.X[:, at])
-            if name in ("age", "capital-gain", "capital-loss", "hours-per-week", "education-num"):
+            if name in NUMBERS:
                 parts.append(table.X[:, [at]])
                 names.append(name)
                 continue
             parts.append((table.X[:, [at]] == labels).astype(float))
             names += [f"{name} {label:g}" for label in labels]
         table = Table(np.hstack(parts), table.y, tuple(names))
-    return _standardised(table.sample(min(8000, len(table.X)), seed=3))
+    return _standardised(table.sample(min(8000, len(table.X)), seed=3), keep=case.text)
 
 
-def _standardised(table: Table) -> Table:
+def _shown(case: Case, table: Table) -> Callable[[Any], Any]:
+    """What makes of an array of numbers the table that the model is shown."""
+    if not case.text:
+        return lambda X: X
+    import pandas as pd
+
+    codes = {
+        at: np.unique(table.X[:, at])
+        for at, name in enumerate(table.columns)
+        if name not in NUMBERS
+    }
+    labels = {
+        at: np.array([f"{table.columns[at]} {code:g}" for code in found], object)
+        for at, found in codes.items()
+    }
+
+    def frame(X: Any) -> Any:
+        return pd.DataFrame(
+            {
+                name: labels[at].take(np.searchsorted(codes[at], X[:, at]))
+                if at in labels
+                else X[:, at]
+                for at, name in enumerate(table.columns)
+            }
+        )
+
+    return frame
+
+
+def _standardised(table: Table, keep: bool) -> Table:
+    """In another order, and with columns of mean 0 and spread 1, unless they are to be kept."""
     spread = table.X.std(axis=0)
-    X = (table.X - table.X.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    X = table.X if keep else (table.X - table.X.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     order = np.random.default_rng(0).permutation(len(X))
     return Table(X[order], table.y[order], table.columns)
 
@@ -163,36 +199,70 @@ def _model(case: Case, table: Table) -> Callable[[Any], Any]:
     kind = MLPClassifier if classes else MLPRegressor
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted = kind(hidden_layer_sizes=(50, 25), max_iter=40, random_state=0).fit(X, y / y.max())
+        fitted = kind(hidden_layer_sizes=(50, 25), max_iter=40, random_state=0)
+        if case.text:
+            fitted = _pipeline(fitted)
+        fitted.fit(_shown(case, table)(X), y / y.max())
     return (lambda rows: fitted.predict_proba(rows)[:, 1]) if classes else fitted.predict
 
 
-def _contender(name: str, model: Meter, background: Any, budget: int) -> Callable[[Any], Any]:
-    if name == "shapley_core":
-        own = TabularExplainer(model, background, n_threads=1)
-        return lambda rows: own(rows, budget=budget).values
-    import shap
+def _pipeline(fitted: Any) -> Any:
+    """The model behind a coding of labels and a scaling of numbers."""
+    from sklearn.compose import make_column_selector, make_column_transformer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    if name == "shap Kernel":
-        kernel = shap.KernelExplainer(model, background)
-        # By default it keeps ten features alone.
-        return lambda rows: kernel.shap_values(rows, nsamples=budget, l1_reg=0, silent=True)
-    masker = shap.maskers.Independent(background, max_samples=len(background))
-    permutation = shap.PermutationExplainer(model, masker, seed=0)
-    # A multiple of what one permutation takes, there and back.
-    each = 2 * background.shape[1] + 1
-    return lambda rows: (
-        permutation(rows, max_evals=max(budget // each, 1) * each, silent=True).values
+    numbers = make_column_selector(dtype_include="number")
+    text = make_column_selector(dtype_exclude="number")
+    coded = make_column_transformer(
+        (StandardScaler(), numbers),
+        (OneHotEncoder(handle_unknown="ignore", sparse_output=False), text),
     )
+    return make_pipeline(coded, fitted)
+
+
+@dataclass(frozen=True)
+class Contenders:
+    """A model and a background of numbers, of which ``shown`` makes what the model is shown."""
+
+    model: Meter
+    background: Any
+    shown: Callable[[Any], Any]
+    budget: int
+
+    def own(self) -> TabularExplainer:
+        return TabularExplainer(self.model, self.shown(self.background), n_threads=1)
+
+    def __call__(self, name: str) -> Callable[[Any], Any]:
+        """What gives the values of rows of numbers."""
+        budget, background = self.budget, self.background
+        if name == "shapley_core":
+            own = self.own()
+            return lambda rows: own(self.shown(rows), budget=budget).values
+        import shap
+
+        def model(X: Any) -> Any:
+            return self.model(self.shown(X))
+
+        if name == "shap Kernel":
+            kernel = shap.KernelExplainer(model, background)
+            # By default it keeps ten features alone.
+            return lambda rows: kernel.shap_values(rows, nsamples=budget, l1_reg=0, silent=True)
+        masker = shap.maskers.Independent(background, max_samples=len(background))
+        permutation = shap.PermutationExplainer(model, masker, seed=0)
+        # A multiple of what one permutation takes, there and back.
+        each = 2 * background.shape[1] + 1
+        return lambda rows: (
+            permutation(rows, max_evals=max(budget // each, 1) * each, silent=True).values
+        )
 
 
 def _overheads(
-    case: Case, model: Meter, background: Any, rows: Any, peers: list[str], rounds: int
+    case: Case, contender: Contenders, rows: Any, peers: list[str], rounds: int
 ) -> dict[str, Any]:
+    model = contender.model
     names = ["shapley_core", COPY, *peers]
-    explain = {
-        name: _contender(name, model, background, case.budget) for name in names if name != COPY
-    }
+    explain = {name: contender(name) for name in names if name != COPY}
     # What takes a second a row gets a few.
     given = {name: rows if name == "shapley_core" else rows[: max(2, len(rows) // 50)]
              for name in names}  # fmt: skip
@@ -200,7 +270,7 @@ def _overheads(
     coalition: dict[str, list[float]] = {name: [] for name in names}
     share: dict[str, list[float]] = {name: [] for name in names}
     explain["shapley_core"](rows[: 1 if case.model == "SVM" else 4])
-    batch = np.resize(rows, (model.most, rows.shape[1]))
+    batch = contender.shown(np.resize(rows, (model.most, rows.shape[1])))
     for name in peers:
         explain[name](rows[:1])
     explain[COPY] = lambda _: _copies(model, batch, 2 if case.model == "SVM" else 20)
@@ -213,7 +283,7 @@ def _overheads(
             coalition[name].append(1e6 * overhead / (case.budget * len(given[name])))
             share[name].append(model.seconds / cpu)
     return {
-        "title": f"Overhead: {case}, {background.shape[1]} features",
+        "title": f"Overhead: {case}, {rows.shape[1]} features",
         "rows": [
             {
                 "contender": name,
@@ -233,20 +303,22 @@ def _overheads(
 
 
 def _copies(model: Meter, batch: Any, times: int) -> None:
+    if not isinstance(batch, np.ndarray):
+        for _ in range(times):
+            model(batch.copy())
+        return
     table = np.empty_like(batch)
     for _ in range(times):
         np.copyto(table, batch)
         model(table)
 
 
-def _errors(
-    case: Case, model: Meter, background: Any, rows: Any, peers: list[str]
-) -> dict[str, Any]:
-    n = background.shape[1]
+def _errors(case: Case, contender: Contenders, rows: Any, peers: list[str]) -> dict[str, Any]:
+    n = rows.shape[1]
     exactly = n <= 14
     budget = 1 << n if exactly else 40 * case.budget
-    reference = TabularExplainer(model, background, n_threads=1)
-    truth = reference(rows, budget=budget, random_state=77)
+    reference, table = contender.own(), contender.shown(rows)
+    truth = reference(table, budget=budget, random_state=77)
     size = float(np.sqrt((truth.values**2).mean()))
 
     def error(values: Any) -> float:
@@ -255,7 +327,7 @@ def _errors(
     found: list[Any] = []
     compared: list[dict[str, Any]] = []
     for name in peers:
-        explain = _contender(name, model, background, case.budget)
+        explain = contender(name)
         explain(rows[:1])
         cpu, _ = timed(lambda explain=explain, kept=found: kept.append(explain(rows)))
         theirs = error(found.pop())
@@ -263,8 +335,8 @@ def _errors(
         ours = case.budget
         for _ in range(3):
             # As theirs, a first call is not counted: it makes what depends on the budget alone.
-            _own(reference, rows[:1], ours)
-            seconds, _ = timed(lambda b=ours: found.append(_own(reference, rows, b)))
+            _own(reference, table[:1], ours)
+            seconds, _ = timed(lambda b=ours: found.append(_own(reference, table, b)))
             mine = error(found.pop())
             if 0.9 < seconds / cpu < 1.02 or (exactly and ours >= 1 << n and seconds < cpu):
                 break
