@@ -111,15 +111,19 @@ class ArrayRows(Rows):
     ) -> Any:
         """See `Rows`."""
         assert isinstance(donors, ArrayRows)
-        dtype = self.array.dtype
-        own = self.array[rows]
-        if dtype.hasobject:
-            shown = np.where(masks[:, None, None, :], own[None, :, None, :], donors.array[which])
-            return self._wrap(shown.reshape(-1, self.n_features))
-        out = self._scratch.array((self.n_mixed(rows, masks, which), self.n_features), dtype)
-        raw_out, raw_own = out.view(np.uint8), _bytes(own)
+        count = self.n_mixed(rows, masks, which)
+        own, other, pool = self.array[rows], donors.array, None
+        if isinstance(which, slice):
+            other = other[which]
+        if own.dtype.hasobject:
+            if not isinstance(which, slice):
+                used, at = np.unique(which, return_inverse=True)
+                other, which = other[used], at.reshape(which.shape)
+            own, other, pool = _places(own, other)
+        dtype = own.dtype
+        out = self._scratch.array((count, self.n_features), dtype)
+        raw_out, raw_own, absent = out.view(np.uint8), _bytes(own), _bytes(other)
         present = np.ascontiguousarray(masks).view(np.uint8)
-        absent = _bytes(donors.array[which] if isinstance(which, slice) else donors.array)
         each = len(out) // max(len(masks), 1)
 
         def work(block: tuple[int, int]) -> None:
@@ -139,7 +143,7 @@ class ArrayRows(Rows):
 
         step = max(1, TASK_BYTES // max(each * raw_out.shape[1], 1))
         run_blocks(work, row_blocks(len(masks), step), n_threads)
-        return self._wrap(out)
+        return self._wrap(out if pool is None else pool.take(out))
 
     def differing(self, rows: NDArray[np.int64], donors: Rows) -> NDArray[np.bool_] | None:
         """See `Rows`."""
@@ -159,13 +163,10 @@ class ArrayRows(Rows):
         """See `Rows`."""
         assert isinstance(donors, ArrayRows)
         own, other = self.array[pairs.rows], donors.array[pairs.donors]
-        each, n = own.shape
         pool = None
         if own.dtype.hasobject:
-            # Mixed by their places.
-            pool = np.concatenate([own, other]).reshape(-1)
-            own, other = np.arange(pool.size).reshape(2, each, n)
-        dtype = own.dtype
+            own, other, pool = _places(own, other)
+        (each, n), dtype = own.shape, own.dtype
         rows = _bytes(own), _bytes(other), pairs.players, *pairs.features, dtype.itemsize
         step = max(1, TASK_BYTES // max(own.nbytes, 1))
 
@@ -198,6 +199,15 @@ class ArrayRows(Rows):
         """See `Rows`."""
         single = self.array.dtype == np.float32
         return self._wrap(matrix.astype(np.float32) if single else matrix)
+
+
+def _places(
+    own: NDArray[Any], other: NDArray[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]:
+    """Places of the entries of two arrays of objects, which can be mixed, and what is there."""
+    pool = np.concatenate([own, other])
+    places = np.arange(pool.size).reshape(pool.shape)
+    return places[: len(own)], places[len(own) :], pool.reshape(-1)
 
 
 def _bytes(array: NDArray[Any]) -> NDArray[np.uint8]:

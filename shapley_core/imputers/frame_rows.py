@@ -125,18 +125,12 @@ class FrameRows(Rows):
         n_threads: int,
     ) -> Any:
         """See `Rows`."""
+        at: Any = slice(None)
         if isinstance(which, slice):
-            chosen, every = np.arange(which.start, which.stop), np.arange(self.n_features + 1)
-            players = np.tile(every[:-1].astype(np.int32), (len(rows) * len(chosen), 1))
-            pairs = Pairs(
-                np.repeat(rows, len(chosen)),
-                np.tile(chosen, len(rows)),
-                players,
-                (every[:-1], every),
-            )
-            return self.mixer(pairs, donors, n_threads)(masks)
-        used, at = np.unique(which, return_inverse=True)
-        at = at.reshape(which.shape)
+            used = np.arange(which.start, which.stop)
+        else:
+            used, at = np.unique(which, return_inverse=True)
+            at = at.reshape(which.shape)
         mixed = []
         for column, present in zip(self._beside(rows, donors, used), masks.T, strict=True):
             own = column.own[:, None]
