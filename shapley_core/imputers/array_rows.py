@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..frames import NUMERIC_KINDS
 from ..tables import WANTED
 from ..threads import row_blocks, run_blocks
+from .codes import Codes
 from .rows import Donors, Mixer, Pairs, Rows, differing_bits, differing_pairs
 from .scratch import TASK_BYTES, Scratch
 
@@ -61,6 +62,7 @@ class ArrayRows(Rows):
         self._wrap = wrap
         self._reader = reader
         self._scratch = Scratch()
+        self._codes: Codes | None = None  # of objects, as donors
 
     def like(self, X: Any, what: str) -> Rows:
         """See `Rows`."""
@@ -145,19 +147,29 @@ class ArrayRows(Rows):
         run_blocks(work, row_blocks(len(masks), step), n_threads)
         return self._wrap(out if pool is None else pool.take(out))
 
-    def differing(self, rows: NDArray[np.int64], donors: Rows) -> NDArray[np.bool_] | None:
+    def differing(self, rows: NDArray[np.int64], donors: Rows) -> NDArray[np.bool_]:
         """See `Rows`."""
-        assert isinstance(donors, ArrayRows)
-        if self.array.dtype.hasobject:
-            return None
-        return differing_bits(self.array[rows], donors.array)
+        return differing_bits(*self._comparable(rows, donors))
 
     def differing_donors(self, rows: NDArray[np.int64], donors: Rows) -> NDArray[np.bool_]:
         """See `Rows`."""
+        return differing_pairs(*self._comparable(rows, donors))
+
+    def _comparable(
+        self, rows: NDArray[np.int64], donors: Rows
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Entries of rows, and all of the donors: the same where their bits are."""
         assert isinstance(donors, ArrayRows)
-        if self.array.dtype.hasobject:
-            return np.ones((len(rows), donors.n_rows, self.n_features), np.bool_)
-        return differing_pairs(self.array[rows], donors.array)
+        own = self.array[rows]
+        if not own.dtype.hasobject:
+            return own, donors.array
+        if donors._codes is None:
+            donors._codes = Codes(donors.array.reshape(-1).tolist())
+        codes = donors._codes
+        return (
+            codes.of(own.reshape(-1).tolist()).reshape(own.shape),
+            codes.numbers.reshape(donors.array.shape),
+        )
 
     def mixer(self, pairs: Pairs, donors: Rows, n_threads: int) -> Mixer:
         """See `Rows`."""

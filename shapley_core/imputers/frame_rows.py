@@ -12,6 +12,7 @@ from .._kernels import masking
 from ..errors import InputError
 from ..frames import align, listed
 from ..threads import row_blocks, run_blocks
+from .codes import Codes
 from .rows import Donors, Mixer, Pairs, Rows, differing_bits, differing_pairs
 from .scratch import TASK_BYTES, Scratch
 
@@ -103,6 +104,9 @@ class FrameRows(Rows):
         self._reader = reader
         self._number = number
         self._scratch: defaultdict[int, Scratch] = defaultdict(Scratch)
+        # Entries that are no plain numbers, as donors; and as rows, beside those donors.
+        self._codes: dict[int, Codes] = {}
+        self._own: dict[int, tuple[Codes, NDArray[np.int64]]] = {}
         self._label = label
 
     def like(self, X: Any, what: str) -> Rows:
@@ -174,37 +178,33 @@ class FrameRows(Rows):
 
     def differing_donors(self, rows: NDArray[np.int64], donors: Rows) -> NDArray[np.bool_]:
         """See `Rows`."""
-        assert isinstance(donors, FrameRows)
-        found = np.ones((len(rows), donors.n_rows, self.n_features), np.bool_)
-        for at, (mine, its) in enumerate(zip(self.columns, donors.columns, strict=True)):
-            if _same_bits_are_same(mine, its):
-                pairs = differing_pairs(mine.values[rows][:, None], its.values[:, None])
-                found[:, :, at] = pairs[:, :, 0]
-                continue
-            labels = donors.labels(at)
-            # What compares equal may be shown to the model in another way, but not text.
-            if all(type(label) is str for label in labels):
-                codes = {label: code for code, label in enumerate(dict.fromkeys(labels))}
-                every = self.labels(at)
-                own = np.array([codes.get(every[row], -1) for row in rows.tolist()])
-                found[:, :, at] = own[:, None] != np.array([codes[label] for label in labels])
+        found = np.empty((len(rows), donors.n_rows, self.n_features), np.bool_)
+        for at, (own, its) in enumerate(self._comparable(rows, donors)):
+            found[:, :, at] = differing_pairs(own[:, None], its[:, None])[:, :, 0]
         return found
 
-    def differing(self, rows: NDArray[np.int64], donors: Rows) -> NDArray[np.bool_] | None:
+    def differing(self, rows: NDArray[np.int64], donors: Rows) -> NDArray[np.bool_]:
         """See `Rows`."""
+        found = np.empty((len(rows), self.n_features), np.bool_)
+        for at, (own, its) in enumerate(self._comparable(rows, donors)):
+            found[:, at] = differing_bits(own[:, None], its[:, None])[:, 0]
+        return found
+
+    def _comparable(
+        self, rows: NDArray[np.int64], donors: Rows
+    ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        """Of each column entries of rows, and all of the donors: the same where their bits are."""
         assert isinstance(donors, FrameRows)
-        found = np.ones((len(rows), self.n_features), np.bool_)
         for at, (mine, its) in enumerate(zip(self.columns, donors.columns, strict=True)):
             if _same_bits_are_same(mine, its):
-                own, other = mine.values[rows], its.values
-                found[:, at] = differing_bits(own[:, None], other[:, None])[:, 0]
+                yield mine.values[rows], its.values
                 continue
-            labels = donors.labels(at)
-            # What compares equal may be shown to the model in another way, but not text.
-            if all(type(label) is str and label == labels[0] for label in labels):
-                every = self.labels(at)
-                found[:, at] = [every[row] != labels[0] for row in rows.tolist()]
-        return found
+            if at not in donors._codes:
+                donors._codes[at] = Codes(donors.labels(at))
+            codes = donors._codes[at]
+            if at not in self._own or self._own[at][0] is not codes:
+                self._own[at] = codes, codes.of(self.labels(at))
+            yield self._own[at][1][rows], codes.numbers
 
     def numbers(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """See `Rows`."""

@@ -118,6 +118,13 @@ class Rows(ABC):
         """
 
     @abstractmethod
+    def differing(self, rows: NDArray[np.int64], donors: "Rows") -> NDArray[np.bool_]:
+        """Where rows are not the same, to the bit, as every donor: (n_rows, n_features).
+
+        True where that cannot be seen.
+        """
+
+    @abstractmethod
     def numbers(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Columns as float64 (n_rows, n_features), and which of them hold numbers.
 
@@ -131,13 +138,6 @@ class Rows(ABC):
     @abstractmethod
     def of_numbers(self, matrix: NDArray[np.float64]) -> Any:
         """A table of the user's kind with these columns, float32 where all of its were that."""
-
-    def differing(self, rows: NDArray[np.int64], donors: "Rows") -> NDArray[np.bool_] | None:
-        """Where rows are not the same, to the bit, as every donor: (n_rows, n_features).
-
-        True where that cannot be seen; None where it can nowhere.
-        """
-        return None
 
     def n_mixed(self, rows: NDArray[np.int64], masks: NDArray[np.bool_], which: Donors) -> int:
         """How many rows `mix` makes."""

@@ -1,5 +1,7 @@
 """Features that a row shares with all donors, and masked rows that are the same."""
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import polars
@@ -123,10 +125,40 @@ def test_where_rows_differ_from_donors(kind):
             made = [t.astype({"y": pd.CategoricalDtype(["b", "a"])}) for t in made]
     donors = rows_of(made[1], "the background")
     found = donors.like(made[0], "X").differing(np.arange(4), donors)
-    if kind == "objects":
-        assert found is None
-    else:
-        np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("as_frame", [False, True])
+def test_objects_that_compare_equal_are_not_the_same(as_frame):
+    nan, when, price = float("nan"), pd.Timestamp("2020-01-01"), Decimal("1.5")
+    entries = ["1", b"1", 1, 1.0, True, 0.0, -0.0, nan, None, pd.NA, pd.NaT, np.float64(1), price]
+    entries += [np.float32(1), np.int64(1), np.datetime64("2020-01-01"), when, ("a",)]
+    column = np.empty((len(entries), 1), object)
+    column[:, 0] = entries
+    table = pd.DataFrame(column) if as_frame else column
+    donors = rows_of(table, "the background")
+    found = donors.like(table, "X").differing_donors(np.arange(len(entries)), donors)[:, :, 0]
+    wanted = ~np.eye(len(entries), dtype=bool)
+    # Whether two of these are the same cannot be seen.
+    unseen = [at for at, one in enumerate(entries) if type(one) in (Decimal, pd.Timestamp, tuple)]
+    wanted[unseen, unseen] = True
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_arrays_of_objects_leave_out_what_a_donor_shares():
+    shown = []
+
+    def model(table):
+        shown.append(len(table))
+        return (table[:, 0] == "a") * table[:, 1].astype(float) + (table[:, 2] == "b")
+
+    background = np.array([["a", 1.0, "b"], ["c", 2.0, "b"]], object)
+    explainer = sc.TabularExplainer(model, background, check_repeats=False)
+    shown.clear()
+    found = explainer(np.array([["a", 2.0, "b"]], object), budget=8)
+    # Beside each donor one player matters: the row itself is all that is shown.
+    assert sum(shown) == 1
+    np.testing.assert_array_equal(found.values, [[1.0, 0.5, 0.0]])
 
 
 # Masked rows that are the same
