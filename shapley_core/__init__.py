@@ -10,7 +10,7 @@ from .game import CallableGame, Game, TableGame
 from .result import InteractionValues
 
 if TYPE_CHECKING:
-    from . import estimators, ground_truth, imputers, trees
+    from . import estimators, global_views, ground_truth, imputers, trees
     from .estimators import estimate, estimate_batch
     from .explainers import TabularExplainer, TreeExplainer
     from .explanation import Explanation
@@ -47,7 +47,7 @@ _LATER = {
     }.items()
     for name in names
 }
-_PARTS = ("estimators", "ground_truth", "imputers", "trees")
+_PARTS = ("estimators", "global_views", "ground_truth", "imputers", "trees")
 
 
 def __getattr__(name: str) -> Any:
@@ -84,6 +84,7 @@ __all__ = [
     "exact",
     "games",
     "global_values",
+    "global_views",
     "ground_truth",
     "imputers",
     "indices",

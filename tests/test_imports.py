@@ -1,6 +1,7 @@
 """Who may import whom, and what ``import shapley_core`` costs and pulls in."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -207,6 +208,14 @@ print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
     ours = ("_cython_", "cython_runtime", "_cyutility")
     new = {name for name in names.split() if not name.startswith(ours)}
     assert new <= sys.stdlib_module_names | {"numpy", "shapley_core"}
+
+
+def test_parts_that_the_docs_name_are_there_from_the_start():
+    texts = [PACKAGE.parent / "README.md", *(PACKAGE.parent / "docs").glob("*.md")]
+    named = {name for text in texts for name in re.findall(r"\bsc\.\w+\.\w+", text.read_text())}
+    assert "sc.global_views.LossGame" in named
+    for name in sorted(named):
+        in_a_fresh_process(f"import shapley_core as sc; {name}")
 
 
 def test_every_module_is_imported_without_any_optional_library():

@@ -14,6 +14,7 @@ from .gaussian import GaussianProcess
 from .heldout import HeldOut, LeftOut, can_hold_out, left_out_of
 from .pairs import PairedDesign
 from .posterior import allowance, blocks, estimates, parities_of, posteriors_of, values_under
+from .reuse import SampleReuse
 from .sample import Sample
 
 Matrix = NDArray[np.float64]
@@ -44,7 +45,9 @@ class Auto(Estimator):
     explain the worths far better than the second, both predict pairs of worths that were held out,
     and the values are of the mixture that predicts best (``heldout.py``). For many games
     at once it is ``GaussianProcess``, which learns from all of them together. For other indices, or
-    too many players, it is the first estimator that gives the index within the budget.
+    too many players, it is the first estimator that gives the index within the budget. Where that
+    pays all coalitions that the index asks for, as of Moebius coefficients, these are summed up:
+    ``SampleReuse`` is exact there.
     """
 
     def _supports(self, spec: IndexSpec, order: int) -> bool:
@@ -66,6 +69,8 @@ class Auto(Estimator):
         return [one for one in able if not isinstance(one, process)] or able
 
     def _choice(self, task: Task) -> Estimator:
+        if SampleReuse().sees_all(task):
+            return SampleReuse()
         able = self._choices(task.n_players, task.spec, task.order)
         least = [one.least_budget(task.n_players, task.spec, task.order) for one in able]
         return next(one for one, need in zip(able, least, strict=True) if need <= task.budget)

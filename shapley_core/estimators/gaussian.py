@@ -12,8 +12,9 @@ from . import covariance
 from .base import Design, Estimates, Estimator, Task
 from .covariance import Prior
 from .heldout import HeldOut, can_hold_out
-from .pairs import PairedDesign, paired_design
+from .pairs import PairedDesign
 from .posterior import blocks, estimates, parities_of, values_under
+from .process_sizes import for_any_index
 from .registry import register
 from .sample import Sample
 
@@ -32,8 +33,9 @@ class GaussianProcess(Estimator):
     counts as it is, so with all coalitions the values are exact.
 
     Coalitions are drawn in pairs with their complements, sizes in proportion to
-    1 / √(t (n - t)); a value of an index with a symmetric mixing law depends on the odd or the
-    even part of the game alone (SV on the odd part, SII of pairs on the even one).
+    1 / √(t (n - t)), and to their weights in the index where that hangs on few of them; a value of
+    an index with a symmetric mixing law depends on the odd or the even part of the game alone (SV
+    on the odd part, SII of pairs on the even one).
 
     It estimates every index that is linear in discrete derivatives, of any order: SV, BV, SII, BII,
     k-SII, STII, FSII, FBII, CHII, weighted Banzhaf and beta-Shapley values and the others.
@@ -68,8 +70,7 @@ class GaussianProcess(Estimator):
         return n_players + 4
 
     def _design(self, task: Task) -> PairedDesign:
-        sizes = np.arange(1, task.n_players // 2 + 1, dtype=np.float64)
-        return paired_design(task, -0.5 * np.log(sizes * (task.n_players - sizes)))
+        return for_any_index(task)
 
     def _solve(self, task: Task, design: Design, worths: Matrix) -> Estimates:
         assert isinstance(design, PairedDesign)

@@ -72,6 +72,17 @@ class SampleReuse(Estimator):
         # Two draws a size on average: with one there is no variance to see.
         return 2 * n_players + 2
 
+    def sees_all(self, task: Task) -> bool:
+        """Whether the budget pays all coalitions that the index asks for: values are exact."""
+        n, left = task.n_players, task.budget - 2
+        if task.budget < self._least_budget(n, task.spec, task.order):
+            return False
+        for t in np.flatnonzero(size_law(task.spec, n, task.order)) + 1:
+            left -= comb(n, int(t))
+            if left < 0:
+                return False
+        return True
+
     def _design(self, task: Task) -> StratifiedDesign:
         law = size_law(task.spec, task.n_players, task.order)
         with np.errstate(divide="ignore"):

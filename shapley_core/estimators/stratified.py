@@ -123,7 +123,7 @@ def _by_intersection(pairs: Pairs, size: int, stratum: int) -> tuple[Matrix, Mat
         empty |= count < 2
     # Where by chance a stratum has no two pairs, the size is one stratum.
     n_rows = len(words)
-    plain = (squares - total**2 / n_rows) / (n_rows - 1) / n_rows
+    plain = np.maximum(squares - total**2 / n_rows, 0.0) / (n_rows - 1) / n_rows
     value = np.where(empty, total / n_rows, value)
     # Each pair of the middle size was counted twice.
     variance = np.where(empty, plain, variance) * (2.0 if middle else 1.0)

@@ -15,11 +15,12 @@ from ..threads import row_blocks
 from .alike import SPARE_ROWS, Laws, agreeing_players, every_so_many
 from .base import Design, Estimates, Estimator, Task
 from .covariance import ODD
-from .pairs import PairedDesign, paired_design
+from .pairs import PairedDesign
 from .posterior import blocks, parities_of
+from .process_sizes import by_index
 from .registry import register
 from .regression import KernelRegression
-from .reuse import SampleReuse, size_law
+from .reuse import SampleReuse
 
 Matrix = NDArray[np.float64]
 # Values of what is left of the worths.
@@ -29,8 +30,6 @@ Rest = Callable[[Matrix], Estimates]
 # would have, if these are not too many; and so many numbers that read values of the pairs.
 _FEW_PAIRS, _MANY_PAIRS, _PAIRS_A_TERM, _MOST_TERMS = 512, 2048, 4, 256
 _READOUT = 1 << 22
-# Least weight of a size in the index, relative to that in the Shapley values.
-_LEAST_SHARE = 1e-8
 # Relative to the heaviest; what is lighter says nothing.
 _LEAST_WEIGHT = 1e-12
 # Numbers in a work array.
@@ -271,7 +270,7 @@ def most_pairs(n_players: int, order: int) -> int:
 
 def _prepare(task: Task) -> Prepared:
     n = task.n_players
-    design = _process_design(task)
+    design = by_index(task)
     inside = sets.unpack(design.words[0::2], n)
     train, most = np.arange(len(inside)), most_pairs(n, task.order)
     if len(inside) <= most:
@@ -293,19 +292,6 @@ def _prepare(task: Task) -> Prepared:
         parity: Laws.of(task, parity, inside[train], whole=False) for parity in parities_of(task)
     }
     return Prepared(design, inside, train, parts, rests)
-
-
-def _process_design(task: Task) -> PairedDesign:
-    """Sizes by the geometric mean of their weights in the index and in the Shapley values.
-
-    What processes say of sizes that were hardly seen is their own; the values hang on those that
-    weigh most in the index.
-    """
-    n = task.n_players
-    sizes = np.arange(1, n, dtype=np.float64)
-    even, own = 1.0 / np.sqrt(sizes * (n - sizes)), size_law(task.spec, n, task.order)
-    own = (own + own[::-1]) / own.sum() + _LEAST_SHARE * even / even.sum()
-    return paired_design(task, 0.5 * np.log(even * own)[: n // 2])
 
 
 def _of_mixtures(task: Task, games: Games, mixtures: list[Mixture]) -> Estimates:

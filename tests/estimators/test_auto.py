@@ -43,6 +43,16 @@ def test_every_index_that_anybody_estimates(name):
         assert Auto().supports(spec, order) == bool(able)
 
 
+@pytest.mark.parametrize("index", ["Moebius", "Co-Moebius"])
+def test_what_the_budget_pays_in_full_is_exact(index):
+    game = sc.ground_truth.load(GAME).game
+    # The empty and the grand coalition, those of one player and those of two.
+    found = sc.estimate(game, 2 + 10 + 45, index, 2)
+    np.testing.assert_allclose(found.values, sc.exact(game, index, 2).values, rtol=0, atol=1e-12)
+    assert found.std_error.max() < 1e-12
+    assert sc.estimate(game, 2 + 10 + 44, index, 2).std_error.max() > 0
+
+
 def test_an_index_that_no_process_gives_goes_to_who_can():
     game = sc.ground_truth.load(GAME).game
     found = sc.estimate(game, 400, "JointSV", 2)

@@ -33,6 +33,18 @@ INDICES = [
 ]
 
 
+def test_sizes_that_an_index_hangs_on_are_seen():
+    n = 12
+    sizes = {}
+    for index in ("SV", "STII", "BetaShapley(16,1)", "Moebius"):
+        task = Task(n, indices.get(index), 1 + (index == "STII"), 60, 0)
+        design = GaussianProcess()._design(task)
+        sizes[index] = np.bincount(sets.unpack(design.words, n).sum(axis=1), minlength=n + 1)
+    np.testing.assert_array_equal(sizes["SV"], sizes["STII"])
+    assert sizes["SV"][1] < n
+    assert sizes["BetaShapley(16,1)"][1] == sizes["Moebius"][1] == n
+
+
 def some_prior(n, slope=0.3, terms=((), ())):
     rng = np.random.default_rng(n)
     start = Prior.start(n)

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from shapley_core import exact, indices
+from shapley_core import CallableGame, exact, indices
 from shapley_core.coalitions import pack, players_of, unpack
 from shapley_core.estimators import SVARM, Task
 from shapley_core.estimators.incidence import sums_over_subsets, superset_sums
@@ -55,6 +55,15 @@ def test_strata_by_intersection_are_unbiased(index, order, n):
     assert (np.abs(values.mean(axis=0) - truth) <= 4.5 * deviation + 1e-10).all()
     inside = [np.abs(one.values - truth) <= 2 * one.std_error + 1e-10 for one in found]
     assert np.mean(inside) > 0.9
+
+
+def test_a_stratum_that_does_not_vary_has_no_negative_variance():
+    # Of worths that repeat, sums of squares less squared sums fall below zero by rounding.
+    odd, n = [1, 4, 6], 9
+    game = CallableGame(lambda c: c[:, odd].sum(axis=1) % 2 + 0.3 * c[:, 0], n_players=n)
+    for seed in range(12):
+        found = SVARM().estimate(game, 200, index="SII", order=2, random_state=seed)
+        assert (found.std_error >= 0).all()
 
 
 def test_coalitions_of_one_player_and_of_all_but_one_come_first():
