@@ -24,8 +24,8 @@ class TopExplanation:
         Which of ``interactions`` each value is of.
     base_values : float64 (n_rows,) or (n_rows, n_outputs)
     index, order : str, int
-    interactions : InteractionSet or None
-        All interactions that there were to choose from; None for single features.
+    interactions : InteractionSet
+        All interactions that there were to choose from.
     feature_names, output_names : sequence of str, optional
     """
 

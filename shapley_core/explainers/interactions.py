@@ -138,14 +138,20 @@ def _singles_are_shapley(spec: IndexSpec, order: int, depth: int) -> bool:
 def largest(values: Values, top: int) -> tuple[Values, NDArray[np.int32]]:
     """The ``top`` values of largest size of each row, largest first, and their columns.
 
-    ``values`` is (rows, columns, outputs); so are the results, but for ``top`` columns.
+    ``values`` is (rows, columns, outputs); so are the results, but for ``top`` columns. Of equal
+    sizes the first column comes first.
     """
+    n_rows, n_columns, n_outputs = values.shape
     size = -np.abs(values)
-    some = np.argpartition(size, top - 1, axis=1)[:, :top] if top < values.shape[1] else None
-    if some is None:
-        some = np.broadcast_to(np.arange(values.shape[1])[:, None], values.shape)
-    # Of equal sizes the first column comes first.
-    some = np.sort(some, axis=1)
+    if top < n_columns:
+        last = np.partition(size, top - 1, axis=1)[:, top - 1, None]
+        larger, equal = size < last, size == last
+        room = top - larger.sum(axis=1, keepdims=True)
+        chosen = larger | (equal & (np.cumsum(equal, axis=1) <= room))
+        columns = np.nonzero(chosen.transpose(0, 2, 1))[2].reshape(n_rows, n_outputs, top)
+        some = columns.transpose(0, 2, 1)
+    else:
+        some = np.broadcast_to(np.arange(n_columns)[:, None], values.shape)
     order = np.argsort(np.take_along_axis(size, some, axis=1), axis=1, kind="stable")
     chosen = np.take_along_axis(some, order, axis=1)
     return np.take_along_axis(values, chosen, axis=1), chosen.astype(np.int32)

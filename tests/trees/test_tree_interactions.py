@@ -10,6 +10,7 @@ from random_trees import random_ensemble, random_rows
 
 import shapley_core as sc
 from shapley_core.explainers import TreeExplainer
+from shapley_core.explainers.interactions import largest
 from shapley_core.reference import indices as formulas
 from shapley_core.reference import trees as literal
 
@@ -188,3 +189,13 @@ def ensemble_with_more_features(ensemble, n_features):
     from dataclasses import replace
 
     return replace(ensemble, n_features=n_features)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 9), st.integers(1, 3))
+def test_of_equally_large_values_the_first_are_chosen(seed, top, n_outputs):
+    values = np.random.default_rng(seed).integers(-2, 3, (5, 9, n_outputs)).astype(float)
+    found, places = largest(values, top)
+    order = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :top]
+    np.testing.assert_array_equal(places, order)
+    np.testing.assert_array_equal(found, np.take_along_axis(values, order, axis=1))
