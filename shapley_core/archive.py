@@ -1,9 +1,11 @@
-"""Arrays in a file (npz): written whole or not at all, read with suspicion."""
+"""Files that appear whole or not at all; and arrays in such a file (npz), read with suspicion."""
 
 import os
 import secrets
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +27,40 @@ _DAMAGE = (
 )
 
 
+@contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a place to write to; what stood at ``path`` is replaced only by the whole of the new.
+
+    A link stays, and leads to the new file. What is no file, such as a pipe or a device, is written
+    to as it is.
+    """
+    target = Path(path)
+    if target.exists() and not target.is_file():
+        yield target
+        return
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    try:
+        yield temporary
+        temporary.replace(target)
+    except OSError as error:
+        # The user knows no other name.
+        if error.errno is not None and error.filename in (None, str(temporary), temporary):
+            error.filename = os.fspath(path)
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def write_archive(
     path: str | os.PathLike[str], kind: str, version: int, fields: dict[str, Any]
 ) -> None:
-    """Write the fields; what stood at ``path`` is replaced only by the whole of the new."""
+    """Write the fields; see `whole_file`."""
     held = {"format": kind, "version": version, **fields}
     held["fields"] = np.array(sorted(held))
-    target = Path(path)
     # Opened like any other file, so that it gets the mode of any other file.
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
-    try:
-        with temporary.open("xb") as file:
-            np.savez(file, **held)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as place, place.open("wb") as file:
+        np.savez(file, **held)
 
 
 def read_archive(path: str | os.PathLike[str], kind: str, version: int) -> dict[str, NDArray[Any]]:

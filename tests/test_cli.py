@@ -243,7 +243,9 @@ def test_files_that_cannot_be_used(tmp_path, capsys, example):
         for ending in ("csv", "parquet"):
             bad = tmp_path / f"bad.{ending}"
             bad.write_bytes(content)
-            fails(capsys, "explain", MODEL, bad, "-o", out)
+            for into in (out, f"{tmp_path}/parts/"):
+                line = fails(capsys, "explain", MODEL, bad, "-o", into)
+                assert line.startswith(f"shapley-core: {bad}")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.csv", "bad.parquet", "cut.json"]
 
 

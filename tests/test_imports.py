@@ -60,7 +60,7 @@ MAY_IMPORT = {
     | TREES
     | {"estimators", "exact", "explainers", "imputers", "players", "runs"},
     "examples": set(),
-    "files": LOW | TREES,
+    "files": LOW | TREES | {"archive"},
     "cli": LOW | GAME | TREES | {"explainers", "files", "runs", ""},
     "__main__": {"cli"},
     "": GAME
