@@ -6,13 +6,15 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InputError
+from .errors import InputError, MemoryLimitError
+from .memory import check_memory
 
 # What reading a damaged zip file can raise; RuntimeError where a flag says that it is encrypted or
 # of another kind.
@@ -70,10 +72,14 @@ def read_archive(path: str | os.PathLike[str], kind: str, version: int) -> dict[
     ------
     InputError
         If the file is of another kind or a later version, or damaged.
+    MemoryLimitError
+        If what it holds would not fit.
     """
     with Path(path).open("rb") as file:
         try:
             fields = _fields(file, kind)
+        except MemoryLimitError as error:
+            raise MemoryLimitError(f"{os.fspath(path)}: {error}") from error
         except _DAMAGE as error:
             raise not_ours(path, kind, error) from error
     if int(fields["version"]) > version:
@@ -93,9 +99,11 @@ def not_ours(path: str | os.PathLike[str], kind: str, error: Exception) -> Input
 
 
 def _fields(file: Any, kind: str) -> dict[str, NDArray[Any]]:
+    if not zipfile.is_zipfile(file):
+        raise ValueError("no archive of arrays")
+    file.seek(0)
     loaded = np.load(file, allow_pickle=False)
-    if not isinstance(loaded, np.lib.npyio.NpzFile):
-        raise ValueError("one array, not an archive of them")
+    _check_sizes(loaded)
     fields = {name: loaded[name] for name in loaded.files}
     if str(fields["format"]) != kind:
         raise ValueError(f"its format is {fields['format']}")
@@ -106,3 +114,19 @@ def _fields(file: Any, kind: str) -> dict[str, NDArray[Any]]:
     if missing:
         raise ValueError(f"{min(missing)} is missing")
     return fields
+
+
+def _check_sizes(loaded: Any) -> None:
+    """Refuse arrays that are said to be larger than what the file holds, or than memory."""
+    total = 0
+    for member in loaded.zip.infolist():
+        total += member.file_size
+        with loaded.zip.open(member) as file:
+            version = np.lib.format.read_magic(file)
+            if version > (2, 0):
+                raise ValueError(f"{member.filename} is of version {version}")
+            read = "read_array_header_1_0" if version == (1, 0) else "read_array_header_2_0"
+            shape, _, dtype = getattr(np.lib.format, read)(file)
+            if prod(shape) * dtype.itemsize != member.file_size - file.tell():
+                raise ValueError(f"{member.filename} has another length than it says")
+    check_memory(total, "what it holds", "Read it on a larger machine")

@@ -77,10 +77,8 @@ def read_table(path: Path, ensemble: TreeEnsemble, drop: Sequence[str] = ()) -> 
 
 
 def _read(path: Path, ensemble: TreeEnsemble, drop: Sequence[str]) -> Any:
-    from pyarrow import parquet
-
     if path.name.lower().endswith(PARQUET):
-        table = parquet.ParquetFile(path).read()
+        table = open_parquet(path).read()
         # What pandas stores the rows' own labels in is no feature.
         dropped = [n for n in table.column_names if n in drop or n.startswith("__index_level_")]
         table = table.drop_columns(dropped)
@@ -88,6 +86,17 @@ def _read(path: Path, ensemble: TreeEnsemble, drop: Sequence[str]) -> Any:
     else:
         table, labels = _read_csv(path, ensemble, drop)
     return numbers_as_labels(table, labels)
+
+
+def open_parquet(path: Path, **options: Any) -> Any:
+    """Open a Parquet file, whose checksums are verified where it has any."""
+    from pyarrow import parquet
+
+    try:
+        return parquet.ParquetFile(path, page_checksum_verification=True, **options)
+    except TypeError:
+        # pyarrow 14 cannot.
+        return parquet.ParquetFile(path, **options)
 
 
 def numbers_as_labels(table: Any, labels: Mapping[str, Sequence[Any]]) -> Any:

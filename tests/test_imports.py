@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "indices": {"errors", "coalitions"},
     "transforms": LOW | {"coalitions", "indices"},
     "game": LOW | {"coalitions", "indices"},
-    "archive": {"errors"},
+    "archive": {"errors", "memory"},
     "result_file": {"archive", "coalitions"},
     "arithmetic": {"errors", "indices"},
     "result": LOW | {"arithmetic", "coalitions", "indices", "result_file"},

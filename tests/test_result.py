@@ -391,7 +391,7 @@ def test_other_files(tmp_path):
         InteractionValues.load(path)
     np.save(path.with_suffix(".npy"), np.ones(3))
     path.write_bytes(path.with_suffix(".npy").read_bytes())
-    with pytest.raises(InputError, match="one array"):
+    with pytest.raises(InputError, match="no archive"):
         InteractionValues.load(path)
     np.savez(path, format=np.array([object()], dtype=object))
     with pytest.raises(InputError, match="not a file of"):

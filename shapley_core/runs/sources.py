@@ -15,6 +15,7 @@ from ..files import (
     naming,
     need_pyarrow,
     numbers_as_labels,
+    open_parquet,
     text_types,
 )
 from ..frames import listed
@@ -262,10 +263,8 @@ class ParquetSource(FileSource):
 
     @staticmethod
     def _open(path: Path) -> Any:
-        from pyarrow import parquet
-
         # Read as it goes: a row group may be as large as the file.
-        return parquet.ParquetFile(path, buffer_size=READ_BYTES, pre_buffer=False)
+        return open_parquet(path, buffer_size=READ_BYTES, pre_buffer=False)
 
     def _read_from(self, start: int) -> Iterator[Any]:
         import pyarrow
