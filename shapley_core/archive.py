@@ -5,7 +5,7 @@ import secrets
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,9 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
             error.filename = os.fspath(path)
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        # What cannot be removed must not hide why.
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_archive(

@@ -107,6 +107,30 @@ def test_errors_name_the_file_that_was_asked_for(tmp_path, capsys):
         r.save(tmp_path)
 
 
+def test_a_disk_that_takes_nothing(tmp_path, monkeypatch):
+    opened, unlink = Path.open, Path.unlink
+
+    def full(path, *given, **named):
+        if not path.name.startswith("."):
+            return opened(path, *given, **named)
+        opened(path, *given, **named).close()
+        raise OSError(28, "No space left on device")
+
+    def read_only(path, *given, **named):
+        if path.name.startswith("."):
+            raise OSError(30, "Read-only file system", str(path))
+        unlink(path, *given, **named)
+
+    monkeypatch.setattr(Path, "open", full)
+    monkeypatch.setattr(Path, "unlink", read_only)
+    with pytest.raises(OSError, match="No space left") as error:
+        exact(TableGame(np.arange(8.0))).save(tmp_path / "r.npz")
+    assert error.value.filename == str(tmp_path / "r.npz")
+    with pytest.raises(OSError, match="No space left") as error:
+        shapley_core.TreeExplainer(MODEL)(DATA, out=tmp_path / "run")
+    assert error.value.filename == str(tmp_path / "run" / "_manifest.jsonl")
+
+
 def test_an_interruption_amid_the_imports():
     code = """
 import runpy, sys
