@@ -104,9 +104,9 @@ def _fields(file: Any, kind: str) -> dict[str, NDArray[Any]]:
     if not zipfile.is_zipfile(file):
         raise ValueError("no archive of arrays")
     file.seek(0)
-    loaded = np.load(file, allow_pickle=False)
-    _check_sizes(loaded)
-    fields = {name: loaded[name] for name in loaded.files}
+    with np.load(file, allow_pickle=False) as loaded:
+        _check_sizes(loaded)
+        fields = {name: loaded[name] for name in loaded.files}
     if str(fields["format"]) != kind:
         raise ValueError(f"its format is {fields['format']}")
     if int(fields["version"]) < 1:

@@ -79,7 +79,7 @@ class TableStages:
     def __init__(self, groups: Any) -> None:
         self.groups = groups
         self._kept: dict[tuple[int, ...], Stage] = {}
-        self._turned = 0
+        self._turned: list[int] = []
         self._saved: dict[tuple[int, ...], float] = {}
         self._lock = Lock()
 
@@ -124,19 +124,22 @@ class TableStages:
         paths = self.groups.paths
         row_bytes = 8 * max(1, paths.n_players * paths.ensemble.n_outputs)
         at_once = min(max(SUMS_BYTES // row_bytes, 8), MANY_ROWS)
+        # Without a reference to these stages, which keep the new one: in a cycle the tables would
+        # stay until the garbage is collected.
+        few_rows, groups, turned, lock = self.few_rows, self.groups, self._turned, self._lock
         by_row: RowTables | None = None
         to_turn = tables.built if kept else None
 
         def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:
             nonlocal by_row, to_turn
-            if len(out) > self.few_rows:
+            if len(out) > few_rows:
                 tables.explain(columns, at_once, out)
                 return
             if to_turn is not None:
-                with self._lock:
-                    if to_turn is not None and self._turned + tables.table.nbytes <= TURNED_BYTES:
-                        by_row = RowTables(self.groups, tables.trees, to_turn)
-                        self._turned += tables.table.nbytes
+                with lock:
+                    if to_turn is not None and sum(turned) + tables.table.nbytes <= TURNED_BYTES:
+                        by_row = RowTables(groups, tables.trees, to_turn)
+                        turned.append(tables.table.nbytes)
                     to_turn = None
             if by_row is not None:
                 by_row.explain(columns, out)
