@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import __version__, files
+from . import __version__, files, indices
 from .errors import InputError, UnknownIndexError
 from .explainers import TreeExplainer
 from .explanation import Explanation
@@ -131,6 +131,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _explain(options: argparse.Namespace) -> None:
+    try:
+        indices.get(options.index)
+    except InputError as error:
+        raise UnknownIndexError(str(error)) from error
     out = Path(options.out)
     in_parts = out.is_dir() or options.out.endswith(("/", os.sep))
     if not in_parts:
@@ -157,7 +161,8 @@ def _explain(options: argparse.Namespace) -> None:
             raise
         except InputError as error:
             hint = DROP_HINT if "which the model does not know" in str(error) else ""
-            raise InputError(f"{options.data}: {error}{hint}") from error
+            place = "" if str(options.data) in str(error) else f"{options.data}: "
+            raise InputError(f"{place}{error}{hint}") from error
     if not in_parts:
         files.write_explanation(out, explanation)
 
