@@ -1,16 +1,20 @@
-"""Arrays in a file (npz): written whole or not at all, read with suspicion."""
+"""Files that appear whole or not at all; and arrays in such a file (npz), read with suspicion."""
 
 import os
 import secrets
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InputError
+from .errors import InputError, MemoryLimitError
+from .memory import check_memory
 
 # What reading a damaged zip file can raise; RuntimeError where a flag says that it is encrypted or
 # of another kind.
@@ -25,21 +29,42 @@ _DAMAGE = (
 )
 
 
+@contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a place to write to; what stood at ``path`` is replaced only by the whole of the new.
+
+    A link stays, and leads to the new file. What is no file, such as a pipe or a device, is written
+    to as it is.
+    """
+    target = Path(path)
+    if target.exists() and not target.is_file():
+        yield target
+        return
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    try:
+        yield temporary
+        temporary.replace(target)
+    except OSError as error:
+        # The user knows no other name.
+        if error.errno is not None and error.filename in (None, str(temporary), temporary):
+            error.filename = os.fspath(path)
+        raise
+    finally:
+        # What cannot be removed must not hide why.
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
 def write_archive(
     path: str | os.PathLike[str], kind: str, version: int, fields: dict[str, Any]
 ) -> None:
-    """Write the fields; what stood at ``path`` is replaced only by the whole of the new."""
+    """Write the fields; see `whole_file`."""
     held = {"format": kind, "version": version, **fields}
     held["fields"] = np.array(sorted(held))
-    target = Path(path)
     # Opened like any other file, so that it gets the mode of any other file.
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
-    try:
-        with temporary.open("xb") as file:
-            np.savez(file, **held)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as place, place.open("wb") as file:
+        np.savez(file, **held)
 
 
 def read_archive(path: str | os.PathLike[str], kind: str, version: int) -> dict[str, NDArray[Any]]:
@@ -49,10 +74,14 @@ def read_archive(path: str | os.PathLike[str], kind: str, version: int) -> dict[
     ------
     InputError
         If the file is of another kind or a later version, or damaged.
+    MemoryLimitError
+        If what it holds would not fit.
     """
     with Path(path).open("rb") as file:
         try:
             fields = _fields(file, kind)
+        except MemoryLimitError as error:
+            raise MemoryLimitError(f"{os.fspath(path)}: {error}") from error
         except _DAMAGE as error:
             raise not_ours(path, kind, error) from error
     if int(fields["version"]) > version:
@@ -72,10 +101,12 @@ def not_ours(path: str | os.PathLike[str], kind: str, error: Exception) -> Input
 
 
 def _fields(file: Any, kind: str) -> dict[str, NDArray[Any]]:
-    loaded = np.load(file, allow_pickle=False)
-    if not isinstance(loaded, np.lib.npyio.NpzFile):
-        raise ValueError("one array, not an archive of them")
-    fields = {name: loaded[name] for name in loaded.files}
+    if not zipfile.is_zipfile(file):
+        raise ValueError("no archive of arrays")
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as loaded:
+        _check_sizes(loaded)
+        fields = {name: loaded[name] for name in loaded.files}
     if str(fields["format"]) != kind:
         raise ValueError(f"its format is {fields['format']}")
     if int(fields["version"]) < 1:
@@ -85,3 +116,19 @@ def _fields(file: Any, kind: str) -> dict[str, NDArray[Any]]:
     if missing:
         raise ValueError(f"{min(missing)} is missing")
     return fields
+
+
+def _check_sizes(loaded: Any) -> None:
+    """Refuse arrays that are said to be larger than what the file holds, or than memory."""
+    total = 0
+    for member in loaded.zip.infolist():
+        total += member.file_size
+        with loaded.zip.open(member) as file:
+            version = np.lib.format.read_magic(file)
+            if version > (2, 0):
+                raise ValueError(f"{member.filename} is of version {version}")
+            read = "read_array_header_1_0" if version == (1, 0) else "read_array_header_2_0"
+            shape, _, dtype = getattr(np.lib.format, read)(file)
+            if prod(shape) * dtype.itemsize != member.file_size - file.tell():
+                raise ValueError(f"{member.filename} has another length than it says")
+    check_memory(total, "what it holds", "Read it on a larger machine")

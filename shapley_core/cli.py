@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import __version__, files
+from . import __version__, files, indices
 from .errors import InputError, UnknownIndexError
 from .explainers import TreeExplainer
 from .explanation import Explanation
@@ -60,6 +60,17 @@ def _complain(message: str, status: int) -> int:
     return status
 
 
+def _given(text: str) -> str:
+    """Refuse the empty text that a shell makes of a variable that is not set."""
+    if not text:
+        raise argparse.ArgumentTypeError("empty; wanted a path")
+    return text
+
+
+def _path(text: str) -> Path:
+    return Path(_given(text))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="shapley-core", description="Exact Shapley values of tree models."
@@ -74,11 +85,11 @@ def _parser() -> argparse.ArgumentParser:
         ".parquet are Parquet. OUT gets a column for each feature and one for the base value.",
     )
     explain.add_argument(
-        "model", type=Path, metavar="MODEL", help="saved XGBoost, LightGBM or CatBoost model"
+        "model", type=_path, metavar="MODEL", help="saved XGBoost, LightGBM or CatBoost model"
     )
     explain.add_argument(
         "data",
-        type=Path,
+        type=_path,
         metavar="DATA",
         help="table to explain, .csv or .parquet; a directory of .parquet files if OUT is one",
     )
@@ -86,13 +97,14 @@ def _parser() -> argparse.ArgumentParser:
         "-o",
         "--out",
         required=True,
+        type=_given,
         metavar="OUT",
         help="a table, .csv or .parquet; or, for data of any size, a directory (DIR/): one "
         "Parquet file for each chunk of rows, and a run that was stopped goes on",
     )
     explain.add_argument(
         "--background",
-        type=Path,
+        type=_path,
         metavar="FILE",
         help="table of background rows: interventional values, instead of path-dependent ones",
     )
@@ -109,16 +121,20 @@ def _parser() -> argparse.ArgumentParser:
     explain.set_defaults(run=_explain)
 
     info = commands.add_parser("info", help="say what a model file holds")
-    info.add_argument("model", type=Path, metavar="MODEL")
+    info.add_argument("model", type=_path, metavar="MODEL")
     info.set_defaults(run=_info)
 
     demo = commands.add_parser("demo", help="explain a model and real rows that come along")
-    demo.add_argument("-o", "--out", type=Path, default=Path("shapley_values.csv"), metavar="OUT")
+    demo.add_argument("-o", "--out", type=_path, default=Path("shapley_values.csv"), metavar="OUT")
     demo.set_defaults(run=_demo)
     return parser
 
 
 def _explain(options: argparse.Namespace) -> None:
+    try:
+        indices.get(options.index)
+    except InputError as error:
+        raise UnknownIndexError(str(error)) from error
     out = Path(options.out)
     in_parts = out.is_dir() or options.out.endswith(("/", os.sep))
     if not in_parts:
@@ -145,7 +161,8 @@ def _explain(options: argparse.Namespace) -> None:
             raise
         except InputError as error:
             hint = DROP_HINT if "which the model does not know" in str(error) else ""
-            raise InputError(f"{options.data}: {error}{hint}") from error
+            place = "" if str(options.data) in str(error) else f"{options.data}: "
+            raise InputError(f"{place}{error}{hint}") from error
     if not in_parts:
         files.write_explanation(out, explanation)
 

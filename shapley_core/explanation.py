@@ -18,8 +18,6 @@ from .memory import check_memory
 from .result import InteractionValues
 from .tables import feature_values, is_pandas, take_rows
 
-GENERALISED = ("SGV", "BGV", "CHGV")
-
 
 class Explanation:
     """Values of every row, beside the base values that they are added to.
@@ -289,19 +287,17 @@ class Explanation:
         Raises
         ------
         InputError
-            If the values are not of that order, or are generalised values of coalitions (SGV,
-            BGV, CHGV), of which the players' values are no sum.
+            If the values are not of that order; or, above order 1, if they are generalised values
+            of coalitions (SGV, BGV, CHGV), of which the players' values are no sum, or the name
+            of the index tells of none.
         MemoryLimitError
             If the array would not fit.
         """
         order = self.order if order is None else as_int(order)
         if not 1 <= order <= self.order:
             raise InputError(f"these values are of order {self.order}: no array of order {order}")
-        if order > 1 and self.index in GENERALISED:
-            raise InputError(
-                f"{self.index} values a coalition as a whole; it cannot be shared among its "
-                "features. Use values beside interactions"
-            )
+        if order > 1:
+            indices.check_shared(self.index)
         shape = (self.n_rows,) + (self.n_features,) * order + self.values.shape[2:]
         check_memory(
             8 * prod(shape),

@@ -1,12 +1,12 @@
 """Tables in files, CSV and Parquet by their ending; needs pyarrow (``shapley_core[tables]``)."""
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from .archive import whole_file
 from .errors import InputError
 from .explanation import Explanation
 from .trees.ensemble import TreeEnsemble
@@ -32,6 +32,20 @@ def need_pyarrow() -> None:
         ) from error
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Make an InputError that names the file of whatever pyarrow says of its content."""
+    import pyarrow
+
+    try:
+        yield
+    except (pyarrow.ArrowException, UnicodeError, OSError) as error:
+        # No memory and no access are no fault of the content.
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
+            raise
+        raise InputError(f"{path} cannot be read: {error}") from error
+
+
 def read_table(path: Path, ensemble: TreeEnsemble, drop: Sequence[str] = ()) -> Any:
     """Read a table for a model, as a pyarrow table ready for `as_table`.
 
@@ -49,18 +63,22 @@ def read_table(path: Path, ensemble: TreeEnsemble, drop: Sequence[str] = ()) -> 
     Raises
     ------
     InputError
-        If the ending is unknown, pyarrow is missing or there is no header line.
-    ValueError, OSError
-        From pyarrow, if the file cannot be read.
+        If the ending is unknown, pyarrow is missing, there is no header line, or the content
+        cannot be read.
+    OSError
+        If there is no such file, or no access to it.
     """
     check_ending(path, (*CSV, *PARQUET))
     need_pyarrow()
-    import pyarrow.parquet
-
     if not path.is_file():
         raise FileNotFoundError(2, "no such file", str(path))
+    with naming(path):
+        return _read(path, ensemble, drop)
+
+
+def _read(path: Path, ensemble: TreeEnsemble, drop: Sequence[str]) -> Any:
     if path.name.lower().endswith(PARQUET):
-        table = pyarrow.parquet.ParquetFile(path).read()
+        table = open_parquet(path).read()
         # What pandas stores the rows' own labels in is no feature.
         dropped = [n for n in table.column_names if n in drop or n.startswith("__index_level_")]
         table = table.drop_columns(dropped)
@@ -68,6 +86,17 @@ def read_table(path: Path, ensemble: TreeEnsemble, drop: Sequence[str] = ()) -> 
     else:
         table, labels = _read_csv(path, ensemble, drop)
     return numbers_as_labels(table, labels)
+
+
+def open_parquet(path: Path, **options: Any) -> Any:
+    """Open a Parquet file, whose checksums are verified where it has any."""
+    from pyarrow import parquet
+
+    try:
+        return parquet.ParquetFile(path, page_checksum_verification=True, **options)
+    except TypeError:
+        # pyarrow 14 cannot.
+        return parquet.ParquetFile(path, **options)
 
 
 def numbers_as_labels(table: Any, labels: Mapping[str, Sequence[Any]]) -> Any:
@@ -165,18 +194,12 @@ def write_explanation(path: Path, explanation: Explanation) -> None:
             "values with Explanation.save"
         )
     schema = pyarrow.schema([(name, pyarrow.float64()) for name in names])
-    make = parquet.ParquetWriter if path.name.lower().endswith(PARQUET) else csv.CSVWriter
-    with _replacing(path) as temporary, make(temporary, schema) as writer:
+    make = csv.CSVWriter
+    if path.name.lower().endswith(PARQUET):
+        make = parquet.ParquetWriter
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is no file, and Parquet can be written to one alone")
+    with whole_file(path) as place, make(place, schema) as writer:
         for start in range(0, explanation.n_rows, WRITE_ROWS):
             part = [pyarrow.array(column[start : start + WRITE_ROWS]) for column in columns]
             writer.write_table(pyarrow.Table.from_arrays(part, schema=schema))
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

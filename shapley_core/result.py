@@ -236,14 +236,17 @@ class InteractionValues:
         Raises
         ------
         InputError
-            If the values are not of that order, or order 2 is asked for and the name of the
-            index tells of none.
+            If the values are not of that order; or, above order 1, if they are generalised values
+            of coalitions (SGV, BGV, CHGV), of which the players' values are no sum, or the name
+            of the index tells of none.
         MemoryLimitError
             If the array would not fit.
         """
         order = self._order if order is None else sets.check_integer(order, "order")
         if not 1 <= order <= max(1, self._order):
             raise InputError(f"these values are of order {self._order}: no array of order {order}")
+        if order > 1:
+            indices.check_shared(self._index)
         check_memory(
             8 * self._n_players**order,
             f"a dense array of {self._n_players}**{order} numbers",

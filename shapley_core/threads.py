@@ -6,12 +6,16 @@ blocks. Blocks do not depend on the number of threads, so neither do results.
 
 import os
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from threading import Event, local
 from typing import TypeVar
 
 from .errors import InputError
 
 Block = TypeVar("Block")
+
+# Of a thread of a pool: what tells it that its work is not wanted any more.
+_OF_THREAD = local()
 
 
 def available_threads() -> int:
@@ -55,7 +59,8 @@ def run_blocks(
     """Call ``work`` on every block, on up to ``n_threads`` threads, and wait for all of them.
 
     ``done`` is called from the calling thread as blocks finish, for progress. The first exception
-    cancels what has not started and is raised once the running blocks have ended.
+    cancels what has not started and is raised once the running blocks have ended, which those that
+    call `go_on` do soon.
     """
     todo = list(blocks)
     if n_threads == 1 or len(todo) <= 1:
@@ -64,13 +69,32 @@ def run_blocks(
             if done is not None:
                 done(block)
         return
-    with ThreadPoolExecutor(min(n_threads, len(todo)), "shapley_core") as pool:
+    stop = Event()
+    pool = ThreadPoolExecutor(min(n_threads, len(todo)), "shapley_core", _begin, (stop,))
+    try:
+        # An interruption may come amid this too, long after the first block has begun.
         futures = {pool.submit(work, block): block for block in todo}
-        try:
-            for future in as_completed(futures):
-                future.result()
-                if done is not None:
-                    done(futures[future])
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for future in as_completed(futures):
+            future.result()
+            if done is not None:
+                done(futures[future])
+    except BaseException:
+        stop.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    finally:
+        pool.shutdown()
+
+
+def _begin(stop: Event) -> None:
+    _OF_THREAD.stop = stop
+
+
+def go_on() -> None:
+    """Raise an exception if this block is not wanted any more; to be called between long kernels.
+
+    Python itself interrupts the main thread there.
+    """
+    stop: Event | None = getattr(_OF_THREAD, "stop", None)
+    if stop is not None and stop.is_set():
+        raise CancelledError

@@ -243,7 +243,9 @@ def test_files_that_cannot_be_used(tmp_path, capsys, example):
         for ending in ("csv", "parquet"):
             bad = tmp_path / f"bad.{ending}"
             bad.write_bytes(content)
-            fails(capsys, "explain", MODEL, bad, "-o", out)
+            for into in (out, f"{tmp_path}/parts/"):
+                line = fails(capsys, "explain", MODEL, bad, "-o", into)
+                assert line.startswith(f"shapley-core: {bad}") and line.count(str(bad)) == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.csv", "bad.parquet", "cut.json"]
 
 
@@ -304,6 +306,8 @@ def test_wrong_usage(capsys, tmp_path):
     capsys.readouterr()
     out = tmp_path / "values.csv"
     fails(capsys, "explain", MODEL, DATA, "-o", out, "--index", "nonsense", status=2)
+    line = fails(capsys, "explain", MODEL, "no.csv", "-o", out, "--index", "WBV(x)", status=2)
+    assert line == "shapley-core: p must be a finite number, not 'x'\n"
     assert "n_threads" in fails(capsys, "explain", MODEL, DATA, "-o", out, "--threads", 0)
 
 

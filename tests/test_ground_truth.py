@@ -2,9 +2,11 @@
 
 import inspect
 import json
+import pickle
 import shutil
 import subprocess
 import sys
+from copy import deepcopy
 from functools import partial
 from itertools import combinations
 from math import comb, factorial
@@ -264,3 +266,10 @@ assert not others & {"sklearn", "xgboost", "lightgbm", "vaderSentiment", "pandas
     folder = library.HERE.parents[1]
     subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
     assert shapley_core.__file__.startswith(str(folder))
+
+
+def test_copies_are_the_same():
+    one = ground_truth.load(STORED[0])
+    for again in (pickle.loads(pickle.dumps(one)), deepcopy(one)):
+        np.testing.assert_array_equal(again.game.values, one.game.values)
+        assert again.versions == one.versions and again.stored == one.stored

@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "indices": {"errors", "coalitions"},
     "transforms": LOW | {"coalitions", "indices"},
     "game": LOW | {"coalitions", "indices"},
-    "archive": {"errors"},
+    "archive": {"errors", "memory"},
     "result_file": {"archive", "coalitions"},
     "arithmetic": {"errors", "indices"},
     "result": LOW | {"arithmetic", "coalitions", "indices", "result_file"},
@@ -61,7 +61,7 @@ MAY_IMPORT = {
     | TREES
     | {"estimators", "exact", "explainers", "imputers", "players", "runs"},
     "examples": set(),
-    "files": LOW | TREES,
+    "files": LOW | TREES | {"archive"},
     "cli": LOW | GAME | TREES | {"explainers", "files", "runs", ""},
     "__main__": {"cli"},
     "": GAME

@@ -12,6 +12,7 @@ from shapley_core.coalitions import InteractionSet
 from shapley_core.errors import InputError, MemoryLimitError
 from shapley_core.exact import exact
 from shapley_core.game import TableGame
+from shapley_core.indices import IndexSpec, PointLaw
 from shapley_core.result import InteractionValues
 
 NAMES = ["age", "income", "city"]
@@ -117,6 +118,20 @@ def test_to_array():
                   std_error=None)  # fmt: skip
     with pytest.raises(MemoryLimitError, match=r"74\.5 GiB; this machine"):
         sparse.to_array(2)
+
+
+@pytest.mark.parametrize("order", [2, 3])
+def test_values_of_coalitions_as_a_whole_are_not_shared_out(order):
+    game = TableGame(np.arange(16.0) ** 2)
+    mine = IndexSpec("Mine", "generalised", "nowhere", frozenset(), law=lambda s, k: PointLaw(0))
+    for index in ("SGV", "BGV", "CHGV", mine):
+        r = exact(game, index, 3)
+        np.testing.assert_array_equal(r.to_array(1), r.values[:4])
+        with pytest.raises(InputError, match="values a coalition as a whole"):
+            r.to_array(order)
+    # Those of JointSV add up to the worth of all players, shared out or not.
+    joint = exact(game, "JointSV", 2)
+    np.testing.assert_allclose(joint.to_array(2).sum(), 225.0)
 
 
 def test_to_array_of_missing_interactions():
@@ -376,7 +391,7 @@ def test_other_files(tmp_path):
         InteractionValues.load(path)
     np.save(path.with_suffix(".npy"), np.ones(3))
     path.write_bytes(path.with_suffix(".npy").read_bytes())
-    with pytest.raises(InputError, match="one array"):
+    with pytest.raises(InputError, match="no archive"):
         InteractionValues.load(path)
     np.savez(path, format=np.array([object()], dtype=object))
     with pytest.raises(InputError, match="not a file of"):

@@ -166,9 +166,23 @@ def link_function(link: Any) -> Callable[[NDArray[np.float64]], NDArray[np.float
         return _logit
     if not callable(link):
         raise InputError(f"link must be 'identity', 'logit' or a function, not {link!r}")
+    return _CheckedLink(link)
 
-    def checked(worths: NDArray[np.float64]) -> NDArray[np.float64]:
-        found = real_numbers(link(worths.copy()), "what link returns")
+
+class _CheckedLink:
+    """A user's link, whose answers are checked; an object, for a function within one has no pickle.
+
+    Parameters
+    ----------
+    link : callable
+    """
+
+    def __init__(self, link: Callable[[NDArray[np.float64]], Any]) -> None:
+        self.link = link
+
+    def __call__(self, worths: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The link of worths, of the same shape and finite."""
+        found = real_numbers(self.link(worths.copy()), "what link returns")
         if found.shape != worths.shape:
             raise InputError(
                 f"link was given an array of shape {worths.shape} and must return the same shape; "
@@ -178,8 +192,6 @@ def link_function(link: Any) -> Callable[[NDArray[np.float64]], NDArray[np.float
             bad = np.unravel_index(int(np.argmin(np.isfinite(found))), found.shape)
             raise InputError(f"link returned {found[bad]} for {worths[bad]}")
         return found
-
-    return checked
 
 
 def _logit(worths: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -89,6 +89,10 @@ class GroundTruth:
     versions: Mapping[str, str]
     tolerance: float
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the name alone: all that it leads to comes along with the package."""
+        return load, (self.name,)
+
     @property
     def kind(self) -> str:
         """The kind of game: the part of the name before the slash."""

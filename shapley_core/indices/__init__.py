@@ -3,7 +3,7 @@
 An index is described once, by an ``IndexSpec``; ``tables`` derives every weight from it.
 """
 
-from .catalogue import WBII, WBV, BetaShapley, Semivalue, adds_up, get, names
+from .catalogue import WBII, WBV, BetaShapley, Semivalue, adds_up, check_shared, get, names
 from .probabilistic import ProbabilisticValue
 from .spec import AXIOMS, BetaLaw, IndexName, IndexSpec, PointLaw
 from .tables import (
@@ -30,6 +30,7 @@ __all__ = [
     "ProbabilisticValue",
     "Semivalue",
     "adds_up",
+    "check_shared",
     "coalition_weights",
     "cube_weights",
     "derivative_weights",

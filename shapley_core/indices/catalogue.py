@@ -390,3 +390,13 @@ def adds_up(name: str) -> bool:
         If the name tells of no index, so that nobody knows.
     """
     return get(name).adds_up
+
+
+def check_shared(name: str) -> None:
+    """Refuse to share values out among players where each is that of a coalition as a whole."""
+    spec = get(name)
+    if spec.family == "generalised" and not spec.adds_up:
+        raise InputError(
+            f"{spec.name} values a coalition as a whole, which cannot be shared out among its "
+            "members. Use values beside interactions"
+        )

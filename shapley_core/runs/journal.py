@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -150,8 +151,14 @@ def write_whole(directory: Path, name: str, run: str, content: Any) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(directory / name)
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, str(temporary), temporary):
+            error.filename = str(directory / name)
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        # What cannot be removed must not hide why.
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
     sync_directory(directory)
 
 

@@ -97,6 +97,8 @@ def run(
     need_pyarrow()
     if chunk_rows is not None and chunk_rows < 1:
         raise InputError(f"chunk_rows must be at least 1, not {chunk_rows}")
+    if not os.fspath(out):
+        raise InputError("out is empty; wanted a directory")
     directory = Path(out)
     chosen = dict(left_open or {})
     # What is wrong with the rows' columns or the settings shows before anything is written.

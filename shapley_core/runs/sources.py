@@ -12,8 +12,10 @@ from ..files import (
     PARQUET,
     check_ending,
     looks_like_a_row,
+    naming,
     need_pyarrow,
     numbers_as_labels,
+    open_parquet,
     text_types,
 )
 from ..frames import listed
@@ -243,7 +245,7 @@ class ParquetSource(FileSource):
         super().__init__(where, labels)
         self.rows_of_file: list[int] = []
         for number, path in enumerate(where.paths):
-            with self._open(path) as file:
+            with naming(path), self._open(path) as file:
                 self.rows_of_file.append(file.metadata.num_rows)
                 schema = file.schema_arrow
             names = self._keep(schema.names)
@@ -261,10 +263,8 @@ class ParquetSource(FileSource):
 
     @staticmethod
     def _open(path: Path) -> Any:
-        from pyarrow import parquet
-
         # Read as it goes: a row group may be as large as the file.
-        return parquet.ParquetFile(path, buffer_size=READ_BYTES, pre_buffer=False)
+        return open_parquet(path, buffer_size=READ_BYTES, pre_buffer=False)
 
     def _read_from(self, start: int) -> Iterator[Any]:
         import pyarrow
@@ -274,7 +274,7 @@ class ParquetSource(FileSource):
             if start >= n_rows:
                 start -= n_rows
                 continue
-            with self._open(path) as file:
+            with naming(path), self._open(path) as file:
                 groups = list(range(file.num_row_groups))
                 while start >= file.metadata.row_group(groups[0]).num_rows:
                     start -= file.metadata.row_group(groups.pop(0)).num_rows
@@ -294,12 +294,12 @@ class CsvSource(FileSource):
     def __init__(self, where: TableFile, labels: Labels, named: bool) -> None:
         super().__init__(where, labels)
         path = where.paths[0]
-        with self._open() as reader:
+        with naming(path), self._open() as reader:
             names = reader.schema.names
         if not named and looks_like_a_row([name for name in names if name not in where.drop]):
             raise InputError(f"{path}: the first line must name the columns, not hold numbers")
         self._convert = self._choose_types(self._keep(names))
-        with self._open(self._convert) as reader:
+        with naming(path), self._open(self._convert) as reader:
             self.schema = reader.schema
             self.n_rows = sum(batch.num_rows for batch in reader)
 
@@ -321,7 +321,7 @@ class CsvSource(FileSource):
             strings_can_be_null=True,
             null_values=nulls,
         )
-        with self._open(convert) as reader:
+        with naming(self.where.paths[0]), self._open(convert) as reader:
             inferred = reader.schema
         types = {}
         for field in inferred:
@@ -334,7 +334,7 @@ class CsvSource(FileSource):
     def _read_from(self, start: int) -> Iterator[Any]:
         import pyarrow
 
-        with self._open(self._convert) as reader:
+        with naming(self.where.paths[0]), self._open(self._convert) as reader:
             for batch in reader:
                 if start >= batch.num_rows:
                     start -= batch.num_rows

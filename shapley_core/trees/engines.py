@@ -20,6 +20,7 @@ from .._kernels import (
     patterns,
     single_rows,
 )
+from ..threads import go_on
 from . import background
 from .background import Background, BackgroundRows, cube_shares
 from .lookup import Groups
@@ -247,6 +248,7 @@ class Interventional:
 
         def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:
             for found in batch:
+                go_on()
                 patterns.interventional(
                     paths.ensemble.kernel,
                     found.tree,
@@ -282,6 +284,7 @@ class Interventional:
 
         def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:
             for found in batch:
+                go_on()
                 n_levels = int(groups.n_levels[found.tree])
                 n_players = int(groups.n_players[found.tree])
                 if isinstance(found, TreeRows):

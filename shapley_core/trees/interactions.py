@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from .._kernels import interaction_rows, interaction_tables, leaf_games
 from ..memory import check_memory, human_count
+from ..threads import go_on
 from .column_tables import ColumnGroups, ColumnTables
 from .engines import NO_FLOATS, NO_WORDS, Interventional, PathDependent
 from .lookup import Fill
@@ -266,6 +267,7 @@ class Interactions:
 
         def add(rows: NDArray[np.float64], out: NDArray[np.float64]) -> None:
             for tree in trees:
+                go_on()
                 interaction_rows.explain(
                     self.paths.ensemble.kernel,
                     tree,

@@ -25,6 +25,8 @@ SUMS_BYTES = 1 << 20
 # Rows of one task.
 MANY_ROWS = 4096
 FEW_ROWS = 512
+# Deep trees take a task of at most so many nanoseconds, for it ends before an interruption does.
+TASK_TIME, LEAST_ROWS = 5e8, 64
 
 NO_NUMBERS = np.empty(0, np.int64)
 
@@ -77,7 +79,7 @@ class TableStages:
     def __init__(self, groups: Any) -> None:
         self.groups = groups
         self._kept: dict[tuple[int, ...], Stage] = {}
-        self._turned = 0
+        self._turned: list[int] = []
         self._saved: dict[tuple[int, ...], float] = {}
         self._lock = Lock()
 
@@ -122,26 +124,33 @@ class TableStages:
         paths = self.groups.paths
         row_bytes = 8 * max(1, paths.n_players * paths.ensemble.n_outputs)
         at_once = min(max(SUMS_BYTES // row_bytes, 8), MANY_ROWS)
+        # Without a reference to these stages, which keep the new one: in a cycle the tables would
+        # stay until the garbage is collected.
+        few_rows, groups, turned, lock = self.few_rows, self.groups, self._turned, self._lock
         by_row: RowTables | None = None
         to_turn = tables.built if kept else None
 
         def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:
             nonlocal by_row, to_turn
-            if len(out) > self.few_rows:
+            if len(out) > few_rows:
                 tables.explain(columns, at_once, out)
                 return
             if to_turn is not None:
-                with self._lock:
-                    if to_turn is not None and self._turned + tables.table.nbytes <= TURNED_BYTES:
-                        by_row = RowTables(self.groups, tables.trees, to_turn)
-                        self._turned += tables.table.nbytes
+                with lock:
+                    if to_turn is not None and sum(turned) + tables.table.nbytes <= TURNED_BYTES:
+                        by_row = RowTables(groups, tables.trees, to_turn)
+                        turned.append(tables.table.nbytes)
                     to_turn = None
             if by_row is not None:
                 by_row.explain(columns, out)
             else:
                 tables.explain(columns, at_once, out)
 
-        return Stage(len(tables.trees), MANY_ROWS, add, tables.table.nbytes)
+        return Stage(len(tables.trees), self._rows_of(tables.trees), add, tables.table.nbytes)
+
+    def _rows_of(self, trees: NDArray[np.int64]) -> int:
+        """Rows of one task."""
+        return MANY_ROWS
 
     def pays(self, trees: tuple[int, ...], n_rows: int, row_cost: float) -> bool:
         """Tell whether to look up, where a row costs ``row_cost`` nanoseconds without tables.
@@ -175,6 +184,9 @@ class SubtreeStages(TableStages):
         tables: Lookup = self.groups.tables(trees, n_threads)
         return tables
 
+    def _rows_of(self, trees: NDArray[np.int64]) -> int:
+        return _rows_in_time(MANY_ROWS, self.groups.look_up_cost[trees])
+
     def stages(self, trees: list[tuple[int, ...]], n_rows: int, n_threads: int) -> Iterator[Stage]:
         """Yield the stages of some trees, each with tables or without."""
         sums: SubtreeSums = self.groups
@@ -192,7 +204,12 @@ class SubtreeStages(TableStages):
             ) -> None:
                 sums.explain(numbers, NO_NUMBERS, NO_TABLE, columns, out)
 
-            yield Stage(len(some), FEW_ROWS, add)
+            yield Stage(len(some), _rows_in_time(FEW_ROWS, sums.few_cost[numbers]), add)
+
+
+def _rows_in_time(most: int, costs: NDArray[np.float64]) -> int:
+    """How many rows a task may have, where trees take so many nanoseconds a row."""
+    return int(np.clip(TASK_TIME / max(float(costs.sum()), 1.0), LEAST_ROWS, most))
 
 
 def _no_fill(*_: Any) -> None:

@@ -73,6 +73,21 @@ def test_values_do_not_depend_on_tables_batches_threads_or_blocks(n_features, mo
     np.testing.assert_allclose(apart, wanted[True], rtol=0, atol=1e-13)
 
 
+@pytest.mark.parametrize("pays", [False, True])
+def test_tasks_are_short_where_rows_take_long(pays, monkeypatch):
+    rng = np.random.default_rng(3)
+    ensemble = random_ensemble(rng, 5, depth=6, n_outputs=1)
+    rows = random_rows(rng, 300, 5)
+    all_by_sums(monkeypatch, pays)
+    wanted = TreeExplainer(ensemble)(rows, n_threads=1).values
+    monkeypatch.setattr(stages, "TASK_TIME", 1.0)
+    told = []
+    explainer = TreeExplainer(ensemble)
+    found = explainer(rows, n_threads=1, progress=lambda done, n: told.append(done)).values
+    np.testing.assert_array_equal(found, wanted)
+    assert max(np.diff([0, *told])) <= 64
+
+
 def test_tables_that_cannot_be_kept_are_not_built_for_every_row(monkeypatch):
     rng = np.random.default_rng(3)
     ensemble = random_ensemble(rng, n_features=6, n_trees=5, depth=8)
