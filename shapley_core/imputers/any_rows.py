@@ -1,6 +1,5 @@
 """A user's table, of whatever kind, as rows that can be mixed."""
 
-import copyreg
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,6 @@ import numpy as np
 from ..errors import InputError
 from ..tables import is_pandas
 from .array_rows import ArrayRows, checked_array
-from .frame_rows import FrameRows
 from .rows import Rows
 
 
@@ -48,12 +46,3 @@ def own_rows_of(X: Any, what: str) -> Rows:
     if isinstance(rows, ArrayRows) and rows.names is None:
         return ArrayRows(np.array(rows.array))
     return rows
-
-
-def _reduced(rows: Any) -> tuple[Any, ...]:
-    """What a pickle holds of rows: their table, for functions made for its types have no pickle."""
-    return rows_of, (rows.take(slice(0, rows.n_rows)), "the background")
-
-
-for _kind in (ArrayRows, FrameRows):
-    copyreg.pickle(_kind, _reduced)

@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from shapley_core import TabularExplainer
+from shapley_core import TabularExplainer, imputers
 
 RNG = np.random.default_rng(8)
 X = RNG.normal(size=(12, 4))
@@ -34,10 +34,11 @@ def predict(table):
 
 
 @pytest.mark.parametrize("link", ["identity", np.arctan])
+@pytest.mark.parametrize("imputer", ["marginal", imputers.Marginal(5), imputers.Nearest(3)])
 @pytest.mark.parametrize("kind", TABLES)
-def test_copies_give_the_same(kind, link):
+def test_copies_give_the_same(kind, imputer, link):
     table = TABLES[kind]
-    explainer = TabularExplainer(predict, table[:6], link=link)
+    explainer = TabularExplainer(predict, table[:6], link=link, imputer=imputer)
     fresh = pickle.loads(pickle.dumps(explainer))
     wanted = explainer(table[6:9], budget=12)
     for one in (fresh, pickle.loads(pickle.dumps(explainer)), copy.deepcopy(explainer)):

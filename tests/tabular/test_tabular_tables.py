@@ -1,8 +1,5 @@
 """The model is shown its own kind of table, and the values are those of the table's numbers."""
 
-import copy
-import pickle
-
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -122,31 +119,6 @@ def test_frames_of_every_type(make, batch_size, imputer, link):
     total = found.values.sum(axis=1) + found.base_values
     wanted = of_numbers(numbers_of(rows)) * (1 if link == "identity" else 2)
     np.testing.assert_allclose(total, wanted, atol=1e-12)
-
-
-def first_by_third(table):
-    """A model that a pickle can name."""
-    numbers = numbers_of(table) if schema_of(table)[0][0] == "age" else np.asarray(table)
-    return numbers[:, 0] * numbers[:, 2]
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        pandas_frame,
-        objects_frame,
-        polars_frame,
-        arrow_table,
-        lambda n_rows, seed: pd.DataFrame(numbers_of(pandas_frame(n_rows, seed))),
-    ],
-)
-@pytest.mark.parametrize("imputer", ["marginal", imputers.Marginal(5), imputers.Nearest(4)])
-def test_explainers_beside_frames_are_pickled(make, imputer):
-    background, rows = make(N_ROWS, 1), make(2, 2)
-    explainer = TabularExplainer(first_by_third, background, imputer=imputer)
-    found = explainer(rows)
-    for again in (pickle.loads(pickle.dumps(explainer)), copy.deepcopy(explainer)):
-        np.testing.assert_array_equal(again(rows).values, found.values)
 
 
 @pytest.mark.parametrize("make", [pandas_frame, polars_frame, arrow_table])
