@@ -124,9 +124,13 @@ def test_polars_enum_is_taken_and_categorical_refused():
     plain = pl.from_pandas(table.astype({"kind": str}))
     ordered = plain.with_columns(plain["kind"].cast(pl.Enum(LABELS)))
     np.testing.assert_array_equal(reader.predict_raw(booster, ordered), own)
-    loose = plain.with_columns(plain["kind"].cast(pl.Categorical))
-    with pytest.raises(InputError, match=r"polars\.Enum"):
-        reader.predict_raw(booster, loose)
+    kinds = [pl.Categorical, pl.Categorical("lexical")]
+    if hasattr(pl, "Categories"):
+        kinds.append(pl.Categorical(pl.Categories("named")))
+    for kind in kinds:
+        loose = plain.with_columns(plain["kind"].cast(kind))
+        with pytest.raises(InputError, match=r"polars\.Enum"):
+            reader.predict_raw(booster, loose)
 
 
 def test_class_labels_are_output_names(tmp_path):
