@@ -230,13 +230,20 @@ def _plain(X: Any) -> Any:
 
 
 def _known(rows: Any) -> Any:
-    """Turn a polars frame into numbers, codes of labels among them, for XGBoost before 3."""
+    """Turn what XGBoost before 3 does not take into numbers: polars frames, pyarrow tables."""
+    library = type(rows).__module__.partition(".")[0]
     version = sys.modules["xgboost"].__version__
-    if type(rows).__module__.partition(".")[0] != "polars" or int(version.partition(".")[0]) >= 3:
+    if library not in ("polars", "pyarrow") or int(version.partition(".")[0]) >= 3:
         return rows
-    import polars as pl
+    if library == "polars":
+        import polars as pl
 
-    return rows.select(pl.all().to_physical().cast(pl.Float64)).to_numpy()
+        # Labels are their codes.
+        return rows.select(pl.all().to_physical().cast(pl.Float64)).to_numpy()
+    import pyarrow as pa
+
+    columns = (pa.chunked_array([c]) if isinstance(c, pa.Array) else c for c in rows.columns)
+    return np.column_stack([c.cast(pa.float64(), safe=False).to_numpy() for c in columns])
 
 
 def _is_a(model: Any, name: str) -> bool:
