@@ -129,7 +129,9 @@ def narwhals_column(
     import narwhals
 
     name, dtype = series.name, series.dtype
-    if labels is not None and categorical == "labels" and dtype.is_integer():
+    # By name: narwhals 1.20 has no is_integer.
+    integer = str(dtype).startswith(("Int", "UInt"))
+    if labels is not None and categorical == "labels" and integer:
         translate = _Translation(labels, unseen, name, what)
         return lambda start, stop: translate(series[start:stop].to_list()), False
     if dtype in (narwhals.Categorical, narwhals.Enum, narwhals.String):

@@ -241,7 +241,10 @@ def _players(position: int, players: NDArray[np.int64]) -> Term:
 
 def _lattice_sizes(n_players: int) -> NDArray[np.int64]:
     """The size of each term of a few players, by position."""
-    return np.bitwise_count(np.arange(1 << n_players, dtype=np.uint64)).astype(np.int64)
+    sizes = np.zeros(1, np.int64)
+    for _ in range(n_players):
+        sizes = np.concatenate([sizes, sizes + 1])
+    return sizes
 
 
 def _lattice_sums(inside: NDArray[np.bool_], alpha: Matrix, players: NDArray[np.int64]) -> Matrix:

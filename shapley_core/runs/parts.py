@@ -53,8 +53,10 @@ def write_part(journal: Journal, number: int, explanation: Explanation) -> Part:
         metadata={KEY: json.dumps(about)},
     )
     sink = pyarrow.BufferOutputStream()
+    # Of whole numbers, only newer readers know that encoding.
+    split = [name for name, column in columns.items() if column.dtype.kind == "f"]
     with parquet.ParquetWriter(
-        sink, schema, compression="zstd", use_dictionary=False, use_byte_stream_split=True
+        sink, schema, compression="zstd", use_dictionary=False, use_byte_stream_split=split
     ) as writer:
         for at in range(0, max(1, explanation.n_rows), GROUP_ROWS):
             group = [pyarrow.array(column[at : at + GROUP_ROWS]) for column in columns.values()]

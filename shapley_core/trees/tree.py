@@ -101,7 +101,9 @@ def join(trees: Sequence[Tree], n_features: int, n_outputs: int) -> dict[str, An
                 raise ModelFileError(
                     f"tree {number} of the model has {size} nodes but {len(part)} of {name}"
                 )
-        column[name] = np.concatenate(parts).astype(dtype) if parts else np.empty(0, dtype)
+        # A signalling NaN is refused below, without a warning before.
+        with np.errstate(invalid="ignore"):
+            column[name] = np.concatenate(parts).astype(dtype) if parts else np.empty(0, dtype)
     column["values"] = column["values"].reshape(-1, next(iter(widths))[0])
     outputs = np.array([t.output for t in trees], np.int64)
 

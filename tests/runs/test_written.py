@@ -6,6 +6,7 @@ import polars
 import pyarrow
 import pytest
 import scipy.sparse
+from pyarrow import parquet
 from random_trees import random_ensemble
 from run_cases import NAMES, StoppedError, same, stop_after
 
@@ -145,6 +146,10 @@ def test_interactions_standard_errors_and_counts(tmp_path):
     opened = pd.read_parquet(tmp_path / "run")
     assert "std_error of feature 0, feature 1 [dog]" in opened.columns
     assert opened["n_evaluations"].tolist() == list(range(70))
+    # Older readers know this encoding of floats alone.
+    group = parquet.ParquetFile(tmp_path / "run" / "part-00000000.parquet").metadata.row_group(0)
+    *split, plain = ("BYTE_STREAM_SPLIT" in group.column(at).encodings for at in range(23))
+    assert all(split) and not plain
 
 
 def test_groups_come_back(tmp_path, ensemble, rows):

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from shapley_core import TabularExplainer, imputers
@@ -63,6 +64,13 @@ def schema_of(table):
 
 def numbers_of(frame):
     """Each column as numbers, whatever the library: what the models below are made of."""
+    if isinstance(frame, pa.Table):
+        # pyarrow 14 makes no pandas categories of unsigned codes.
+        plain = [
+            column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+            for column in frame.columns
+        ]
+        frame = pa.table(plain, names=frame.column_names)
     frame = frame.to_pandas() if hasattr(frame, "to_pandas") else frame
     return np.column_stack(
         [

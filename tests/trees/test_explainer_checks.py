@@ -92,6 +92,8 @@ def test_labels_that_the_libraries_refuse(train, kind):
     else:
         model = lightgbm.LGBMRegressor(n_estimators=4, verbose=-1, n_jobs=1)
     explainer = sc.TreeExplainer(model.fit(frame, y))
+    if not explainer.ensemble.categories:
+        pytest.skip("this version of the library keeps no labels")
     text = frame.assign(city=frame["city"].astype(str))
     enums = {"city": pl.Enum(list("dbca")), "street": pl.Enum(sorted(set(street), reverse=True))}
     table = {

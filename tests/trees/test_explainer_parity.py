@@ -78,11 +78,13 @@ def test_objectives_and_boosters(y, parameters):
 def test_vector_leaves():
     y = np.stack([REAL, -REAL, REAL**2], axis=1)
     model = train(y, multi_strategy="multi_output_tree", tree_method="hist")
+    assert_interventional(model, X, margins(model), FLOAT32)
+    if sc.trees.read_model(model).cover is None:
+        pytest.skip("this version of the library keeps no covers")
     # The library has no contributions of these; its predictions it has.
     explanation = sc.TreeExplainer(model)(X)
     raw = margins(model)(X)
     assert np.abs(explanation.values.sum(1) + explanation.base_values - raw).max() < 1e-4
-    assert_interventional(model, X, margins(model), FLOAT32)
 
 
 @pytest.mark.parametrize("name", ["XGBRegressor", "XGBClassifier", "XGBRFClassifier", "XGBRanker"])

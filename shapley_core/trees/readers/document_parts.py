@@ -43,7 +43,7 @@ def arrays_of(
     parts = [
         _numbers(parent, key, kinds, size) for parent, size in zip(parents, sizes, strict=True)
     ]
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         return np.concatenate([np.empty(0, dtype), *parts], dtype=dtype, casting="unsafe")
 
 
@@ -51,7 +51,7 @@ def array_of(
     parent: dict[str, Any], key: str, kinds: str, dtype: Any, size: int | None = None
 ) -> NDArray[Any]:
     """Read an array of numbers."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         return _numbers(parent, key, kinds, size).astype(dtype)
 
 

@@ -123,7 +123,7 @@ def predict_raw(
     if margin is None:
         # Unlike a DMatrix this keeps no copy of the data and takes infinities, as estimators do.
         margin = booster.inplace_predict(
-            rows,
+            _known(rows),
             iteration_range=rounds,
             predict_type="margin",
             missing=missing,
@@ -221,9 +221,29 @@ def _plain(X: Any) -> Any:
 
         return csr_matrix(X)
     kinds = getattr(X, "schema", {})
-    if hasattr(kinds, "values") and any(repr(kind) == "Categorical" for kind in kinds.values()):
+    # Versions of polars differ in what they say after the word.
+    if hasattr(kinds, "values") and any(
+        repr(kind).startswith("Categorical") for kind in kinds.values()
+    ):
         raise InputError("X has a column of type polars.Categorical; cast it to polars.Enum")
     return X if hasattr(X, "shape") else np.asarray(X)
+
+
+def _known(rows: Any) -> Any:
+    """Turn what XGBoost before 3 does not take into numbers: polars frames, pyarrow tables."""
+    library = type(rows).__module__.partition(".")[0]
+    version = sys.modules["xgboost"].__version__
+    if library not in ("polars", "pyarrow") or int(version.partition(".")[0]) >= 3:
+        return rows
+    if library == "polars":
+        import polars as pl
+
+        # Labels are their codes.
+        return rows.select(pl.all().to_physical().cast(pl.Float64)).to_numpy()
+    import pyarrow as pa
+
+    columns = (pa.chunked_array([c]) if isinstance(c, pa.Array) else c for c in rows.columns)
+    return np.column_stack([c.cast(pa.float64(), safe=False).to_numpy() for c in columns])
 
 
 def _is_a(model: Any, name: str) -> bool:

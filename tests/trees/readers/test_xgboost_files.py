@@ -14,6 +14,7 @@ from shapley_core.errors import ModelFileError, UnsupportedModelError
 from shapley_core.trees import read_model
 from shapley_core.trees.readers import ubjson
 from shapley_core.trees.readers import xgboost as reader
+from shapley_core.trees.readers.xgboost_document import ensemble_from_document
 
 DATA = Path(__file__).parents[2] / "data" / "xgboost"
 ROWS = np.genfromtxt(DATA / "rows.csv", delimiter=",")
@@ -182,6 +183,18 @@ def set_item(array, position, value):
 def test_cycles_and_wrong_children_are_errors(key, position, child):
     assert refusal("3.4.1", "logistic", lambda d, m, tree: set_item(tree[key], position, child))
     assert refusal("3.4.1", "logistic", lambda d, m, tree: tree[key].insert(position, child))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_signalling_nan_is_an_error_and_no_warning(dtype):
+    document = json.loads(FILES["3.4.1"]["logistic.json"])
+    tree = document["learner"]["gradient_booster"]["model"]["trees"][0]
+    nan = {"f4": np.uint32(0x7FA00000), "f8": np.uint64(0x7FF4000000000000)}[dtype]
+    conditions = np.array(tree["split_conditions"], dtype)
+    conditions.view(nan.dtype)[0] = nan
+    tree["split_conditions"] = conditions
+    with pytest.raises(ModelFileError, match="threshold"):
+        ensemble_from_document(document)
 
 
 def test_children_that_are_not_neighbours_are_errors():

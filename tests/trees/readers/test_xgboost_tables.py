@@ -118,15 +118,37 @@ def test_nullable_columns():
     np.testing.assert_allclose(reader.read(model).predict(table.to_numpy()), own, rtol=1e-6)
 
 
+def test_versions_before_3_are_shown_numbers(monkeypatch):
+    columns = {"x": [1, None, 3] * 20, "y": np.arange(60.0), "z": [True, False, None] * 20}
+    tables = pa.table(columns), pl.DataFrame(columns), pa.RecordBatch.from_pydict(columns)
+    rows = pd.DataFrame(columns).astype(float)
+    model = xgb.XGBRegressor(n_estimators=3, n_jobs=1).fit(rows, rows["y"] + rows["x"].fillna(9))
+    own = reader.predict_raw(model, rows)
+    ask = xgb.Booster.inplace_predict
+
+    def refusing(booster, given, **options):
+        assert type(given) is np.ndarray
+        return ask(booster, given, **options)
+
+    monkeypatch.setattr(xgb, "__version__", "1.7.6")
+    monkeypatch.setattr(xgb.Booster, "inplace_predict", refusing)
+    for table in tables:
+        np.testing.assert_array_equal(reader.predict_raw(model, table), own)
+
+
 def test_polars_enum_is_taken_and_categorical_refused():
     booster, table = trained()
     own = reader.predict_raw(booster, table)
     plain = pl.from_pandas(table.astype({"kind": str}))
     ordered = plain.with_columns(plain["kind"].cast(pl.Enum(LABELS)))
     np.testing.assert_array_equal(reader.predict_raw(booster, ordered), own)
-    loose = plain.with_columns(plain["kind"].cast(pl.Categorical))
-    with pytest.raises(InputError, match=r"polars\.Enum"):
-        reader.predict_raw(booster, loose)
+    kinds = [pl.Categorical, pl.Categorical("lexical")]
+    if hasattr(pl, "Categories"):
+        kinds.append(pl.Categorical(pl.Categories("named")))
+    for kind in kinds:
+        loose = plain.with_columns(plain["kind"].cast(kind))
+        with pytest.raises(InputError, match=r"polars\.Enum"):
+            reader.predict_raw(booster, loose)
 
 
 def test_class_labels_are_output_names(tmp_path):
