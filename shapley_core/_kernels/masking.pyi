@@ -24,8 +24,8 @@ def mix_pairs(
     features: NDArray[np.int64],
     starts: NDArray[np.int64],
     itemsize: int,
+    by_column: bool,
     out: NDArray[np.uint8],
-    by_column: bool = False,
 ) -> None: ...
 def add_means(
     outputs: NDArray[np.float64],

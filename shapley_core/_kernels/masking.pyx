@@ -111,7 +111,7 @@ def mix_chosen(
 def mix_pairs(
     const uint8_t[:, ::1] masks, const uint8_t[:, ::1] rows, const uint8_t[:, ::1] donors,
     const int32_t[:, ::1] players, const int64_t[::1] features, const int64_t[::1] starts,
-    int64_t itemsize, uint8_t[:, :] out, bint by_column=False,
+    int64_t itemsize, bint by_column, uint8_t[:, :] out,
 ):
     """Every coalition with every pair of a row and a donor, each with players of its own.
 

@@ -179,7 +179,7 @@ class ArrayRows(Rows):
         if own.dtype.hasobject:
             own, other, pool = _places(own, other)
         (each, n), dtype = own.shape, own.dtype
-        rows = _bytes(own), _bytes(other), pairs.players, *pairs.features, dtype.itemsize
+        rows = _bytes(own), _bytes(other), pairs.players, *pairs.features, dtype.itemsize, False
         step = max(1, TASK_BYTES // max(own.nbytes, 1))
 
         def mixed(masks: NDArray[np.bool_]) -> Any:

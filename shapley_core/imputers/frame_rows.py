@@ -244,7 +244,7 @@ class _ColumnMixer:
         lists = np.searchsorted(features, order[held]), before[starts]
         self._n_pairs = len(pairs.rows)
         self._size = self._dtypes[0].itemsize
-        self._given = own, other, pairs.players, *lists, self._size
+        self._given = own, other, pairs.players, *lists, self._size, True
 
     def __call__(
         self, present: NDArray[np.uint8], n_threads: int
@@ -257,7 +257,6 @@ class _ColumnMixer:
                 present[slice(*block)],
                 *self._given,
                 out[:, block[0] * each : block[1] * each],
-                True,
             ),
             row_blocks(len(present), max(1, TASK_BYTES // max(len(self._features) * each, 1))),
             n_threads,

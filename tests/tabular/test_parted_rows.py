@@ -315,8 +315,8 @@ def test_masked_rows_of_pairs(dtype, seed, k, grouped, by_column):
         own.astype(np.int32),
         *players.feature_lists,
         out.dtype.itemsize,
-        out.view(np.uint8),
         by_column,
+        out.view(np.uint8),
     )
     np.testing.assert_array_equal(out.T if by_column else out, wanted)
 
