@@ -36,3 +36,26 @@ def real_numbers(given: Any, what: str) -> NDArray[np.float64]:
             f"{what} must be real numbers in an array; got shape {array.shape}, {array.dtype}"
         )
     return array.astype(np.float64, copy=False)
+
+
+def smallest(numbers: NDArray[np.float64], k: int, rounding: float = 0.0) -> NDArray[np.int64]:
+    """Columns of the k smallest of each row, ascending; of equal ones the first.
+
+    Parameters
+    ----------
+    numbers : float64 (n_rows, n_columns)
+        Without NaN.
+    k : int
+        1 to n_columns.
+    rounding : float
+        What is as far apart, relative to itself, counts as equal; numbers are not negative then.
+    """
+    if k == numbers.shape[1]:
+        return np.broadcast_to(np.arange(k), (len(numbers), k)).copy()
+    limit = np.partition(numbers, k - 1, axis=1)[:, k - 1 : k]
+    taken = numbers <= limit * (1 + rounding)
+    if np.count_nonzero(taken) > k * len(numbers):
+        level = taken & (numbers >= limit * (1 - rounding))
+        room = k - (taken & ~level).sum(axis=1, keepdims=True)
+        taken &= ~level | (np.cumsum(level, axis=1) <= room)
+    return np.nonzero(taken)[1].reshape(len(numbers), k)

@@ -155,6 +155,14 @@ def interaction_positions(interactions: NDArray[np.int32]) -> NDArray[np.int64]:
     return total
 
 
+def sizes_by_position(n_players: int) -> NDArray[np.uint8]:
+    """The size of every coalition, by its position in a table."""
+    sizes = np.zeros(1, dtype=np.uint8)
+    for _ in range(n_players):
+        sizes = np.concatenate([sizes, sizes + np.uint8(1)])
+    return sizes
+
+
 def positions_by_size(n_players: int, order: int) -> list[NDArray[np.int64]]:
     """Positions in a table of all interactions of sizes 0 to ``order``, each lexicographic."""
     if 8 * n_interactions(n_players, order) < 1 << n_players:
@@ -165,11 +173,9 @@ def positions_by_size(n_players: int, order: int) -> list[NDArray[np.int64]]:
     # Of two coalitions of one size, the lexicographically smaller has the larger position when
     # its bits are read backwards; so sorting those, in descending order, by size alone does it.
     backwards = np.zeros(1, dtype=np.int64)
-    sizes = np.zeros(1, dtype=np.uint8)
     for player in range(n_players):
         backwards = np.concatenate([backwards, backwards | (1 << (n_players - 1 - player))])
-        sizes = np.concatenate([sizes, sizes + np.uint8(1)])
-    ordered = backwards[::-1][np.argsort(sizes[::-1], kind="stable")]
+    ordered = backwards[::-1][np.argsort(sizes_by_position(n_players)[::-1], kind="stable")]
     ends = np.cumsum([comb(n_players, size) for size in range(order + 1)])
     return np.split(ordered[: ends[-1]], ends[:-1])
 

@@ -171,7 +171,7 @@ class _Candidates:
         self.have: set[Term] = set()
         self.children: set[Term] = set()
         self.add(list(have))
-        self.sizes = _lattice_sizes(len(players))
+        self.sizes = sets.sizes_by_position(len(players)).astype(np.int64)
         self.penalty = np.array([_penalty(self.n, d) for d in range(len(players) + 1)])[self.sizes]
         # What every part has anyway is no candidate.
         self.penalty[(self.sizes % 2 != parity) | (self.sizes < 2)] = np.inf
@@ -237,14 +237,6 @@ def _keep(
 
 def _players(position: int, players: NDArray[np.int64]) -> Term:
     return tuple(int(i) for at, i in enumerate(players) if position >> at & 1)
-
-
-def _lattice_sizes(n_players: int) -> NDArray[np.int64]:
-    """The size of each term of a few players, by position."""
-    sizes = np.zeros(1, np.int64)
-    for _ in range(n_players):
-        sizes = np.concatenate([sizes, sizes + 1])
-    return sizes
 
 
 def _lattice_sums(inside: NDArray[np.bool_], alpha: Matrix, players: NDArray[np.int64]) -> Matrix:
@@ -367,7 +359,7 @@ def _ranked(prior: Prior, sample: Sample, parity: int) -> list[Term]:
     variance = np.full(1, level)
     for i in players:
         variance = np.concatenate([variance, variance * fade[i]])
-    counts = _lattice_sizes(len(players))
+    counts = sets.sizes_by_position(len(players)).astype(np.int64)
     size = np.where((counts % 2 == parity) & (counts > 0), np.abs(sums) * variance, 0.0)
     best = np.argsort(-size)[: len(z) // 2]
     sizes = {_players(int(at), players): float(size[at]) for at in best if size[at] > 0}

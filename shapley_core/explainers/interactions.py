@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import smallest
 from ..coalitions import InteractionSet, n_interactions
 from ..indices import IndexSpec
 from ..indices.parts import layers
@@ -143,15 +144,9 @@ def largest(values: Values, top: int) -> tuple[Values, NDArray[np.int32]]:
     """
     n_rows, n_columns, n_outputs = values.shape
     size = -np.abs(values)
-    if top < n_columns:
-        last = np.partition(size, top - 1, axis=1)[:, top - 1, None]
-        larger, equal = size < last, size == last
-        room = top - larger.sum(axis=1, keepdims=True)
-        chosen = larger | (equal & (np.cumsum(equal, axis=1) <= room))
-        columns = np.nonzero(chosen.transpose(0, 2, 1))[2].reshape(n_rows, n_outputs, top)
-        some = columns.transpose(0, 2, 1)
-    else:
-        some = np.broadcast_to(np.arange(n_columns)[:, None], values.shape)
+    by_output = np.moveaxis(size, 2, 1).reshape(-1, n_columns)
+    columns = smallest(by_output, min(top, n_columns)).reshape(n_rows, n_outputs, -1)
+    some = np.moveaxis(columns, 1, 2)
     order = np.argsort(np.take_along_axis(size, some, axis=1), axis=1, kind="stable")
     chosen = np.take_along_axis(some, order, axis=1)
     return np.take_along_axis(values, chosen, axis=1), chosen.astype(np.int32)

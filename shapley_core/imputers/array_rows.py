@@ -12,7 +12,7 @@ from ..frames import NUMERIC_KINDS
 from ..tables import WANTED
 from ..threads import row_blocks, run_blocks
 from .codes import Codes
-from .rows import Donors, Mixer, Pairs, Rows, differing_bits, differing_pairs
+from .rows import Donors, Mixer, Pairs, Rows, differing_bits, differing_pairs, distinct
 from .scratch import TASK_BYTES, Scratch
 
 
@@ -119,8 +119,8 @@ class ArrayRows(Rows):
             other = other[which]
         if own.dtype.hasobject:
             if not isinstance(which, slice):
-                used, at = np.unique(which, return_inverse=True)
-                other, which = other[used], at.reshape(which.shape)
+                used, which = distinct(which)
+                other = other[used]
             own, other, pool = _places(own, other)
         dtype = own.dtype
         out = self._scratch.array((count, self.n_features), dtype)

@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..frames import align, listed
 from ..threads import row_blocks, run_blocks
 from .codes import Codes
-from .rows import Donors, Mixer, Pairs, Rows, differing_bits, differing_pairs
+from .rows import Donors, Mixer, Pairs, Rows, differing_bits, differing_pairs, distinct
 from .scratch import TASK_BYTES, Scratch
 
 # Makes the user's kind of column of mixed entries.
@@ -133,8 +133,7 @@ class FrameRows(Rows):
         if isinstance(which, slice):
             used = np.arange(which.start, which.stop)
         else:
-            used, at = np.unique(which, return_inverse=True)
-            at = at.reshape(which.shape)
+            used, at = distinct(which)
         mixed = []
         for column, present in zip(self._beside(rows, donors, used), masks.T, strict=True):
             own = column.own[:, None]

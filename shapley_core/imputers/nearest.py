@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import smallest
 from ..errors import InputError
 from ..frames import is_missing
 from ..threads import row_blocks
@@ -144,7 +145,8 @@ class NearestFiller(Filler):
             for start, stop in row_blocks(len(rows), step):
                 distance = distances(rows[start:stop])
                 its = chosen[at, start:stop]
-                its[:] = _smallest(distance, self.n_donors)
+                # What is equally far may come out a rounding apart.
+                its[:] = smallest(distance, self.n_donors, _ROUNDING)
                 if self._bandwidth is not None:
                     near = np.take_along_axis(distance, its, axis=1)
                     # The nearest weighs 1, so that no row is left without weights by underflow.
@@ -188,20 +190,6 @@ class NearestFiller(Filler):
         sizes, axes = np.linalg.eigh(covariance)
         kept = sizes > _SINGULAR * max(float(sizes[-1]), 1.0)
         return np.asarray(axes[:, kept] / np.sqrt(sizes[kept]) / scale[:, None])
-
-
-def _smallest(distance: NDArray[np.float64], k: int) -> NDArray[np.int64]:
-    """Columns of the k smallest of each row, ascending; of equal ones the first."""
-    if k == distance.shape[1]:
-        return np.broadcast_to(np.arange(k), (len(distance), k)).copy()
-    limit = np.partition(distance, k - 1, axis=1)[:, k - 1 : k]
-    # What is equally far may come out a rounding apart.
-    taken = distance <= limit * (1 + _ROUNDING)
-    if np.count_nonzero(taken) > k * len(distance):
-        level = taken & (distance >= limit * (1 - _ROUNDING))
-        room = k - (taken & ~level).sum(axis=1, keepdims=True)
-        taken &= ~level | (np.cumsum(level, axis=1) <= room)
-    return np.nonzero(taken)[1].reshape(len(distance), k)
 
 
 def _position(rows: Rows, column: Any) -> int:

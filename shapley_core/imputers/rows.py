@@ -145,6 +145,12 @@ class Rows(ABC):
         return int(len(rows) * len(masks) * each)
 
 
+def distinct(which: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Those donors that are chosen, each once, and the places among them of ``which``."""
+    used, at = np.unique(which, return_inverse=True)
+    return used, at.reshape(which.shape)
+
+
 def differing_bits(own: NDArray[Any], donors: NDArray[Any]) -> NDArray[np.bool_]:
     """Where rows are not the same, to the bit, as every donor.
 

@@ -21,10 +21,6 @@ class Scratch:
         self._memory: NDArray[np.uint8] = np.empty(0, np.uint8)
         self._lock = Lock()
 
-    def __reduce__(self) -> tuple[type["Scratch"], tuple[()]]:
-        """Without the memory."""
-        return Scratch, ()
-
     def array(self, shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
         """An array that is not filled; what was given before is not touched while it is in use."""
         n_bytes = shape[0] * shape[1] * dtype.itemsize
