@@ -29,7 +29,8 @@ is done.
 long on the same rows, each after a call for one row. The error is the root of the mean squared
 difference from the true values, relative to their root mean square. True values: all coalitions up
 to 14 features; above, a run of shapley_core with 40 times the budget and another seed, so that an
-error much below its own (given as `error of truth`) means nothing. One-hot coded
+error much below its own (given as `error of truth`) means nothing. Calls with a `tolerance` have
+the default budget and stop by themselves: `coalitions` is the mean over their rows. One-hot coded
 tables have about 100 features. *A frame with text*: the model is a pipeline that codes and scales
 the columns of a pandas frame, of which seven are text. shap gets numbers for the labels, and a
 function that makes the frame of them, as its explainers of any model want arrays of numbers."""
@@ -350,6 +351,18 @@ def _errors(case: Case, contender: Contenders, rows: Any, peers: list[str]) -> d
                 "error": mine,
             },
         ]
+    for tolerance in (0.03, 0.003):
+        reference(table[:1], tolerance=tolerance)
+        seconds, _ = timed(lambda t=tolerance: found.append(reference(table, tolerance=t)))
+        near = found.pop()
+        compared.append(
+            {
+                "contender": f"shapley_core, tolerance={tolerance:g}",
+                "seconds": seconds,
+                "coalitions": float(near.n_evaluations.mean()),
+                "error": error(near.values),
+            }
+        )
     if truth.std_error is not None:
         own_error = float(np.sqrt((truth.std_error**2).mean()) / size)
         compared.append({"contender": "error of truth", "coalitions": budget, "error": own_error})

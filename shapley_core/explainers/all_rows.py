@@ -76,10 +76,10 @@ def values_of_rows(
     out = RowValues.empty(rows.n_rows, count, k, is_exact)
     reduces = _ignores_null_players(spec) and not isinstance(estimator, Estimator)
     # An estimator that the user names sees the coalitions that it asks for, of the whole game.
-    parted = is_exact or (by_default and shared is not None and tolerance is None)
+    parted = is_exact or (by_default and shared is not None)
     if reduces and parted and may_be_parted(bound):
         assert isinstance(spec, IndexSpec)
-        put_parted_values(bound, spec, order, m, seed, out, told)
+        put_parted_values(bound, spec, order, m, seed, tolerance, out, told)
     else:
         for start, stop in row_blocks(rows.n_rows, max(1, games.memory // 2 // each)):
             block = np.arange(start, stop)

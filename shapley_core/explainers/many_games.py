@@ -70,6 +70,13 @@ class RowValues:
         baseline, evaluations = np.zeros((n_rows, n_outputs)), np.zeros(n_rows, np.int64)
         return cls(np.zeros(shape), error, baseline, evaluations)
 
+    def part(self, start: int, stop: int) -> "RowValues":
+        """Those of some of the rows, in the same memory."""
+        some = slice(start, stop)
+        error = None if self.std_error is None else self.std_error[some]
+        evaluations = None if self.n_evaluations is None else self.n_evaluations[some]
+        return RowValues(self.values[some], error, self.baseline[some], evaluations)
+
 
 def shared_estimator(spec: Any, order: int, n_players: int, budget: int) -> Any:
     """The estimator whose work many games share best, or None where nothing is shared."""

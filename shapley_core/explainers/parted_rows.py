@@ -5,14 +5,17 @@ out into parts, and each part is asked about coalitions of its own: at the same 
 rows more coalitions are seen than where all donors share them, and errors average out.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import coalitions as sets
+from ..estimators.stopping import Progress, as_rule
 from ..indices import IndexSpec
 from ..threads import row_blocks
 from .donor_games import DonorGames, Parts, add_values, dealt, equal_players
@@ -26,6 +29,8 @@ from .many_games import (
 )
 from .masked_games import RowGames
 from .varying import rounded_players
+
+Array = NDArray[np.float64]
 
 # Parts that the donors of a row are dealt into: of more, errors are no longer independent.
 _PARTS = 16
@@ -41,8 +46,11 @@ _ALIKE = 0.04
 # Worths of parts that are found at once: so few that they stay in the cache, but more of games that
 # are solved by the same matrices, which are read each time.
 _WORTHS, _SOLVED_WORTHS = 1 << 16, 1 << 18
-# Bytes of what tells rows and donors apart.
-_PAIR_BYTES, _DIFFERING_BYTES = 64, 1 << 26
+# Bytes of what tells rows and donors apart, and arrays as large as a block's values.
+_PAIR_BYTES, _DIFFERING_BYTES, _SUMS = 64, 1 << 26, 8
+# Of rounds the second has so many times the coalitions of the first, less one; the first at least
+# 64. A row takes about 2.7 times what would do if that were known, of other numbers more.
+_GROWTH, _FIRST_ROUND = 4, 64
 
 
 def may_be_parted(bound: RowGames) -> bool:
@@ -59,10 +67,14 @@ def put_parted_values(
     order: int,
     budget: int,
     seed: int,
+    tolerance: Any,
     out: RowValues,
     progress: Callable[[int], object],
 ) -> None:
     """Values of all rows, of an index that ignores null players.
+
+    With a tolerance there are rounds, each an estimate of its own of what those before have left:
+    of rows that are not done, beside donors that are not exact.
 
     Parameters
     ----------
@@ -70,59 +82,168 @@ def put_parted_values(
         That `may_be_parted`.
     budget : int
         The most coalitions that are asked for beside each donor.
+    tolerance : float or StoppingRule, optional
+        When a row is done; of no use where all values are exact.
     progress : callable
         Called with the number of rows done.
     """
-    n, k = bound.n_players, bound.n_outputs
+    n = bound.n_players
     least = min(order, n)
-    games = DonorGames(bound)
-    squares = np.zeros(0) if out.std_error is None else np.zeros_like(out.std_error)
+    asking = _Asking(DonorGames(bound), spec, order, seed)
+    rule = None if out.std_error is None else as_rule(tolerance)
+    rounds = [budget] if rule is None else _rounds(budget, asking.least_budget(budget))
+    began = time.monotonic()
     out.baseline[:] = 0.0 if spec.has_constant else bound.nothing
-    room = bound.games.memory // 2 // (8 * COPIES)
-    each = len(games.weights) * (n + _PAIR_BYTES)
-    at_once = min(_DIFFERING_BYTES, bound.games.memory // 4) // each
+    memory = bound.games.memory // 4
+    of_pairs = len(asking.games.weights) * (n + _PAIR_BYTES)
+    at_once = min(_DIFFERING_BYTES, memory) // of_pairs
+    at_once = min(at_once, memory // (8 * _SUMS * out.values[0].size))
     for start, stop in row_blocks(bound.n_rows, max(1, at_once)):
-        differs = games.differing(np.arange(start, stop))
-        few = np.maximum(differs.sum(axis=2), least) < budget.bit_length()
-        exact = equal_players(differs, few, least)
-        others = dealt(
-            differs,
-            ~few,
-            _numbers_of_parts(differs, ~few, budget),
-            lambda count: rounded_players(max(count, least), n, budget),
-            seed,
-        )
+        here = out.part(start, stop)
+        evaluations = here.n_evaluations
+        assert evaluations is not None
+        differs = asking.games.differing(np.arange(start, stop))
+        counts = np.maximum(differs.sum(axis=2), least)
         # Neither nothing nor everything is shown.
-        planned = sum(len(parts.donors) * ((1 << parts.n_players) - 2) for parts in exact)
-        planned += sum(len(parts.donors) * (budget - 2) for parts in others)
-        games.shown = _Shown(start, stop - start, planned, progress)
-        # Those of most players first: if the budget is too small for them nothing is lost.
-        for parts in reversed(others):
-            estimator = shared_estimator(spec, order, parts.n_players, budget)
-            for some in parts.after(start).blocks(
-                max(1, min(_SOLVED_WORTHS, room) // (budget * k))
-            ):
-                found = estimated_values(
-                    partial(_worths, games, some),
-                    parts.n_players,
-                    len(some),
-                    k,
-                    estimator=estimator,
-                    budget=budget,
-                    index=spec,
-                    order=order,
-                    seed=seed,
-                    tolerance=None,
-                )
-                _add(games, some, found, spec, order, out, squares)
-        for parts in exact:
-            size = 1 << parts.n_players
-            for some in parts.after(start).blocks(max(1, min(_WORTHS, room) // (size * k))):
-                table = games.worths(some, sets.all_coalitions(parts.n_players))
-                found = exact_values(table.reshape(size, -1), spec, order)
-                _add(games, some, found, spec, order, out, squares)
-    if out.std_error is not None:
-        np.sqrt(_ALIKE * out.std_error**2 + (1 - _ALIKE) * squares, out=out.std_error)
+        planned = np.minimum(1 << np.minimum(counts, budget.bit_length()), budget) - 2
+        asking.games.shown = _Shown(start, stop - start, int(planned.sum()), progress)
+        left = np.ones(counts.shape, np.bool_)
+        for step in rounds:
+            few = left & (counts < step.bit_length())
+            left &= ~few
+            others = dealt(
+                differs,
+                left,
+                _numbers_of_parts(differs, left, step),
+                partial(_rounded, n, least, step),
+                seed,
+            )
+            spent = np.zeros(stop - start, np.int64)
+            sums = _Sums.empty(here.values.shape, spent)
+            # Those of most players first: if the budget is too small for them nothing is lost.
+            for parts in reversed(others):
+                asking.estimate(parts, start, step, sums)
+            for parts in equal_players(differs, few, least):
+                asking.evaluate(parts, start, _Sums(here.values, here.baseline, spent))
+            evaluations += spent
+            going = np.zeros(stop - start, np.bool_)
+            if others:
+                assert here.std_error is not None
+                error = sums.error()
+                if step != rounds[-1]:
+                    assert rule is not None
+                    seconds = time.monotonic() - began
+                    for row in np.flatnonzero(left.any(axis=1)).tolist():
+                        values = here.values[row] + sums.values[row]
+                        so_far = int(evaluations[row]), budget, seconds
+                        going[row] = not rule(Progress(*so_far, values.T, error[row].T))
+                # Those that were done before have no sums in this round.
+                here.values[~going] += sums.values[~going]
+                here.std_error[~going] += error[~going]
+                here.baseline[~going] += sums.baseline[~going]
+            left &= going[:, None]
+            if not left.any():
+                break
+
+
+def _rounds(budget: int, least: int) -> list[int]:
+    """Budgets of the rounds, which sum to the whole: no round knows the coalitions of another."""
+    rounds = [budget]
+    # Standard errors of the least budget say little: begin with twice as much.
+    while rounds[0] // _GROWTH >= max(_FIRST_ROUND, 2 * least):
+        first = rounds[0] // _GROWTH
+        rounds[:1] = [first, rounds[0] - first]
+    return rounds
+
+
+def _rounded(n: int, least: int, budget: int, count: int) -> int:
+    return rounded_players(max(count, least), n, budget)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sums:
+    """Sums over parts of rows: of values, of their standard errors and of the squares of these."""
+
+    values: Array
+    baseline: Array
+    n_evaluations: NDArray[np.int64]
+    std_error: Array | None = None
+    squares: Array | None = None
+
+    @classmethod
+    def empty(cls, shape: tuple[int, ...], n_evaluations: NDArray[np.int64]) -> "_Sums":
+        """Sums of nothing, (n_rows, n_interactions, n_outputs)."""
+        baseline = np.zeros((shape[0], shape[2]))
+        return cls(np.zeros(shape), baseline, n_evaluations, np.zeros(shape), np.zeros(shape))
+
+    def error(self) -> Array:
+        """Standard errors of the values of the rows."""
+        assert self.std_error is not None and self.squares is not None
+        found: Array = np.sqrt(_ALIKE * self.std_error**2 + (1 - _ALIKE) * self.squares)
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Asking:
+    """What parts of the games of rows are asked for, and how."""
+
+    games: DonorGames
+    spec: IndexSpec
+    order: int
+    seed: int
+
+    def least_budget(self, budget: int) -> int:
+        """The least budget for parts of all players."""
+        n = self.games.bound.n_players
+        estimator = shared_estimator(self.spec, self.order, n, budget)
+        least: int = estimator.least_budget(n, self.spec, self.order)
+        return least
+
+    def _at_once(self, most: int, n_coalitions: int) -> int:
+        """Parts whose worths may be held at once."""
+        bound = self.games.bound
+        room = bound.games.memory // 2 // (8 * COPIES)
+        return int(max(1, min(most, room) // (n_coalitions * bound.n_outputs)))
+
+    def estimate(self, parts: Parts, start: int, budget: int, into: _Sums) -> None:
+        """Add estimated values of parts of rows, which are counted from ``start`` on."""
+        estimator = shared_estimator(self.spec, self.order, parts.n_players, budget)
+        for some in parts.blocks(self._at_once(_SOLVED_WORTHS, budget)):
+            found = estimated_values(
+                partial(_worths, self.games, some.after(start)),
+                parts.n_players,
+                len(some),
+                self.games.bound.n_outputs,
+                estimator=estimator,
+                budget=budget,
+                index=self.spec,
+                order=self.order,
+                seed=self.seed,
+                tolerance=None,
+            )
+            self._add(some, found, into)
+
+    def evaluate(self, parts: Parts, start: int, into: _Sums) -> None:
+        """Add exact values."""
+        size = 1 << parts.n_players
+        for some in parts.blocks(self._at_once(_WORTHS, size)):
+            table = self.games.worths(some.after(start), sets.all_coalitions(parts.n_players))
+            found = exact_values(table.reshape(size, -1), self.spec, self.order)
+            self._add(some, found, into)
+
+    def _add(self, parts: Parts, found: ManyValues, into: _Sums) -> None:
+        """Add values of parts, by their shares, to their rows'; and errors, and squares of them."""
+        shares, n = self.games.shares(parts), self.games.bound.n_players
+        add_values(parts, found.values, shares, into.values, self.order, n)
+        if found.std_error is not None and into.std_error is not None:
+            assert into.squares is not None
+            add_values(parts, found.std_error, shares, into.std_error, self.order, n)
+            add_values(parts, found.std_error**2, shares**2, into.squares, self.order, n)
+        if self.spec.has_constant:
+            baseline = found.baseline.reshape(len(parts), -1) * shares[:, None]
+            np.add.at(into.baseline, parts.rows, baseline)
+        evaluations = found.n_evaluations.reshape(len(parts), -1)[:, 0]
+        np.maximum.at(into.n_evaluations, parts.rows, evaluations)
 
 
 @dataclass
@@ -144,29 +265,6 @@ def _worths(
     games: DonorGames, parts: Parts, coalitions: NDArray[np.bool_], every: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     return games.worths(parts, coalitions)
-
-
-def _add(
-    games: DonorGames,
-    parts: Parts,
-    found: ManyValues,
-    spec: IndexSpec,
-    order: int,
-    out: RowValues,
-    squares: NDArray[np.float64],
-) -> None:
-    """Add values of parts, by their shares, to their rows'; and errors, and squares of them."""
-    shares, n = games.shares(parts), games.bound.n_players
-    add_values(parts, found.values, shares, out.values, order, n)
-    if found.std_error is not None and out.std_error is not None:
-        add_values(parts, found.std_error, shares, out.std_error, order, n)
-        add_values(parts, found.std_error**2, shares**2, squares, order, n)
-    if spec.has_constant:
-        np.add.at(
-            out.baseline, parts.rows, found.baseline.reshape(len(parts), -1) * shares[:, None]
-        )
-    assert out.n_evaluations is not None
-    np.maximum.at(out.n_evaluations, parts.rows, found.n_evaluations.reshape(len(parts), -1)[:, 0])
 
 
 def _numbers_of_parts(

@@ -147,33 +147,41 @@ def test_parts_err_less_than_one_design_of_all_donors(monkeypatch):
 @pytest.mark.parametrize(
     "how", [{"batch_size": 37}, {"n_threads": 2}, {"memory": "1MB"}, {"weights": np.full(40, 3.0)}]
 )
-@pytest.mark.parametrize("budget", [60, 256])
-def test_values_do_not_depend_on_how_they_are_found(how, budget):
+@pytest.mark.parametrize(("budget", "tolerance"), [(60, None), (256, None), (255, 0.02)])
+def test_values_do_not_depend_on_how_they_are_found(how, budget, tolerance, monkeypatch):
+    monkeypatch.setattr(parted_rows, "_FIRST_ROUND", 40)
     background, rows = table(1, 40), table(2, 30)
-    wanted = sc.TabularExplainer(two_outputs, background)(rows, budget=budget)
-    found = sc.TabularExplainer(two_outputs, background, **how)(rows, budget=budget)
+    settings = {"budget": budget, "tolerance": tolerance}
+    wanted = sc.TabularExplainer(two_outputs, background)(rows, **settings)
+    found = sc.TabularExplainer(two_outputs, background, **how)(rows, **settings)
     np.testing.assert_allclose(found.values, wanted.values, rtol=0, atol=1e-11)
-    if budget == 60:
+    if budget < 256:
         np.testing.assert_allclose(found.std_error, wanted.std_error, rtol=0, atol=1e-9)
     if "n_threads" in how:
         np.testing.assert_array_equal(found.values, wanted.values)
-    alone = sc.TabularExplainer(two_outputs, background)(rows[7:8], budget=budget)
+    alone = sc.TabularExplainer(two_outputs, background)(rows[7:8], **settings)
     np.testing.assert_allclose(alone.values, wanted.values[7:8], rtol=0, atol=1e-11)
 
 
-@pytest.mark.parametrize("budget", [60, 256])
-def test_blocks_of_rows_change_nothing(budget, monkeypatch):
+@pytest.mark.parametrize(("budget", "tolerance"), [(60, None), (256, None), (255, 0.02)])
+def test_blocks_of_rows_change_nothing(budget, tolerance, monkeypatch):
+    monkeypatch.setattr(parted_rows, "_FIRST_ROUND", 40)
     background, rows = table(1, 40), table(2, 7)
     explainer = sc.TabularExplainer(two_outputs, background)
-    wanted = explainer(rows, budget=budget)
+    wanted = explainer(rows, budget=budget, tolerance=tolerance)
     monkeypatch.setattr(parted_rows, "_DIFFERING_BYTES", 7000)
     monkeypatch.setattr(parted_rows, "_WORTHS", 1000)
     monkeypatch.setattr(parted_rows, "_SOLVED_WORTHS", 1000)
     told = []
-    found = explainer(rows, budget=budget, progress=lambda done, of: told.append(done))
+    found = explainer(
+        rows,
+        budget=budget,
+        tolerance=tolerance,
+        progress=lambda done, of: told.append(done),
+    )
     np.testing.assert_allclose(found.values, wanted.values, rtol=0, atol=1e-12)
     np.testing.assert_array_equal(found.n_evaluations, wanted.n_evaluations)
-    assert told == sorted(told) and set(told) >= {2, 4, 6, 7}
+    assert told == sorted(told) and set(told) >= ({2, 4, 6, 7} if tolerance is None else {7})
 
 
 def test_features_may_be_renamed_where_values_are_exact():
@@ -249,6 +257,82 @@ def test_a_budget_too_small_is_refused_before_the_model_is_asked():
     with pytest.raises(sc.errors.BudgetError, match=r"at least 20 .* 8 players; got 18"):
         explainer(rows, budget=18)
     assert shown == [3]
+
+
+# With a tolerance
+
+
+def uneven(rows):
+    """Some rows are additive, the others not."""
+    return rows.sum(axis=1) + np.where(rows[:, 0] > 0.5, smooth(rows[:, :N]), 0.0)
+
+
+def test_rows_are_done_once_they_are_near_enough_and_nobody_pays_for_them_any_more():
+    background, rows = np.random.default_rng(3).normal(size=(2, 40, 12))
+    background[:, 0] = -1.0
+    rows = rows[:8]
+    rows[::2, 0], rows[1::2, 0] = -2.0, 1.0
+    shown = []
+
+    def counting(given):
+        shown.append(len(given))
+        return uneven(given)
+
+    explainer = sc.TabularExplainer(counting, background, check_repeats=False)
+    shown.clear()
+    found = explainer(rows, budget=1024, tolerance=0.005)
+    # Rounds of 64, 192 and 768; nothing and everything are known.
+    assert set(found.n_evaluations[::2]) == {64} and set(found.n_evaluations[1::2]) == {256, 1024}
+    rounds = np.searchsorted([64, 256, 1024], found.n_evaluations) + 1
+    assert sum(shown) == ((found.n_evaluations - 2 * rounds) * 40 + 1).sum()
+    done = found.n_evaluations < 1024
+    spread = np.maximum(found.values.max(axis=1), 0) - np.minimum(found.values.min(axis=1), 0)
+    assert (found.std_error.max(axis=1) <= 0.005 * spread)[done].all()
+    truth = explainer(rows, budget=4096).values
+    gap = np.abs(found.values - truth)
+    assert (gap <= 2 * found.std_error + 1e-12).mean() > 0.9
+    # A row is what its last round alone gives.
+    for spent, budget in [(64, 64), (256, 192), (1024, 768)]:
+        alone = explainer(rows, budget=budget)
+        here = found.n_evaluations == spent
+        np.testing.assert_allclose(found.values[here], alone.values[here], atol=1e-12)
+        np.testing.assert_allclose(found.std_error[here], alone.std_error[here], atol=1e-9)
+
+
+def test_donors_that_are_exact_are_not_asked_about_again(monkeypatch):
+    monkeypatch.setattr(parted_rows, "_FIRST_ROUND", 40)
+    background, rows = table(1, 30), table(2, 6)
+    shown = []
+
+    def counting(given):
+        shown.append(len(given))
+        return smooth(given)
+
+    explainer = sc.TabularExplainer(counting, background, check_repeats=False)
+    truth = explainer(rows, budget=256).values
+    shown.clear()
+    found = explainer(rows, budget=248, tolerance=1e-12)
+    # Rounds of 62 and 186, of which nothing and everything are known.
+    differ = (rows[:, None] != background).sum(axis=2)
+    every = (1 << differ) - 2
+    wanted = np.where(differ <= 5, every, np.where(differ <= 7, 60 + every, 60 + 184))
+    assert sum(shown) == wanted.sum() + len(rows)
+    assert set(found.n_evaluations) <= {62 + 128, 62 + 186} and len(set(differ.max(axis=1))) > 1
+    np.testing.assert_allclose(found.values, truth, atol=0.02 * np.abs(truth).max())
+
+
+def test_a_tolerance_that_is_not_reached_costs_little_accuracy():
+    background, rows = np.random.default_rng(5).normal(size=(2, 30, 12))
+    explainer = sc.TabularExplainer(
+        lambda given: np.tanh(given[:, :6] * given[:, 6:]).sum(axis=1), background
+    )
+    truth = explainer(rows[:6], budget=4096).values
+
+    def error(**settings):
+        found = [explainer(rows[:6], random_state=seed, **settings) for seed in range(3)]
+        return np.sqrt(np.mean([(one.values - truth) ** 2 for one in found]))
+
+    assert error(budget=600, tolerance=1e-9) < 1.5 * error(budget=600)
 
 
 # What it is made of
