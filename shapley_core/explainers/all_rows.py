@@ -24,7 +24,7 @@ from .many_games import (
     shared_estimator,
 )
 from .masked_games import MaskedGames, PerRow, RowGames
-from .parted_rows import may_be_parted, put_parted_values
+from .parted_rows import donors_dealt, put_parted_values
 from .varying import Group, groups_of
 
 Report = Callable[[int, int], object]
@@ -56,9 +56,8 @@ def values_of_rows(
     is_exact = n < budget.bit_length()
     m = 1 << n if is_exact else budget
     seed = seed_of(random_state)
+    named = resolve(estimator)
     by_default = isinstance(estimator, str) and estimator == "auto"
-    shared = None if is_exact else shared_estimator(spec, order, n, budget)
-    chosen = shared if by_default and shared is not None else resolve(estimator)
     count = sets.n_interactions(n, order)
 
     def told(done: int) -> None:
@@ -74,10 +73,12 @@ def values_of_rows(
             f"half of memory={human_bytes(games.memory)}: raise it, or ask for a smaller budget"
         )
     out = RowValues.empty(rows.n_rows, count, k, is_exact)
-    reduces = _ignores_null_players(spec) and not isinstance(estimator, Estimator)
     # An estimator that the user names sees the coalitions that it asks for, of the whole game.
-    parted = is_exact or (by_default and shared is not None)
-    if reduces and parted and may_be_parted(bound):
+    reduces = _ignores_null_players(spec) and not isinstance(estimator, Estimator)
+    n_donors = donors_dealt(bound) if reduces else 0
+    shared = None if is_exact else shared_estimator(spec, order, n, budget, n_donors)
+    chosen = shared if by_default and shared is not None else named
+    if n_donors and (is_exact or chosen is shared):
         assert isinstance(spec, IndexSpec)
         put_parted_values(bound, spec, order, m, seed, tolerance, out, told)
     else:

@@ -25,6 +25,9 @@ Array = NDArray[np.float64]
 COPIES = 10
 # The matrices of SymmetricProcess: beyond, they cost more than they bring.
 _MOST_PLAYERS, _MOST_COLUMNS = 300, 1 << 22
+# Where no regression gives the index, fewer parts bring less than to learn from the games which
+# players matter, and so where they have more values.
+_MANY_DONORS, _MOST_VALUES = 8, 300
 
 # Above so many additions for each worth, the transforms of one game after the other are shorter.
 _MOST_FOLDED = 4096
@@ -78,14 +81,19 @@ class RowValues:
         return RowValues(self.values[some], error, self.baseline[some], evaluations)
 
 
-def shared_estimator(spec: Any, order: int, n_players: int, budget: int) -> Any:
-    """The estimator whose work many games share best, or None where nothing is shared."""
-    kernel, process = KernelRegression(), SymmetricProcess()
-    if not kernel.supports(spec, order):
-        return None
-    columns = sets.n_interactions(n_players, order) * min(budget // 2, most_pairs(n_players, order))
+def shared_estimator(spec: Any, order: int, n_players: int, budget: int, n_donors: int = 1) -> Any:
+    """The estimator whose work many games share best, or None where they are learnt from better.
+
+    ``n_donors`` : of whom the games are means over parts, with coalitions of their own.
+    """
+    process, kernel = SymmetricProcess(), KernelRegression()
+    regresses, count = kernel.supports(spec, order), sets.n_interactions(n_players, order)
+    columns = count * min(budget // 2, most_pairs(n_players, order))
     small = n_players <= _MOST_PLAYERS and columns <= _MOST_COLUMNS
-    return process if small and process.supports(spec, order) else kernel
+    many_parts = n_donors >= _MANY_DONORS and count <= _MOST_VALUES
+    if process.supports(spec, order) and small and (regresses or many_parts):
+        return process
+    return kernel if regresses else None
 
 
 def exact_values(table: Array, spec: IndexSpec | ProbabilisticValue, order: int) -> ManyValues:

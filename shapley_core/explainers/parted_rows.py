@@ -53,12 +53,13 @@ _PAIR_BYTES, _DIFFERING_BYTES, _SUMS = 64, 1 << 26, 8
 _GROWTH, _FIRST_ROUND = 4, 64
 
 
-def may_be_parted(bound: RowGames) -> bool:
-    """Whether the games are means over donors, whose players can be told in the memory given."""
+def donors_dealt(bound: RowGames) -> int:
+    """Over how many donors the games are means that can be told apart in the memory given, or 0."""
     weights = bound.filler.donor_weights
     if bound.games.link is not None or weights is None:
-        return False
-    return len(weights) * (bound.n_players + _PAIR_BYTES) <= bound.games.memory // 4
+        return 0
+    fit = len(weights) * (bound.n_players + _PAIR_BYTES) <= bound.games.memory // 4
+    return len(weights) if fit else 0
 
 
 def put_parted_values(
@@ -79,7 +80,7 @@ def put_parted_values(
     Parameters
     ----------
     bound : RowGames
-        That `may_be_parted`.
+        With `donors_dealt`.
     budget : int
         The most coalitions that are asked for beside each donor.
     tolerance : float or StoppingRule, optional
@@ -195,9 +196,13 @@ class _Asking:
     def least_budget(self, budget: int) -> int:
         """The least budget for parts of all players."""
         n = self.games.bound.n_players
-        estimator = shared_estimator(self.spec, self.order, n, budget)
+        estimator = self._estimator(n, budget)
         least: int = estimator.least_budget(n, self.spec, self.order)
         return least
+
+    def _estimator(self, n_players: int, budget: int) -> Any:
+        n_donors = len(self.games.weights)
+        return shared_estimator(self.spec, self.order, n_players, budget, n_donors)
 
     def _at_once(self, most: int, n_coalitions: int) -> int:
         """Parts whose worths may be held at once."""
@@ -207,7 +212,7 @@ class _Asking:
 
     def estimate(self, parts: Parts, start: int, budget: int, into: _Sums) -> None:
         """Add estimated values of parts of rows, which are counted from ``start`` on."""
-        estimator = shared_estimator(self.spec, self.order, parts.n_players, budget)
+        estimator = self._estimator(parts.n_players, budget)
         for some in parts.blocks(self._at_once(_SOLVED_WORTHS, budget)):
             found = estimated_values(
                 partial(_worths, self.games, some.after(start)),

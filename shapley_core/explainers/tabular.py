@@ -62,10 +62,11 @@ class TabularExplainer:
         "gaussian", "conditional-mean", "nearest", or an object of `shapley_core.imputers`.
     estimator : str or Estimator
         What estimates values when the budget does not cover all coalitions. "auto" is
-        "SymmetricProcess" where a regression gives the index (SV, BV, FSII, FBII, ...): one
-        factorisation serves all rows, and a row's values don't depend on the others; the marginal
-        game's are a mean over parts of the background, each with coalitions of its own. Otherwise
-        "Auto".
+        "SymmetricProcess" where a regression gives the index (SV, BV, FSII, FBII, ...), and for
+        SII, k-SII, STII and the like of up to 300 values beside a background of eight rows or more:
+        one factorisation serves all rows, and a row's values don't depend on the others; the
+        marginal game's are a mean over parts of the background, each with coalitions of its own.
+        Otherwise "Auto".
     groups : mapping of name to features, or list of lists of features, optional
         Features that are one player together, present or absent as one. Players are ordered by
         their first feature, whatever the order of the groups.

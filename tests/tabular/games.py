@@ -28,3 +28,24 @@ def game_of(function, row, background, weights=None, members=None, output=None):
         return np.average(found.reshape(len(coalitions), -1), axis=1, weights=weights)
 
     return CallableGame(worth, len(members))
+
+
+# Of tables of which rows are alike in some columns.
+N = 8
+WEIGHTS = np.random.default_rng(7).normal(size=(N, 6))
+
+
+def table(seed, n_rows, levels=3):
+    """Rows of which two differ in some columns only."""
+    rng = np.random.default_rng(seed)
+    out = rng.integers(0, levels, size=(n_rows, N)).astype(float)
+    out[:, 0] = rng.normal(size=n_rows)
+    return out
+
+
+def smooth(rows):
+    return np.tanh(rows @ WEIGHTS).sum(axis=1) + rows[:, 0] * rows[:, 1] * rows[:, 2]
+
+
+def two_outputs(rows):
+    return np.stack([smooth(rows), np.cos(rows[:, 0] + 2 * rows[:, 3] * rows[:, 4])], axis=1)

@@ -18,26 +18,7 @@ from shapley_core.imputers.any_rows import rows_of
 from shapley_core.imputers.rows import differing_pairs
 from shapley_core.players import Players
 
-from .games import DERIVATIVE, game_of
-
-N = 8
-WEIGHTS = np.random.default_rng(7).normal(size=(N, 6))
-
-
-def table(seed, n_rows, levels=3):
-    """Rows of which two differ in some columns only."""
-    rng = np.random.default_rng(seed)
-    out = rng.integers(0, levels, size=(n_rows, N)).astype(float)
-    out[:, 0] = rng.normal(size=n_rows)
-    return out
-
-
-def smooth(rows):
-    return np.tanh(rows @ WEIGHTS).sum(axis=1) + rows[:, 0] * rows[:, 1] * rows[:, 2]
-
-
-def two_outputs(rows):
-    return np.stack([smooth(rows), np.cos(rows[:, 0] + 2 * rows[:, 3] * rows[:, 4])], axis=1)
+from .games import DERIVATIVE, N, game_of, smooth, table, two_outputs
 
 
 @pytest.mark.parametrize(("index", "order"), DERIVATIVE)
@@ -83,7 +64,10 @@ def test_rows_beside_donors_that_differ_in_few_features_are_exact_with_few_coali
         np.testing.assert_allclose(found.values[at], sc.exact(game).values, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize(("index", "order"), [("SV", 1), ("BV", 1), ("FSII", 2), ("FBII", 2)])
+@pytest.mark.parametrize(
+    ("index", "order"),
+    [("SV", 1), ("BV", 1), ("FSII", 2), ("FBII", 2), ("k-SII", 2), ("STII", 2), ("CHII", 2)],
+)
 def test_estimates_err_as_little_as_they_say_and_add_up(index, order):
     background, rows = table(1, 40), table(2, 6)
     explainer = sc.TabularExplainer(smooth, background)
@@ -184,6 +168,17 @@ def test_blocks_of_rows_change_nothing(budget, tolerance, monkeypatch):
     assert told == sorted(told) and set(told) >= ({2, 4, 6, 7} if tolerance is None else {7})
 
 
+@pytest.mark.parametrize(("n_donors", "alike"), [(40, True), (7, False)])
+def test_interactions_of_a_row_are_its_own_beside_many_donors(n_donors, alike):
+    # Beside few, what matters is learnt from all rows of a call.
+    background, rows = np.random.default_rng(1).normal(size=(2, n_donors, N))
+    explainer = sc.TabularExplainer(smooth, background)
+    settings = {"index": "SII", "order": 2, "budget": 100}
+    whole = explainer(rows[:6], **settings).values
+    gap = np.abs(explainer(rows[:1], **settings).values - whole[:1]).max()
+    assert (gap <= 1e-11 * np.abs(whole).max()) == alike
+
+
 def test_features_may_be_renamed_where_values_are_exact():
     background, rows = table(1, 20), table(2, 5)
     order = np.random.default_rng(0).permutation(N)
@@ -257,82 +252,6 @@ def test_a_budget_too_small_is_refused_before_the_model_is_asked():
     with pytest.raises(sc.errors.BudgetError, match=r"at least 20 .* 8 players; got 18"):
         explainer(rows, budget=18)
     assert shown == [3]
-
-
-# With a tolerance
-
-
-def uneven(rows):
-    """Some rows are additive, the others not."""
-    return rows.sum(axis=1) + np.where(rows[:, 0] > 0.5, smooth(rows[:, :N]), 0.0)
-
-
-def test_rows_are_done_once_they_are_near_enough_and_nobody_pays_for_them_any_more():
-    background, rows = np.random.default_rng(3).normal(size=(2, 40, 12))
-    background[:, 0] = -1.0
-    rows = rows[:8]
-    rows[::2, 0], rows[1::2, 0] = -2.0, 1.0
-    shown = []
-
-    def counting(given):
-        shown.append(len(given))
-        return uneven(given)
-
-    explainer = sc.TabularExplainer(counting, background, check_repeats=False)
-    shown.clear()
-    found = explainer(rows, budget=1024, tolerance=0.005)
-    # Rounds of 64, 192 and 768; nothing and everything are known.
-    assert set(found.n_evaluations[::2]) == {64} and set(found.n_evaluations[1::2]) == {256, 1024}
-    rounds = np.searchsorted([64, 256, 1024], found.n_evaluations) + 1
-    assert sum(shown) == ((found.n_evaluations - 2 * rounds) * 40 + 1).sum()
-    done = found.n_evaluations < 1024
-    spread = np.maximum(found.values.max(axis=1), 0) - np.minimum(found.values.min(axis=1), 0)
-    assert (found.std_error.max(axis=1) <= 0.005 * spread)[done].all()
-    truth = explainer(rows, budget=4096).values
-    gap = np.abs(found.values - truth)
-    assert (gap <= 2 * found.std_error + 1e-12).mean() > 0.9
-    # A row is what its last round alone gives.
-    for spent, budget in [(64, 64), (256, 192), (1024, 768)]:
-        alone = explainer(rows, budget=budget)
-        here = found.n_evaluations == spent
-        np.testing.assert_allclose(found.values[here], alone.values[here], atol=1e-12)
-        np.testing.assert_allclose(found.std_error[here], alone.std_error[here], atol=1e-9)
-
-
-def test_donors_that_are_exact_are_not_asked_about_again(monkeypatch):
-    monkeypatch.setattr(parted_rows, "_FIRST_ROUND", 40)
-    background, rows = table(1, 30), table(2, 6)
-    shown = []
-
-    def counting(given):
-        shown.append(len(given))
-        return smooth(given)
-
-    explainer = sc.TabularExplainer(counting, background, check_repeats=False)
-    truth = explainer(rows, budget=256).values
-    shown.clear()
-    found = explainer(rows, budget=248, tolerance=1e-12)
-    # Rounds of 62 and 186, of which nothing and everything are known.
-    differ = (rows[:, None] != background).sum(axis=2)
-    every = (1 << differ) - 2
-    wanted = np.where(differ <= 5, every, np.where(differ <= 7, 60 + every, 60 + 184))
-    assert sum(shown) == wanted.sum() + len(rows)
-    assert set(found.n_evaluations) <= {62 + 128, 62 + 186} and len(set(differ.max(axis=1))) > 1
-    np.testing.assert_allclose(found.values, truth, atol=0.02 * np.abs(truth).max())
-
-
-def test_a_tolerance_that_is_not_reached_costs_little_accuracy():
-    background, rows = np.random.default_rng(5).normal(size=(2, 30, 12))
-    explainer = sc.TabularExplainer(
-        lambda given: np.tanh(given[:, :6] * given[:, 6:]).sum(axis=1), background
-    )
-    truth = explainer(rows[:6], budget=4096).values
-
-    def error(**settings):
-        found = [explainer(rows[:6], random_state=seed, **settings) for seed in range(3)]
-        return np.sqrt(np.mean([(one.values - truth) ** 2 for one in found]))
-
-    assert error(budget=600, tolerance=1e-9) < 1.5 * error(budget=600)
 
 
 # What it is made of
