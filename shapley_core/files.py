@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .archive import whole_file
 from .errors import InputError
 from .explanation import Explanation
 from .trees.ensemble import TreeEnsemble
+from .whole_files import whole_file
 
 CSV = (".csv", ".csv.gz")
 PARQUET = (".parquet", ".pq")

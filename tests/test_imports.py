@@ -30,7 +30,8 @@ MAY_IMPORT = {
     "indices": {"errors", "coalitions"},
     "transforms": LOW | {"coalitions", "indices"},
     "game": LOW | {"coalitions", "indices"},
-    "archive": {"errors", "memory"},
+    "whole_files": set(),
+    "archive": {"errors", "memory", "whole_files"},
     "result_file": {"archive", "coalitions"},
     "arithmetic": {"errors", "indices"},
     "result": LOW | {"arithmetic", "coalitions", "indices", "result_file"},
@@ -50,7 +51,7 @@ MAY_IMPORT = {
     "explanation": {"errors", "memory", "coalitions", "indices", "result", "tables"}
     | {"explanation_file"},
     "top": {"errors", "coalitions", "result"},
-    "runs": LOW | TREES | {"explanation_file", "files", "frames", ""},
+    "runs": LOW | TREES | {"explanation_file", "files", "frames", "whole_files", ""},
     "trees": LOW | {"coalitions", "players"},
     "trees.readers": {"errors", "trees.ensemble", "trees.tree"},
     "imputers": LOW | {"coalitions", "frames", "tables"},
@@ -61,7 +62,7 @@ MAY_IMPORT = {
     | TREES
     | {"estimators", "exact", "explainers", "imputers", "players", "runs"},
     "examples": set(),
-    "files": LOW | TREES | {"archive"},
+    "files": LOW | TREES | {"whole_files"},
     "cli": LOW | GAME | TREES | {"explainers", "files", "runs", ""},
     "__main__": {"cli"},
     "": GAME
