@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from . import arithmetic, indices
 from . import coalitions as sets
-from .arrays import real_numbers
+from .arrays import real_numbers, smallest
 from .coalitions import Interaction, InteractionSet
 from .errors import InputError
 from .memory import check_memory
@@ -268,12 +268,17 @@ class InteractionValues:
         return dict(zip(self._set, self._values.tolist(), strict=True))
 
     def top(self, n: int = 10) -> list[tuple[Interaction, float]]:
-        """The ``n`` interactions of largest absolute value, largest first, with their values."""
+        """The ``n`` interactions of largest absolute value, largest first, with their values.
+
+        Of equal ones the first; NaN come last.
+        """
         n = min(max(sets.check_integer(n, "n"), 0), len(self))
-        size = np.abs(self._values)
-        # A partition first: there may be many millions.
-        few = np.argpartition(-size, n - 1)[:n] if 0 < n < len(self) else np.arange(n)
-        at = few[np.lexsort((few, -size[few]))]
+        if not n:
+            return []
+        # The smallest are told first: there may be many millions, and to sort them takes longer.
+        rank = np.where(np.isnan(self._values), np.inf, -np.abs(self._values))
+        few = smallest(rank[None], n)[0]
+        at = few[np.argsort(rank[few], kind="stable")]
         return [(self._set[int(i)], float(self._values[i])) for i in at]
 
     def to_frame(self) -> Any:

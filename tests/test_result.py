@@ -87,9 +87,24 @@ def test_top_and_repr():
     )  # fmt: skip
     assert "{99}" in repr(many) and "{89}" not in repr(many) and "90 smaller" in repr(many)
     assert "exact" in repr(many)
-    ties = InteractionValues([1.0, -1.0, 1.0], [(0,), (1,), (2,)], index="SV", order=1,
-                             n_players=3, baseline=0)  # fmt: skip
-    assert [S for S, _ in ties.top(3)] == [(0,), (1,), (2,)]
+
+
+@pytest.mark.parametrize("n", [1, 20, 60, 99, 100])
+def test_top_takes_the_first_of_equal_values(n):
+    values = np.random.default_rng(0).integers(-2, 3, 100).astype(float)
+    complete = InteractionSet.complete(100, 1)
+    ties = InteractionValues(values, complete, index="SV", order=1, n_players=100, baseline=0)
+    first = sorted(range(100), key=lambda i: -abs(values[i]))[:n]
+    assert ties.top(n) == [((i,), values[i]) for i in first]
+
+
+@pytest.mark.parametrize("n", range(6))
+def test_top_takes_nan_last(n):
+    values = [np.nan, 1.0, -np.inf, np.nan, 2.0]
+    r = InteractionValues(
+        values, InteractionSet.complete(5, 1), index="SV", order=1, n_players=5, baseline=0
+    )
+    assert [i for (i,), _ in r.top(n)] == [2, 4, 1, 0, 3][:n]
 
 
 def test_to_array():
