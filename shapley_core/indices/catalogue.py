@@ -224,7 +224,7 @@ def _fraction(value: Number, what: str) -> Fraction:
         float(exact)
         return exact
     except (TypeError, ValueError, OverflowError, ZeroDivisionError):
-        raise InputError(f"{what} must be a finite number, not {value!r}") from None
+        raise UnknownIndexError(f"{what} must be a finite number, not {value!r}") from None
 
 
 def _shown(value: Fraction) -> str:
@@ -249,7 +249,7 @@ def WBII(p: Number) -> IndexSpec:
 def _probability(p: Number) -> Fraction:
     exact = _fraction(p, "p")
     if not 0 <= exact <= 1:
-        raise InputError(f"p must be in [0, 1], not {p}")
+        raise UnknownIndexError(f"p must be in [0, 1], not {p}")
     return exact
 
 
@@ -269,7 +269,7 @@ def BetaShapley(alpha: Number, beta: Number) -> IndexSpec:
     """Beta-Shapley value (Kwon and Zou, 2022); (16, 1) puts its weight on small coalitions."""
     a, b = _fraction(alpha, "alpha"), _fraction(beta, "beta")
     if a <= 0 or b <= 0:
-        raise InputError(f"alpha and beta must be positive, not {alpha} and {beta}")
+        raise UnknownIndexError(f"alpha and beta must be positive, not {alpha} and {beta}")
     return _beta_shapley(a, b)
 
 
@@ -294,12 +294,12 @@ def Semivalue(weights: Sequence[Number]) -> IndexSpec:
     exact = tuple(_fraction(weight, "a weight") for weight in weights)
     n = len(exact)
     if n < 1:
-        raise InputError("a semivalue needs one weight for each size 0 .. n - 1")
+        raise UnknownIndexError("a semivalue needs one weight for each size 0 .. n - 1")
     if min(exact) < 0:
-        raise InputError(f"weights must be at least 0; got {float(min(exact))}")
+        raise UnknownIndexError(f"weights must be at least 0; got {float(min(exact))}")
     total = sum((comb(n - 1, t) * p for t, p in enumerate(exact)), Fraction(0))
     if abs(total - 1) > Fraction(1, 10**9):
-        raise InputError(
+        raise UnknownIndexError(
             f"Σ_t C(n-1, t) weights[t] must be 1, with n = {n} weights; it is {float(total):.10g}"
         )
     return _semivalue(exact)
@@ -342,7 +342,7 @@ def get(index: Any) -> IndexSpec:
     Raises
     ------
     UnknownIndexError
-        If there is none of that name.
+        If there is none of that name, or not with these parameters.
     InputError
         If an IndexSpec of one's own has the name of a built-in index.
     """
