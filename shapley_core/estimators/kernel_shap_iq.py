@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .. import coalitions as sets
 from ..errors import InputError
 from ..indices import IndexSpec
-from ..indices.catalogue import bernoulli
+from ..indices.built_in import bernoulli
 from ..memory import check_memory, human_count
 from .base import Design, Estimates, Estimator, Task
 from .incidence import sums_over_subsets
