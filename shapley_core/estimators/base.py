@@ -14,13 +14,13 @@ from .. import indices
 from ..coalitions import InteractionSet
 from ..errors import BudgetError, InputError, UnknownIndexError
 from ..exact import exact
-from ..game import TableGame
+from ..game import TableGame, checked_game
 from ..indices import IndexSpec
 from ..memory import check_memory, human_count
 from ..result import InteractionValues
 from . import registry
 from .batch import BatchEstimates
-from .evaluation import Evaluator, as_game, ask_game, ask_games
+from .evaluation import Evaluator, ask_game, ask_games
 from .randomness import seed_of
 from .stopping import Progress, StoppingRule, as_rule
 from .units import moderate
@@ -182,7 +182,8 @@ class Estimator(ABC):
         InputError
             If a worth is not finite, or another argument is out of its range.
         """
-        asked = as_game(game)
+        # The evaluator makes batches of its own.
+        asked = checked_game(game, batch_size=1 << 62)
         task = self._task(asked.n_players, budget, index, order, random_state)
         evaluator = Evaluator(ask_game(asked), task.n_players, task.budget, batch_size, progress)
         found = self._run(task, evaluator, as_rule(tolerance))
