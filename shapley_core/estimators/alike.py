@@ -16,13 +16,12 @@ from ..indices import IndexSpec
 from . import covariance
 from .base import Task
 from .covariance import EVEN, ODD, Prior
-from .incidence import meeting_chances
+from .incidence import common_players, meeting_chances
 from .posterior import blocks
 from .readout import Readout
 from .reuse import scaled_weights
 
 Matrix = NDArray[np.float64]
-Counts = NDArray[np.int64]
 Inside = NDArray[np.bool_]
 
 
@@ -296,10 +295,7 @@ def _of_values(
         of_size = (readout.spec, readout.order, readout.n_players, readout.size)
         structured, own, variance = _by_meeting(*of_size, law, parity)
         variances.append(np.full(len(members), variance))
-        common = np.zeros((len(inside), len(members)), np.intp)
-        for column in members.T:
-            common += inside[:, column]
-        at = inside.sum(axis=1)[:, None], common
+        at = inside.sum(axis=1)[:, None], common_players(inside, members)
         columns.append((structured + own)[at])
         if not whole:
             structures.append(structured[at])
