@@ -2,8 +2,6 @@
 
 import os
 from collections.abc import Iterable
-from itertools import permutations
-from math import factorial
 from operator import index as as_int
 from typing import Any
 
@@ -14,8 +12,8 @@ from . import arithmetic, indices
 from . import coalitions as sets
 from .arrays import real_numbers, smallest
 from .coalitions import Interaction, InteractionSet
+from .dense import checked_order, dense_array
 from .errors import InputError
-from .memory import check_memory
 from .result_file import read_values, write_values
 
 
@@ -242,26 +240,15 @@ class InteractionValues:
         MemoryLimitError
             If the array would not fit.
         """
-        order = self._order if order is None else sets.check_integer(order, "order")
-        if not 1 <= order <= max(1, self._order):
-            raise InputError(f"these values are of order {self._order}: no array of order {order}")
-        if order > 1:
-            indices.check_shared(self._index)
-        check_memory(
-            8 * self._n_players**order,
-            f"a dense array of {self._n_players}**{order} numbers",
+        found: NDArray[np.float64] = dense_array(
+            self._values[None],
+            self._set,
+            self._n_players,
+            checked_order(order, self._order),
+            self._index,
             "Use values beside interactions",
-        )
-        out = np.zeros((self._n_players,) * order)
-        members = self._set.block(order)
-        share = self._values[self._set.slice_of(order)] / factorial(order)
-        for axes in permutations(range(order)):
-            out[tuple(members[:, axis] for axis in axes)] = share
-        if order == 2:
-            single = self.to_array(1)
-            rest = single if indices.adds_up(self._index) else single - out.sum(axis=1)
-            np.fill_diagonal(out, rest)
-        return out
+        )[0]
+        return found
 
     def to_dict(self) -> dict[Interaction, float]:
         """From interactions to values, without the baseline."""

@@ -33,8 +33,9 @@ MAY_IMPORT = {
     "whole_files": set(),
     "archive": {"errors", "memory", "whole_files"},
     "result_file": {"archive", "coalitions"},
+    "dense": {"errors", "memory", "coalitions", "indices"},
     "arithmetic": {"errors", "indices"},
-    "result": LOW | {"arithmetic", "coalitions", "indices", "result_file"},
+    "result": LOW | {"arithmetic", "coalitions", "dense", "indices", "result_file"},
     "exact": GAME,
     "conversions": GAME,
     "games": GAME,
@@ -48,8 +49,7 @@ MAY_IMPORT = {
     "frames": {"errors"},
     "tables": {"errors", "frames"},
     "explanation_file": {"archive", "tables"},
-    "explanation": {"errors", "memory", "coalitions", "indices", "result", "tables"}
-    | {"explanation_file"},
+    "explanation": {"errors", "coalitions", "dense", "result", "tables", "explanation_file"},
     "top": {"errors", "coalitions", "result"},
     "runs": LOW | TREES | {"explanation_file", "files", "frames", "whole_files", ""},
     "trees": LOW | {"coalitions", "players"},
@@ -60,7 +60,7 @@ MAY_IMPORT = {
     | {"estimators", "exact", "files", "frames", "imputers", "players", "runs"},
     "global_views": GAME
     | TREES
-    | {"estimators", "exact", "explainers", "imputers", "players", "runs"},
+    | {"dense", "estimators", "exact", "explainers", "imputers", "players", "runs"},
     "examples": set(),
     "files": LOW | TREES | {"whole_files"},
     "cli": LOW | GAME | TREES | {"explainers", "files", "runs", ""},

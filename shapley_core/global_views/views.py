@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..coalitions import check_integer
+from ..dense import checked_order
 from ..errors import InputError
 from ..explanation import Explanation
 from ..runs import StoredExplanation, file_source, is_file
@@ -86,9 +87,7 @@ class GlobalValues:
         return self._dense(self.std_error, order)
 
     def _dense(self, values: NDArray[np.float64], order: int | None) -> NDArray[np.float64]:
-        order = self.order if order is None else order
-        if not 1 <= order <= self.order:
-            raise InputError(f"these values are of order {self.order}: no array of order {order}")
+        order = checked_order(order, self.order)
         out = np.zeros((self.n_features,) * order + values.shape[1:])
         for value, one in zip(values, self.interactions, strict=True):
             if len(one) == order:
