@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import indices
+from ..arrays import row_weights
 from ..coalitions import InteractionSet, check_integer
 from ..errors import InputError
 from ..explanation import Explanation
@@ -356,14 +357,7 @@ class TreeExplainer:
         n_rows = table.n_rows
         if n_rows == 0:
             raise InputError("the background has no rows; give at least one")
-        weight = np.full(n_rows, 1.0) if weights is None else np.array(weights, np.float64)
-        if weight.shape != (n_rows,):
-            raise InputError(
-                f"weights have shape {weight.shape}; wanted ({n_rows},), one for each row of the "
-                "background"
-            )
-        if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.sum() > 0):
-            raise InputError("weights must be finite, not negative, and not all zero")
+        weight = row_weights(weights, n_rows, "row of the background")
 
         def read(start: int, stop: int) -> NDArray[np.float64]:
             return self.ensemble.columns(table.block(start, stop))

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arrays import scaled_row_weights
 from ..coalitions import check_integer
 from ..dense import checked_order
 from ..errors import InputError
@@ -165,7 +166,7 @@ def global_values(
         )
     if not explanation.n_rows:
         raise InputError("there are no rows to average over")
-    weight = check_weights(weights, explanation.n_rows)
+    weight = scaled_row_weights(weights, explanation.n_rows, "row explained")
     signed = kind == "presence_adjusted"
     if signed and explanation.groups is not None:
         raise InputError("a group of features is not present or absent; explain single features")
@@ -198,21 +199,6 @@ def global_values(
         explanation.feature_names,
         explanation.output_names,
     )
-
-
-def check_weights(weights: ArrayLike | None, n_rows: int) -> NDArray[np.float64]:
-    """Weights of rows, the largest 1; InputError if they cannot be used."""
-    if weights is None:
-        return np.ones(n_rows)
-    weight = np.asarray(weights, np.float64)
-    if weight.shape != (n_rows,):
-        raise InputError(
-            f"weights have shape {weight.shape}; wanted ({n_rows},), one for each row explained"
-        )
-    if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.sum() > 0):
-        raise InputError("weights must be finite, not negative, and not all zero")
-    # Their scale means nothing, and must not overflow.
-    return np.asarray(weight / weight.max())
 
 
 def _data(explanation: Explanation | StoredExplanation, data: Any) -> Iterator[Any]:
