@@ -101,11 +101,11 @@ class Explanation:
         if interactions is None and self.order != 1:
             raise InputError(f"values of order {self.order} need their interactions")
         width = self.values.shape[1]
-        self._interactions = None if interactions is None else interactions
-        if not isinstance(self._interactions, (InteractionSet, type(None))):
-            self._interactions = list(self._interactions)
-        if self._interactions is not None and len(self._interactions) != width:
-            raise InputError(f"{width} columns of values, {len(self._interactions)} interactions")
+        if interactions is not None and not isinstance(interactions, InteractionSet):
+            interactions = list(interactions)
+        if interactions is not None and len(interactions) != width:
+            raise InputError(f"{width} columns of values, {len(interactions)} interactions")
+        self._interactions = interactions
         if self.order == 1:
             self.n_features = width
         elif self.groups is not None:

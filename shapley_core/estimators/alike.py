@@ -19,6 +19,7 @@ from .covariance import EVEN, ODD, Prior
 from .incidence import common_players, meeting_chances
 from .posterior import blocks
 from .readout import Readout
+from .regression import SPARE_ROWS
 from .reuse import scaled_weights
 
 Matrix = NDArray[np.float64]
@@ -59,8 +60,6 @@ LAWS = (
 )
 # Variance of the mean of the worths, of which most is taken off before.
 _LEVEL = 3.0
-# Rows that a regression needs beyond those that determine it.
-SPARE_ROWS = 3
 # A law frees its terms from so many pairs a term on: measured, with fewer that makes values worse.
 _ROWS_A_TERM = 2
 # Laws are weighed by what they say of so many pairs, at regular distances: by all, errors are

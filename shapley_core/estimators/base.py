@@ -286,6 +286,12 @@ class Estimator(ABC):
         )
 
 
+def of_sizes(parts: list[tuple[Matrix, Matrix]]) -> Estimates:
+    """Estimates from values and standard errors of each size, (n_interactions, n_games) each."""
+    values, errors = (np.concatenate(some).T.copy() for some in zip(*parts, strict=True))
+    return Estimates(values, errors)
+
+
 def is_complete(task: Task) -> bool:
     """Whether the budget covers all coalitions."""
     return task.n_players < task.budget.bit_length()

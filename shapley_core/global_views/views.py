@@ -12,6 +12,7 @@ from ..arrays import scaled_row_weights
 from ..coalitions import check_integer
 from ..dense import checked_order
 from ..errors import InputError
+from ..explainers.long_runs import len_of
 from ..explanation import Explanation
 from ..runs import StoredExplanation, file_source, is_file
 from ..tables import as_table, take_rows
@@ -216,7 +217,7 @@ def _data(explanation: Explanation | StoredExplanation, data: Any) -> Iterator[A
             return
         held = source.n_rows
     else:
-        held = len(data) if not hasattr(data, "shape") else data.shape[0]
+        held = len_of(data)
     if held != n_rows:
         raise InputError(f"data has {held} rows, but {n_rows} rows were explained")
     if isinstance(explanation, Explanation):

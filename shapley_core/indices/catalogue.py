@@ -7,14 +7,16 @@ from typing import Any
 
 from ..errors import InputError, UnknownIndexError
 from .built_in import SPECS
-from .parametrised import WBII, WBV, BetaShapley, Number, Semivalue
+from .parametrised import WBII, WBV, BetaShapley, Semivalue
 from .spec import IndexName, IndexSpec
 
 _BY_NAME = {spec.name: spec.built_in() for spec in SPECS}
-_PARAMETRISED: dict[str, tuple[Callable[..., IndexSpec], int]] = {
+# The function of each, and how many parameters it has; None for any number.
+_PARAMETRISED: dict[str, tuple[Callable[..., IndexSpec], int | None]] = {
     "WBV": (WBV, 1),
     "WBII": (WBII, 1),
     "BetaShapley": (BetaShapley, 2),
+    "Semivalue": (lambda *weights: Semivalue(weights), None),
 }
 _CALL = re.compile(r"(\w+)\((.*)\)")
 
@@ -50,12 +52,11 @@ def get(index: Any) -> IndexSpec:
     if index in _BY_NAME:
         return _BY_NAME[index]
     call = _CALL.fullmatch(index.strip())
-    if call:
-        arguments: list[Number] = [part.strip() for part in call[2].split(",") if part.strip()]
-        if call[1] == "Semivalue":
-            return Semivalue(arguments)
-        if call[1] in _PARAMETRISED and len(arguments) == _PARAMETRISED[call[1]][1]:
-            return _PARAMETRISED[call[1]][0](*arguments)
+    if call and call[1] in _PARAMETRISED:
+        make, count = _PARAMETRISED[call[1]]
+        arguments = [part.strip() for part in call[2].split(",") if part.strip()]
+        if count in (None, len(arguments)):
+            return make(*arguments)
     close = get_close_matches(index.lower(), [name.lower() for name in _BY_NAME], 1, 0.6)
     hint = next((f"; did you mean {n}?" for n in _BY_NAME if close and n.lower() == close[0]), "")
     raise UnknownIndexError(
@@ -68,7 +69,7 @@ def get(index: Any) -> IndexSpec:
 def _is_taken(name: str) -> bool:
     """Whether a name is that of a built-in index, whatever its parameters."""
     call = _CALL.fullmatch(name.strip())
-    return name in _BY_NAME or (call is not None and call[1] in {*_PARAMETRISED, "Semivalue"})
+    return name in _BY_NAME or (call is not None and call[1] in _PARAMETRISED)
 
 
 def adds_up(name: str) -> bool:
