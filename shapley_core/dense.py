@@ -64,7 +64,10 @@ def dense_array(
     if order > 1:
         indices.check_shared(index)
     shape = (len(values),) + (n_players,) * order + values.shape[2:]
-    check_memory(8 * prod(shape), f"a dense array of {shape} numbers", advice)
+    games = prod(values.shape[:1] + values.shape[2:])
+    # Not the shape, which at a high order is long.
+    what = f"a dense array of {games} x {n_players}**{order} numbers"
+    check_memory(8 * prod(shape), what, advice)
     out = np.zeros(shape)
     members, at = _of_size(interactions, order)
     share = values[:, at] / factorial(order)

@@ -286,7 +286,7 @@ class Estimator(ABC):
         )
 
 
-def of_sizes(parts: list[tuple[Matrix, Matrix]]) -> Estimates:
+def estimates_of_sizes(parts: list[tuple[Matrix, Matrix]]) -> Estimates:
     """Estimates from values and standard errors of each size, (n_interactions, n_games) each."""
     values, errors = (np.concatenate(some).T.copy() for some in zip(*parts, strict=True))
     return Estimates(values, errors)

@@ -13,7 +13,7 @@ from . import covariance
 from .base import Task
 from .covariance import ODD, Prior, Terms, characters
 from .gaussian import GaussianProcess
-from .posterior import blocks, of_worths, parities_of
+from .posterior import blocks, parities_of, worth_covariance
 from .readout import Readout
 from .registry import register
 from .sample import Sample
@@ -103,7 +103,7 @@ def recover_sizes(task: Task, sample: Sample, prior: Prior, values: Matrix, erro
 def select(prior: Prior, sample: Sample, parity: int) -> Terms:
     """Terms of one parity that the likelihood wants in, best first."""
     z, y = sample.z, sample.target(parity)[:, 0]
-    inverse = covariance.inverted(covariance.factor(of_worths(prior, parity, z)))
+    inverse = covariance.inverted(covariance.factor(worth_covariance(prior, parity, z)))
     joining = np.sort(np.argsort(-prior.log_b, kind="stable")[:_LATTICE])
     candidates = _Candidates(sample.inside[sample.train], parity, prior.terms[parity], joining)
     room = int(_SHARE * len(z)) - len(prior.terms[parity])
@@ -344,7 +344,7 @@ def _ranked(prior: Prior, sample: Sample, parity: int) -> list[Term]:
     from scipy.linalg import cho_solve
 
     z, y = sample.z, sample.target(parity)[:, 0]
-    lower = covariance.factor(of_worths(prior, parity, z))
+    lower = covariance.factor(worth_covariance(prior, parity, z))
     alpha = cho_solve((lower, True), y, check_finite=False)
     n = prior.n_players
     fade = np.tanh(np.exp(prior.log_b))

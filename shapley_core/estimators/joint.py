@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..indices import IndexSpec
-from .base import Design, Estimates, Estimator, Task, of_sizes
+from .base import Design, Estimates, Estimator, Task, estimates_of_sizes
 from .pairs import PairedDesign, paired_design
 from .registry import register
 from .replicates import error_of_sum
@@ -54,4 +54,4 @@ class JointSampling(Estimator):
         for size in range(1, task.order + 1):
             value, variance, degrees = horvitz_thompson(pairs, size)
             parts.append((value + pairs.known(size), error_of_sum(variance, degrees)))
-        return of_sizes(parts)
+        return estimates_of_sizes(parts)

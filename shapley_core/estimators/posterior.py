@@ -41,7 +41,7 @@ class Posterior:
         from scipy.linalg import cho_solve, lapack
 
         z, y = sample.z, sample.target(parity)
-        lower = covariance.factor(of_worths(prior, parity, z))
+        lower = covariance.factor(worth_covariance(prior, parity, z))
         alpha = cho_solve((lower, True), y, check_finite=False)
         left = np.empty_like(sample.parts[parity])
         left[sample.train] = y - _predicted(prior, parity, z, z, alpha)
@@ -64,7 +64,7 @@ def structured_of(prior: Prior, parity: int, z: Matrix, other: Matrix) -> Matrix
     return covariance.structured(prior, parity, part, z, other)
 
 
-def of_worths(prior: Prior, parity: int, z: Matrix) -> Matrix:
+def worth_covariance(prior: Prior, parity: int, z: Matrix) -> Matrix:
     """The covariance of one part at different coalitions, with the nugget."""
     total = structured_of(prior, parity, z, z)
     total[np.diag_indices(len(z))] += exp(prior.log_nugget)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..indices import IndexSpec
-from .base import Design, Estimates, Estimator, Task, of_sizes
+from .base import Design, Estimates, Estimator, Task, estimates_of_sizes
 from .incidence import meeting_chances, subset_ranks, superset_sums
 from .pairs import PairedDesign, paired_design
 from .registry import register
@@ -73,7 +73,7 @@ class SVARM(Estimator):
             # Every cut size has some pairs for each mean: no fewer degrees than these.
             degrees = np.maximum(degrees, design.counts[cut].sum() / 2.0**size)
             parts.append((value, error_of_sum(variance, degrees)))
-        return of_sizes(parts)
+        return estimates_of_sizes(parts)
 
 
 def _cut(design: PairedDesign, n_players: int, size: int) -> NDArray[np.bool_]:
