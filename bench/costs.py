@@ -143,11 +143,11 @@ def _shap(n: int, game: Free) -> Callable[[], None]:
 
 def main() -> None:
     from .peers import PEERS, installed
-    from .record import _table
+    from .record import markdown
 
     peers = [name for name in PEERS if installed(name) is not None]
     for table in tables(False, peers, lambda text: print(text, file=sys.stderr, flush=True)):
-        print(f"## {table['title']}\n\n{_table(table['rows'])}\n", flush=True)
+        print(f"## {table['title']}\n\n{markdown(table['rows'])}\n", flush=True)
 
 
 if __name__ == "__main__":

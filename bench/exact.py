@@ -26,6 +26,8 @@ from shapley_core.threads import resolve_threads
 INDICES = ["SV:1", "BV:1", "SII:2", "k-SII:2", "STII:2", "FSII:2", "FSII:3", "FBII:2", "JointSV:2"]
 FULL = ["SII", "CHII", "BII", "Moebius", "JointSV"]
 SHAPIQ_MOST = 12
+# What it raises for an index, or an order of one, that it does not have.
+SHAPIQ_REFUSES = (KeyError, ValueError, NotImplementedError)
 
 
 def best(work, repeat):
@@ -54,22 +56,24 @@ def bandwidth():
     return table.nbytes / seconds
 
 
-def shapiq_seconds(values, n, index, order):
-    try:
-        import shapiq
-    except ImportError:
-        return None
-    if n > SHAPIQ_MOST:
-        return None
+def shapiq_values(values, n, index, order):
+    import shapiq
+
     powers = 1 << np.arange(n)
 
     def game(coalitions):
         return values[np.atleast_2d(coalitions).astype(np.int64) @ powers]
 
+    return shapiq.ExactComputer(game=game, n_players=n)(index=index, order=order)
+
+
+def shapiq_seconds(values, n, index, order):
+    if n > SHAPIQ_MOST:
+        return None
     start = time.perf_counter()
     try:
-        shapiq.ExactComputer(game=game, n_players=n)(index=index, order=order)
-    except (KeyError, ValueError, NotImplementedError):
+        shapiq_values(values, n, index, order)
+    except (ImportError, *SHAPIQ_REFUSES):
         return None
     return time.perf_counter() - start
 

@@ -20,18 +20,16 @@ TREES = 100
 
 CHILD = """
 import json, sys, time
-from pathlib import Path
 start = time.perf_counter()
 import shapley_core as sc
+from bench.measure import peak_memory
 model, data, out = sys.argv[1:]
 explainer = sc.TreeExplainer(model)
 explainer(data, out=out)
-# Not ru_maxrss, which also counts what the parent held.
-status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
 print(json.dumps({
     "seconds": time.perf_counter() - start,
     "cpu_seconds": time.process_time(),
-    "peak_MiB": int(status["VmHWM"].split()[0]) >> 10,
+    "peak_MiB": peak_memory() >> 20,
 }))
 """
 

@@ -86,7 +86,7 @@ def page(result: dict[str, Any]) -> str:
     if "plot" in result:
         parts.append(f"![{result['suite']}]({result['plot']})")
     for table in result["tables"]:
-        parts.append(f"## {table['title']}\n\n{_table(table['rows'])}")
+        parts.append(f"## {table['title']}\n\n{markdown(table['rows'])}")
     if result["skipped"]:
         parts.append("## Left out\n\n" + "\n".join(f"- {line}" for line in result["skipped"]))
     return "\n\n".join(parts) + "\n"
@@ -148,7 +148,7 @@ def _overview(tables: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
+def markdown(rows: list[dict[str, Any]]) -> str:
     shown = [column for column in COLUMNS if any(row.get(column[1]) is not None for row in rows)]
     lines = ["| " + " | ".join(head for head, _, _ in shown) + " |"]
     lines.append("|" + "---|" * len(shown))

@@ -10,7 +10,7 @@ import numpy as np
 from shapley_core.exact import exact
 from shapley_core.game import TableGame
 
-from .exact import INDICES, SHAPIQ_MOST, numpy_moebius
+from .exact import INDICES, SHAPIQ_MOST, SHAPIQ_REFUSES, numpy_moebius, shapiq_values
 from .measure import alternate, middle, paired_ratio
 
 TEXT = """\
@@ -46,10 +46,10 @@ def _case(
         "numpy Moebius": lambda: numpy_moebius(values, n),
     }
     if with_shapiq:
-        works["shapiq"] = lambda: _shapiq(values, n, index, order)
+        works["shapiq"] = lambda: shapiq_values(values, n, index, order)
         try:
             works["shapiq"]()
-        except (KeyError, ValueError, NotImplementedError) as error:
+        except SHAPIQ_REFUSES as error:
             skipped.append(f"{n} players, {index} of order {order}: shapiq refuses, {error!r}")
             del works["shapiq"]
     times = alternate(works, seconds)
@@ -72,14 +72,3 @@ def _case(
             gaps = [abs(theirs[key] - ours[key]) for key in ours.interactions if len(key) == order]
             rows[-1]["difference"] = float(max(gaps) / np.abs(ours.values).max())
     return rows
-
-
-def _shapiq(values: Any, n: int, index: str, order: int) -> Any:
-    import shapiq
-
-    powers = 1 << np.arange(n)
-
-    def game(coalitions: Any) -> Any:
-        return values[np.atleast_2d(coalitions).astype(np.int64) @ powers]
-
-    return shapiq.ExactComputer(game=game, n_players=n)(index=index, order=order)

@@ -1,11 +1,8 @@
-"""Files that appear whole or not at all; and arrays in such a file (npz), read with suspicion."""
+"""Arrays in a file (npz), which appears whole or not at all, and is read with suspicion."""
 
 import os
-import secrets
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ from numpy.typing import NDArray
 
 from .errors import InputError, MemoryLimitError
 from .memory import check_memory
+from .whole_files import whole_file
 
 # What reading a damaged zip file can raise; RuntimeError where a flag says that it is encrypted or
 # of another kind.
@@ -27,33 +25,6 @@ _DAMAGE = (
     OSError,
     RuntimeError,
 )
-
-
-@contextmanager
-def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a place to write to; what stood at ``path`` is replaced only by the whole of the new.
-
-    A link stays, and leads to the new file. What is no file, such as a pipe or a device, is written
-    to as it is.
-    """
-    target = Path(path)
-    if target.exists() and not target.is_file():
-        yield target
-        return
-    target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
-    try:
-        yield temporary
-        temporary.replace(target)
-    except OSError as error:
-        # The user knows no other name.
-        if error.errno is not None and error.filename in (None, str(temporary), temporary):
-            error.filename = os.fspath(path)
-        raise
-    finally:
-        # What cannot be removed must not hide why.
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def write_archive(

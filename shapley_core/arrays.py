@@ -38,6 +38,32 @@ def real_numbers(given: Any, what: str) -> NDArray[np.float64]:
     return array.astype(np.float64, copy=False)
 
 
+def row_weights(given: Any, n_rows: int, rows: str) -> NDArray[np.float64]:
+    """Weights of rows as the user gave them, ones for None; ``rows`` says which rows.
+
+    Raises
+    ------
+    InputError
+        If there is not one for each row, or one is negative or not finite, or all are 0.
+    """
+    if given is None:
+        return np.ones(n_rows)
+    weights = real_numbers(given, "weights")
+    if weights.shape != (n_rows,):
+        raise InputError(
+            f"weights have shape {weights.shape}; wanted ({n_rows},), one for each {rows}"
+        )
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
+        raise InputError("weights must be finite, not negative, and not all zero")
+    return weights
+
+
+def scaled_row_weights(given: Any, n_rows: int, rows: str) -> NDArray[np.float64]:
+    """As `row_weights`, the largest 1: equal ones then sum without rounding, and none overflows."""
+    weights = row_weights(given, n_rows, rows)
+    return weights if given is None else np.asarray(weights / weights.max())
+
+
 def smallest(numbers: NDArray[np.float64], k: int, rounding: float = 0.0) -> NDArray[np.int64]:
     """Columns of the k smallest of each row, ascending; of equal ones the first.
 

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 
 from . import __version__, files, indices
-from .errors import InputError, UnknownIndexError
+from .errors import InputError, TableFileError, UnknownColumnsError, UnknownIndexError
 from .explainers import TreeExplainer
 from .explanation import Explanation
 from .runs import TableFile
 from .tables import as_table
 from .trees import TreeEnsemble, read_model
 
-DROP_HINT = "; --drop COL leaves out a column that is no feature"
 EXAMPLES = Path(__file__).parent / "examples"
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 Progress = Callable[[int, int], None]
@@ -131,10 +130,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _explain(options: argparse.Namespace) -> None:
-    try:
-        indices.get(options.index)
-    except InputError as error:
-        raise UnknownIndexError(str(error)) from error
+    spec = indices.get(options.index)
     out = Path(options.out)
     in_parts = out.is_dir() or options.out.endswith(("/", os.sep))
     if not in_parts:
@@ -151,18 +147,16 @@ def _explain(options: argparse.Namespace) -> None:
         try:
             explanation = explainer(
                 rows,
-                index=options.index,
+                index=spec,
                 order=options.order,
                 n_threads=options.threads,
                 progress=progress,
                 out=out if in_parts else None,
             )
-        except UnknownIndexError:
+        except (UnknownIndexError, TableFileError):
             raise
         except InputError as error:
-            hint = DROP_HINT if "which the model does not know" in str(error) else ""
-            place = "" if str(options.data) in str(error) else f"{options.data}: "
-            raise InputError(f"{place}{error}{hint}") from error
+            raise InputError(f"{options.data}: {_hinted(error)}") from error
     if not in_parts:
         files.write_explanation(out, explanation)
 
@@ -191,10 +185,14 @@ def _load(path: Path, ensemble: TreeEnsemble, drop: Sequence[str]) -> Any:
             what=str(path),
         )
     except InputError as error:
-        extra = table.num_columns > ensemble.n_features
-        hint = DROP_HINT if extra else ""
-        raise InputError(f"{error}{hint}") from error
+        raise InputError(_hinted(error)) from error
     return table
+
+
+def _hinted(error: InputError) -> str:
+    """The text of an error, with what the command line can do about it."""
+    extra = isinstance(error, UnknownColumnsError)
+    return f"{error}; --drop COL leaves out a column that is no feature" if extra else str(error)
 
 
 def _info(options: argparse.Namespace) -> None:
@@ -253,7 +251,9 @@ def _demo(options: argparse.Namespace) -> None:
 def _most_important(explanation: Explanation, n: int) -> list[tuple[str, float]]:
     importance = explanation.mean_abs()
     labels = explanation.labels()
-    return [(labels[at], float(importance[at])) for at in np.argsort(-importance)[:n]]
+    return [
+        (labels[at], float(importance[at])) for at in np.argsort(-importance, kind="stable")[:n]
+    ]
 
 
 def _largest_difference(explanation: Explanation, ensemble: TreeEnsemble, rows: Any) -> float:

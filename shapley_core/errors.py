@@ -9,7 +9,15 @@ class InputError(ValueError):
 
 
 class UnknownIndexError(InputError):
-    """An index name, or an index at an order, that is not defined."""
+    """An index that is not defined: its name, its parameters, or the order."""
+
+
+class UnknownColumnsError(InputError):
+    """A table with columns that are no features of the model."""
+
+
+class TableFileError(InputError):
+    """A file that cannot be read as a table; the message names it."""
 
 
 class BudgetError(InputError):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from . import coalitions as sets
 from . import indices, transforms
 from .coalitions import InteractionSet
-from .errors import InputError, UnknownIndexError
+from .errors import InputError
 from .game import as_table, check_table_size
 from .indices import BetaLaw, IndexSpec, PointLaw, ProbabilisticValue
 from .indices.tables import exact_moments
@@ -101,14 +101,9 @@ def _check(spec: IndexSpec | ProbabilisticValue, n_players: int | None, given: A
     order = sets.check_integer(given, "order")
     if n_players is None:
         return order
-    if isinstance(spec, ProbabilisticValue):
-        if order != 1 or spec.n_players != n_players:
-            raise UnknownIndexError(
-                f"{spec.name} has order 1 and {spec.n_players} players; got order {order} and a "
-                f"game of {n_players}"
-            )
-        return order
     spec.check(n_players, order)
+    if isinstance(spec, ProbabilisticValue):
+        return order
     check_table_size(n_players)
     count = sets.n_interactions(n_players, order)
     # By transforms: the table, the work and the sums, and three more to put the sums in order.

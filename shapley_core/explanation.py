@@ -2,19 +2,16 @@
 
 import os
 from collections.abc import Sequence
-from itertools import permutations
-from math import factorial, prod
 from operator import index as as_int
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import indices
 from .coalitions import InteractionSet
+from .dense import checked_order, dense_array
 from .errors import InputError
 from .explanation_file import read_explanation, write_explanation
-from .memory import check_memory
 from .result import InteractionValues
 from .tables import feature_values, is_pandas, take_rows
 
@@ -104,11 +101,11 @@ class Explanation:
         if interactions is None and self.order != 1:
             raise InputError(f"values of order {self.order} need their interactions")
         width = self.values.shape[1]
-        self._interactions = None if interactions is None else interactions
-        if not isinstance(self._interactions, (InteractionSet, type(None))):
-            self._interactions = list(self._interactions)
-        if self._interactions is not None and len(self._interactions) != width:
-            raise InputError(f"{width} columns of values, {len(self._interactions)} interactions")
+        if interactions is not None and not isinstance(interactions, InteractionSet):
+            interactions = list(interactions)
+        if interactions is not None and len(interactions) != width:
+            raise InputError(f"{width} columns of values, {len(interactions)} interactions")
+        self._interactions = interactions
         if self.order == 1:
             self.n_features = width
         elif self.groups is not None:
@@ -293,32 +290,14 @@ class Explanation:
         MemoryLimitError
             If the array would not fit.
         """
-        order = self.order if order is None else as_int(order)
-        if not 1 <= order <= self.order:
-            raise InputError(f"these values are of order {self.order}: no array of order {order}")
-        if order > 1:
-            indices.check_shared(self.index)
-        shape = (self.n_rows,) + (self.n_features,) * order + self.values.shape[2:]
-        check_memory(
-            8 * prod(shape),
-            f"a dense array of {shape} numbers",
+        return dense_array(
+            self.values,
+            self.interactions if self._interactions is None else self._interactions,
+            self.n_features,
+            checked_order(order, self.order),
+            self.index,
             "Take fewer rows (e[:1000].to_array()) or use values beside interactions",
         )
-        out = np.zeros(shape)
-        interactions = self.interactions
-        at = [column for column, one in enumerate(interactions) if len(one) == order]
-        members = np.array([interactions[i] for i in at], np.int64).reshape(len(at), order)
-        share = self.values[:, at] / factorial(order)
-        for axes in permutations(range(order)):
-            place: tuple[Any, ...] = (slice(None), *(members[:, axis] for axis in axes))
-            out[place] = share
-        if order == 2:
-            left = self.to_array(1)
-            if not indices.adds_up(self.index):
-                left = left - out.sum(axis=2)
-            diagonal = np.arange(self.n_features)
-            out[:, diagonal, diagonal] = left
-        return out
 
     def labels(self) -> list[str]:
         """Name what stands beside axis 1 of ``values``: features, pairs as ``"age, hour"``."""

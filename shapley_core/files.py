@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .archive import whole_file
-from .errors import InputError
+from .errors import InputError, TableFileError
 from .explanation import Explanation
 from .trees.ensemble import TreeEnsemble
+from .whole_files import whole_file
 
 CSV = (".csv", ".csv.gz")
 PARQUET = (".parquet", ".pq")
@@ -34,7 +34,7 @@ def need_pyarrow() -> None:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Make an InputError that names the file of whatever pyarrow says of its content."""
+    """Make a TableFileError of whatever pyarrow says of a file's content."""
     import pyarrow
 
     try:
@@ -43,7 +43,7 @@ def naming(path: Path) -> Iterator[None]:
         # No memory and no access are no fault of the content.
         if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
             raise
-        raise InputError(f"{path} cannot be read: {error}") from error
+        raise TableFileError(f"{path} cannot be read: {error}") from error
 
 
 def read_table(path: Path, ensemble: TreeEnsemble, drop: Sequence[str] = ()) -> Any:
@@ -62,9 +62,10 @@ def read_table(path: Path, ensemble: TreeEnsemble, drop: Sequence[str] = ()) -> 
 
     Raises
     ------
+    TableFileError
+        If the content cannot be read, or has no header line.
     InputError
-        If the ending is unknown, pyarrow is missing, there is no header line, or the content
-        cannot be read.
+        If the ending is unknown, or pyarrow is missing.
     OSError
         If there is no such file, or no access to it.
     """
@@ -121,7 +122,7 @@ def _read_csv(
     with csv.open_csv(path) as reader:
         names = [name for name in reader.schema.names if name not in drop]
     if ensemble.feature_names is None and looks_like_a_row(names):
-        raise InputError(f"{path}: the first line must name the columns, not hold numbers")
+        raise TableFileError(f"{path}: the first line must name the columns, not hold numbers")
     labels = labels_by_column(names, ensemble)
     types, nulls = text_types(labels)
     convert = csv.ConvertOptions(column_types=types, strings_can_be_null=True, null_values=nulls)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InputError
+from .errors import InputError, UnknownColumnsError
 
 # Reads rows start .. stop - 1 of one column as numbers, missing values as NaN.
 Reader = Callable[[int, int], NDArray[Any]]
@@ -30,7 +30,8 @@ def align(columns: Sequence[str], names: Sequence[str], what: str) -> list[int]:
         told = [f"lacks {listed(missing)}"] if missing else []
         told += [f"has {listed(unexpected)}, which the model does not know"] if unexpected else []
         told = told or ["has columns that stand for the same feature"]
-        raise InputError(
+        kind = UnknownColumnsError if unexpected else InputError
+        raise kind(
             f"the columns of {what} are not the model's {len(names)} features: {what} "
             + " and ".join(told)
         )

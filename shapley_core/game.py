@@ -13,6 +13,8 @@ from .memory import check_memory, human_bytes
 
 # A table of 2**MAX_TABLE_PLAYERS worths is 8 GiB.
 MAX_TABLE_PLAYERS = 30
+# Coalitions handed to a function at once.
+BATCH_SIZE = 16384
 
 _ADVICE = "Use an estimator, or a game whose structure gives the values (shapley_core.games)"
 
@@ -153,7 +155,7 @@ class CallableGame:
         worth: Worth,
         n_players: int,
         player_names: Iterable[Any] | None = None,
-        batch_size: int = 16384,
+        batch_size: int = BATCH_SIZE,
         cache: bool = False,
     ) -> None:
         if not callable(worth):
@@ -255,21 +257,40 @@ def check_table_size(n_players: int) -> None:
     check_memory(8 << n_players, f"a table of {n_players} players", _ADVICE)
 
 
+def checked_game(game: Any, batch_size: int = BATCH_SIZE) -> TableGame | CallableGame:
+    """The game with its worths checked as they come: itself, or wrapped.
+
+    Parameters
+    ----------
+    game : Game
+    batch_size : int
+        The most coalitions that a wrapped game is asked for at once.
+
+    Raises
+    ------
+    TypeError
+        If it is no game.
+    """
+    if isinstance(game, TableGame | CallableGame):
+        return game
+    if not isinstance(game, Game):
+        raise TypeError(
+            "a game is wanted (TableGame, CallableGame, one of shapley_core.games, or any object "
+            f"with n_players, player_names and a call), not {type(game).__name__}; "
+            "TableGame(values) makes one of a table, CallableGame(worth, n_players) of a function"
+        )
+    return CallableGame(game, game.n_players, game.player_names, batch_size)
+
+
 def as_table(game: Any) -> TableGame:
     """The game as a table: itself, or all its worths asked for.
 
     Raises
     ------
+    TypeError
+        If it is no game.
     MemoryLimitError
         If the table would not fit.
     """
-    if isinstance(game, TableGame):
-        return game
-    if isinstance(game, CallableGame):
-        return game.table()
-    if not isinstance(game, Game):
-        raise TypeError(
-            f"a game is wanted (TableGame, CallableGame, or any object with n_players, "
-            f"player_names and a call), not {type(game).__name__}; TableGame(values) makes one"
-        )
-    return CallableGame(game, game.n_players, game.player_names).table()
+    checked = checked_game(game)
+    return checked if isinstance(checked, TableGame) else checked.table()

@@ -2,8 +2,6 @@
 
 import os
 from collections.abc import Iterable
-from itertools import permutations
-from math import factorial
 from operator import index as as_int
 from typing import Any
 
@@ -12,10 +10,10 @@ from numpy.typing import NDArray
 
 from . import arithmetic, indices
 from . import coalitions as sets
-from .arrays import real_numbers
+from .arrays import real_numbers, smallest
 from .coalitions import Interaction, InteractionSet
+from .dense import checked_order, dense_array
 from .errors import InputError
-from .memory import check_memory
 from .result_file import read_values, write_values
 
 
@@ -242,38 +240,32 @@ class InteractionValues:
         MemoryLimitError
             If the array would not fit.
         """
-        order = self._order if order is None else sets.check_integer(order, "order")
-        if not 1 <= order <= max(1, self._order):
-            raise InputError(f"these values are of order {self._order}: no array of order {order}")
-        if order > 1:
-            indices.check_shared(self._index)
-        check_memory(
-            8 * self._n_players**order,
-            f"a dense array of {self._n_players}**{order} numbers",
+        found: NDArray[np.float64] = dense_array(
+            self._values[None],
+            self._set,
+            self._n_players,
+            checked_order(order, self._order),
+            self._index,
             "Use values beside interactions",
-        )
-        out = np.zeros((self._n_players,) * order)
-        members = self._set.block(order)
-        share = self._values[self._set.slice_of(order)] / factorial(order)
-        for axes in permutations(range(order)):
-            out[tuple(members[:, axis] for axis in axes)] = share
-        if order == 2:
-            single = self.to_array(1)
-            rest = single if indices.adds_up(self._index) else single - out.sum(axis=1)
-            np.fill_diagonal(out, rest)
-        return out
+        )[0]
+        return found
 
     def to_dict(self) -> dict[Interaction, float]:
         """From interactions to values, without the baseline."""
         return dict(zip(self._set, self._values.tolist(), strict=True))
 
     def top(self, n: int = 10) -> list[tuple[Interaction, float]]:
-        """The ``n`` interactions of largest absolute value, largest first, with their values."""
+        """The ``n`` interactions of largest absolute value, largest first, with their values.
+
+        Of equal ones the first; NaN come last.
+        """
         n = min(max(sets.check_integer(n, "n"), 0), len(self))
-        size = np.abs(self._values)
-        # A partition first: there may be many millions.
-        few = np.argpartition(-size, n - 1)[:n] if 0 < n < len(self) else np.arange(n)
-        at = few[np.lexsort((few, -size[few]))]
+        if not n:
+            return []
+        # The smallest are told first: there may be many millions, and to sort them takes longer.
+        rank = np.where(np.isnan(self._values), np.inf, -np.abs(self._values))
+        few = smallest(rank[None], n)[0]
+        at = few[np.argsort(rank[few], kind="stable")]
         return [(self._set[int(i)], float(self._values[i])) for i in at]
 
     def to_frame(self) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InputError
+from .errors import InputError, UnknownColumnsError
 from .frames import (
     NUMERIC_KINDS,
     Column,
@@ -121,9 +121,11 @@ def as_table(
 
     Raises
     ------
+    UnknownColumnsError
+        If the table has columns that are no features of the model.
     InputError
-        If the table does not fit the model or holds something other than numbers, categories
-        and missing values.
+        If the table does not fit the model otherwise, or holds something other than numbers,
+        categories and missing values.
     """
     names = None if feature_names is None else tuple(feature_names)
     if categorical_columns == "labels" and (is_sparse(X) or not (is_pandas(X) or _is_frame(X))):
@@ -274,7 +276,8 @@ def _check_shape(shape: tuple[int, ...], n_features: int, what: str) -> None:
     if len(shape) != 2:
         raise InputError(f"{what} has shape {shape}; wanted (n_rows, {n_features})")
     if shape[1] != n_features:
-        raise InputError(
+        kind = UnknownColumnsError if shape[1] > n_features else InputError
+        raise kind(
             f"{what} has {shape[1]} columns (shape {shape}); "
             f"the model has {n_features} features, each wants one column"
         )

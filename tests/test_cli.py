@@ -215,7 +215,7 @@ def test_an_unseen_label(tmp_path, capsys, example):
     example.loc[3, "weather"] = "frogs"
     example.to_csv(data, index=False)
     line = fails(capsys, "explain", MODEL, data, "-o", tmp_path / "values.csv")
-    assert "column 'weather' of X holds 'frogs'" in line
+    assert f"{data}: column 'weather' of X holds 'frogs'" in line
 
 
 def test_numbers_whose_first_lines_are_whole(tmp_path):
@@ -277,11 +277,16 @@ def test_a_csv_without_a_header(tmp_path, capsys):
     model.save_model(tmp_path / "m.json")
     np.savetxt(tmp_path / "rows.csv", X, delimiter=",")
     out = tmp_path / "o.csv"
-    line = fails(capsys, "explain", tmp_path / "m.json", tmp_path / "rows.csv", "-o", out)
-    assert "first line must name the columns" in line
+    for into in (out, f"{tmp_path}/parts/"):
+        line = fails(capsys, "explain", tmp_path / "m.json", tmp_path / "rows.csv", "-o", into)
+        assert line.startswith(f"shapley-core: {tmp_path / 'rows.csv'}: the first line must name")
     pd.DataFrame(X).to_csv(tmp_path / "rows.csv", index=False)
     assert run("explain", tmp_path / "m.json", tmp_path / "rows.csv", "-o", out) == 0
     assert list(pd.read_csv(out).columns) == ["0", "1", "base_value"]
+    pd.DataFrame(X, columns=["a", "b"]).assign(c=1).to_csv(tmp_path / "rows.csv", index=False)
+    for into in (out, f"{tmp_path}/parts/"):
+        line = fails(capsys, "explain", tmp_path / "m.json", tmp_path / "rows.csv", "-o", into)
+        assert "has 3 columns" in line and "--drop COL" in line
 
 
 def test_without_pyarrow(capsys, monkeypatch, tmp_path):
@@ -387,7 +392,8 @@ def test_explain_into_a_directory_goes_on(tmp_path, capsys, example, exists):
     if exists:
         out.mkdir()
     given = out if exists else f"{out}/"
-    assert "; --drop COL" in fails(capsys, "explain", MODEL, data, "-o", given)
+    line = fails(capsys, "explain", MODEL, data, "-o", given)
+    assert line.startswith(f"shapley-core: {data}: ") and "; --drop COL" in line
     for _ in range(2):
         assert run("explain", MODEL, data, "-o", given, "--drop", "target") == 0
     assert capsys.readouterr() == ("", "")

@@ -195,16 +195,19 @@ def test_unknown_names_list_the_known(wrong, hint):
 
 def test_refused_parameters():
     for p in (-0.1, 1.5, float("nan"), "x", True, None):
-        with pytest.raises(InputError):
+        with pytest.raises(UnknownIndexError):
             indices.WBV(p)
-    with pytest.raises(InputError, match="positive"):
+    with pytest.raises(UnknownIndexError, match="positive"):
         indices.BetaShapley(0, 1)
-    with pytest.raises(InputError, match=r"must be 1, with n = 2 weights; it is 0.6"):
+    with pytest.raises(UnknownIndexError, match=r"must be 1, with n = 2 weights; it is 0.6"):
         indices.Semivalue([0.3, 0.3])
-    with pytest.raises(InputError, match="at least 0"):
+    with pytest.raises(UnknownIndexError, match="at least 0"):
         indices.Semivalue([1.5, -0.5])
-    with pytest.raises(InputError, match="one weight for each size"):
+    with pytest.raises(UnknownIndexError, match="one weight for each size"):
         indices.Semivalue([])
+    for wrong in ("WBV(2)", "BetaShapley(0, 1)", "Semivalue(0.3, 0.3)", "WBII(x)"):
+        with pytest.raises(UnknownIndexError):
+            indices.get(wrong)
     with pytest.raises(TypeError, match="index must be a name"):
         indices.get(3)
     for wrong, message in [

@@ -66,6 +66,13 @@ def test_messages_for_absurd_numbers_of_interactions():
     assert len(str(caught.value)) < 400
 
 
+def test_messages_for_absurd_dense_arrays():
+    r = InteractionValues([1.0], [(0,)], index="SII", order=500, n_players=1000, baseline=0.0)
+    with pytest.raises(MemoryLimitError, match=r"1000\*\*500 numbers") as caught:
+        r.to_array()
+    assert len(str(caught.value)) < 400
+
+
 @pytest.mark.parametrize(
     ("index", "order"),
     [("SV", 1), ("k-SII", 2), ("SII", 5), ("SII", 8), ("JointSV", 16), ("FSII", 15), ("SGV", 16)],

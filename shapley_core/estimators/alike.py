@@ -16,13 +16,13 @@ from ..indices import IndexSpec
 from . import covariance
 from .base import Task
 from .covariance import EVEN, ODD, Prior
-from .incidence import meeting_chances
+from .incidence import common_players, meeting_chances
 from .posterior import blocks
 from .readout import Readout
+from .regression import SPARE_ROWS
 from .reuse import scaled_weights
 
 Matrix = NDArray[np.float64]
-Counts = NDArray[np.int64]
 Inside = NDArray[np.bool_]
 
 
@@ -60,8 +60,6 @@ LAWS = (
 )
 # Variance of the mean of the worths, of which most is taken off before.
 _LEVEL = 3.0
-# Rows that a regression needs beyond those that determine it.
-SPARE_ROWS = 3
 # A law frees its terms from so many pairs a term on: measured, with fewer that makes values worse.
 _ROWS_A_TERM = 2
 # Laws are weighed by what they say of so many pairs, at regular distances: by all, errors are
@@ -296,10 +294,7 @@ def _of_values(
         of_size = (readout.spec, readout.order, readout.n_players, readout.size)
         structured, own, variance = _by_meeting(*of_size, law, parity)
         variances.append(np.full(len(members), variance))
-        common = np.zeros((len(inside), len(members)), np.intp)
-        for column in members.T:
-            common += inside[:, column]
-        at = inside.sum(axis=1)[:, None], common
+        at = inside.sum(axis=1)[:, None], common_players(inside, members)
         columns.append((structured + own)[at])
         if not whole:
             structures.append(structured[at])

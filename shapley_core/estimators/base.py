@@ -14,13 +14,13 @@ from .. import indices
 from ..coalitions import InteractionSet
 from ..errors import BudgetError, InputError, UnknownIndexError
 from ..exact import exact
-from ..game import TableGame
+from ..game import TableGame, checked_game
 from ..indices import IndexSpec
 from ..memory import check_memory, human_count
 from ..result import InteractionValues
 from . import registry
 from .batch import BatchEstimates
-from .evaluation import Evaluator, as_game, ask_game, ask_games
+from .evaluation import Evaluator, ask_game, ask_games
 from .randomness import seed_of
 from .stopping import Progress, StoppingRule, as_rule
 from .units import moderate
@@ -144,45 +144,12 @@ class Estimator(ABC):
         progress: Report | None = None,
         batch_size: int | None = None,
     ) -> InteractionValues:
-        """Estimated values of all interactions of 1 to ``order`` players.
+        """Estimated values of all interactions of 1 to ``order`` players, with standard errors.
 
-        Parameters
-        ----------
-        game : Game
-            A ``CallableGame``, or any other game; it is asked for many coalitions at once.
-        budget : int
-            The most coalitions that may be evaluated. With 2**n_players or more the result is
-            exact.
-        index : str or IndexSpec
-            ``indices.names()`` lists the names.
-        order : int
-            Largest size of an interaction.
-        random_state : int, numpy Generator or None
-            The seed; equal seeds give equal results. None for a fresh one.
-        tolerance : float or StoppingRule, optional
-            Stop before the budget, as soon as every standard error is at most this fraction of
-            the range of the values; or a rule of ``estimators.stopping``.
-        progress : callable, optional
-            ``progress(n_evaluations, budget)``, called after every batch.
-        batch_size : int, optional
-            Coalitions asked for at once; the result does not depend on it.
-
-        Returns
-        -------
-        InteractionValues
-            With ``std_error`` and ``n_evaluations``; ``is_exact`` if all coalitions were
-            evaluated.
-
-        Raises
-        ------
-        BudgetError
-            If the budget is too small; the message names the least.
-        UnknownIndexError
-            If this estimator does not give the index; the message names those that do.
-        InputError
-            If a worth is not finite, or another argument is out of its range.
+        Parameters, result and errors are those of `shapley_core.estimate`.
         """
-        asked = as_game(game)
+        # The evaluator makes batches of its own.
+        asked = checked_game(game, batch_size=1 << 62)
         task = self._task(asked.n_players, budget, index, order, random_state)
         evaluator = Evaluator(ask_game(asked), task.n_players, task.budget, batch_size, progress)
         found = self._run(task, evaluator, as_rule(tolerance))
@@ -203,26 +170,7 @@ class Estimator(ABC):
     ) -> BatchEstimates:
         """The same for many games of the same players at once, from one design of coalitions.
 
-        Parameters
-        ----------
-        worth : callable
-            ``worth(coalitions: bool[m, n_players]) -> float[m, n_games]``.
-        n_players : int
-            Number of players.
-        budget : int
-            The most coalitions that ``worth`` may be asked for.
-        index, order, random_state, tolerance, progress, batch_size
-            As ``estimate`` takes them; a tolerance must hold for every game.
-
-        Returns
-        -------
-        BatchEstimates
-            Arrays of shape (n_games, n_interactions); ``[g]`` is game g as InteractionValues.
-
-        Raises
-        ------
-        BudgetError, UnknownIndexError, InputError
-            As ``estimate``.
+        Parameters, result and errors are those of `shapley_core.estimate_batch`.
         """
         task = self._task(n_players, budget, index, order, random_state)
         evaluator = Evaluator(ask_games(worth), task.n_players, task.budget, batch_size, progress)
@@ -336,6 +284,12 @@ class Estimator(ABC):
             is_exact=False,
             estimator=found.estimator or type(self).__name__,
         )
+
+
+def estimates_of_sizes(parts: list[tuple[Matrix, Matrix]]) -> Estimates:
+    """Estimates from values and standard errors of each size, (n_interactions, n_games) each."""
+    values, errors = (np.concatenate(some).T.copy() for some in zip(*parts, strict=True))
+    return Estimates(values, errors)
 
 
 def is_complete(task: Task) -> bool:

@@ -10,7 +10,7 @@ from .. import coalitions as sets
 from .._kernels import sampling as kernels
 from ..arrays import real_numbers
 from ..errors import InputError
-from ..game import CallableGame, Game, TableGame, check_table_size
+from ..game import CallableGame, TableGame, check_table_size
 
 Words = NDArray[np.uint64]
 Matrix = NDArray[np.float64]
@@ -105,25 +105,6 @@ class Evaluator:
                 self._progress(done, self._budget)
         self._worths = np.concatenate(parts) if len(parts) > 1 else parts[0]
         self._words = np.concatenate([self._words, new]) if len(self._words) else new
-
-
-def as_game(game: Any) -> TableGame | CallableGame:
-    """A game whose answers are checked: itself, or wrapped.
-
-    Raises
-    ------
-    TypeError
-        If it is no game.
-    """
-    if isinstance(game, TableGame | CallableGame):
-        return game
-    if not isinstance(game, Game):
-        raise TypeError(
-            "a game is wanted (TableGame, CallableGame, or any object with n_players, "
-            f"player_names and a call), not {type(game).__name__}; CallableGame(worth, n_players) "
-            "makes one of a function"
-        )
-    return CallableGame(game, game.n_players, game.player_names, batch_size=1 << 62)
 
 
 def ask_game(game: TableGame | CallableGame) -> Ask:

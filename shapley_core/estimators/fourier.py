@@ -13,7 +13,7 @@ from . import covariance
 from .base import Task
 from .covariance import ODD, Prior, Terms, characters
 from .gaussian import GaussianProcess
-from .posterior import blocks, parities_of, structured_of
+from .posterior import blocks, parities_of, worth_covariance
 from .readout import Readout
 from .registry import register
 from .sample import Sample
@@ -103,9 +103,7 @@ def recover_sizes(task: Task, sample: Sample, prior: Prior, values: Matrix, erro
 def select(prior: Prior, sample: Sample, parity: int) -> Terms:
     """Terms of one parity that the likelihood wants in, best first."""
     z, y = sample.z, sample.target(parity)[:, 0]
-    total = structured_of(prior, parity, z, z)
-    total[np.diag_indices(len(z))] += exp(prior.log_nugget)
-    inverse = covariance.inverted(covariance.factor(total))
+    inverse = covariance.inverted(covariance.factor(worth_covariance(prior, parity, z)))
     joining = np.sort(np.argsort(-prior.log_b, kind="stable")[:_LATTICE])
     candidates = _Candidates(sample.inside[sample.train], parity, prior.terms[parity], joining)
     room = int(_SHARE * len(z)) - len(prior.terms[parity])
@@ -260,9 +258,7 @@ class Exact:
         out = np.zeros(len(readout.members))
         for term, beta in zip(self.terms, self.beta, strict=True):
             if len(term) >= readout.size:
-                inside = np.zeros(readout.n_players, dtype=bool)
-                inside[list(term)] = True
-                out[inside[readout.members].all(axis=1)] += beta * readout.of_term(len(term))
+                out[readout.within(term)] += beta * readout.of_term(len(term))
         return out
 
 
@@ -348,9 +344,8 @@ def _ranked(prior: Prior, sample: Sample, parity: int) -> list[Term]:
     from scipy.linalg import cho_solve
 
     z, y = sample.z, sample.target(parity)[:, 0]
-    total = structured_of(prior, parity, z, z)
-    total[np.diag_indices(len(z))] += exp(prior.log_nugget)
-    alpha = cho_solve((covariance.factor(total), True), y, check_finite=False)
+    lower = covariance.factor(worth_covariance(prior, parity, z))
+    alpha = cho_solve((lower, True), y, check_finite=False)
     n = prior.n_players
     fade = np.tanh(np.exp(prior.log_b))
     level = exp(prior.log_scale) * float(np.prod((1 + np.exp(-2 * np.exp(prior.log_b))) / 2))

@@ -3,6 +3,7 @@
 from functools import lru_cache, partial
 from itertools import combinations
 from math import comb
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ def superset_sums(
 
     Parameters
     ----------
-    words : uint64 array of shape (step * m, n_words)
+    words : uint64 array of shape (at least step * m, n_words)
         Coalition j is row ``step * j``.
     step, n_players : int
     by_level : list of arrays of shape (m, k_l)
@@ -73,6 +74,38 @@ def sums_over_subsets(n_players: int, size: int, by_level: list[Matrix]) -> Matr
     if size:
         out += by_level[size]
     return out
+
+
+def sums_by_meeting(
+    words: NDArray[np.uint64], step: int, n_players: int, by_meeting: Matrix
+) -> Matrix:
+    """Σ_j by_meeting[j, |S ∩ T_j|] for each S of one size.
+
+    Parameters
+    ----------
+    words : uint64 array of shape (at least step * m, n_words)
+        Coalition T_j is row ``step * j``.
+    step, n_players : int
+    by_meeting : array of shape (m, s + 1, k)
+
+    Returns
+    -------
+    array of shape (C(n, s), k)
+    """
+    size = by_meeting.shape[1] - 1
+    levels = []
+    for _ in range(size + 1):
+        levels.append(by_meeting[:, 0])
+        by_meeting = np.diff(by_meeting, axis=1)
+    return sums_over_subsets(n_players, size, superset_sums(words, step, n_players, levels))
+
+
+def common_players(inside: NDArray[np.bool_], members: NDArray[Any]) -> NDArray[np.int64]:
+    """|T ∩ S| of coalitions (m, n_players) and interactions (k, s): shape (m, k)."""
+    common = np.zeros((len(inside), len(members)), dtype=np.int64)
+    for column in members.T:
+        common += inside[:, column]
+    return common
 
 
 @lru_cache(maxsize=4)

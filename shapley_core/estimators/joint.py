@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from ..indices import IndexSpec
-from .base import Design, Estimates, Estimator, Task
+from .base import Design, Estimates, Estimator, Task, estimates_of_sizes
 from .pairs import PairedDesign, paired_design
 from .registry import register
 from .replicates import error_of_sum
@@ -52,9 +50,8 @@ class JointSampling(Estimator):
     def _solve(self, task: Task, design: Design, worths: Matrix) -> Estimates:
         assert isinstance(design, PairedDesign)
         pairs = pairs_of(task, design, worths, self.control)
-        values, errors = [], []
+        parts = []
         for size in range(1, task.order + 1):
             value, variance, degrees = horvitz_thompson(pairs, size)
-            values.append(value + pairs.known(size))
-            errors.append(error_of_sum(variance, degrees))
-        return Estimates(np.concatenate(values).T.copy(), np.concatenate(errors).T.copy())
+            parts.append((value + pairs.known(size), error_of_sum(variance, degrees)))
+        return estimates_of_sizes(parts)

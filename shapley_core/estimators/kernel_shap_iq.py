@@ -11,21 +11,19 @@ from numpy.typing import NDArray
 from .. import coalitions as sets
 from ..errors import InputError
 from ..indices import IndexSpec
-from ..indices.catalogue import bernoulli
+from ..indices.built_in import bernoulli
 from ..memory import check_memory, human_count
 from .base import Design, Estimates, Estimator, Task
 from .incidence import sums_over_subsets
 from .pairs import PairedDesign, paired_design
 from .parity import ParityFit, Terms, parity_sums, terms_of_parity
 from .registry import register
-from .regression import Part, linearised_error
+from .regression import SPARE_ROWS, Part, linearised_error
 
 Matrix = NDArray[np.float64]
 
 # Log weight of the sizes that are enumerated, so high that any accepted budget fills them.
 _ALL = 100.0
-# Rows beyond the free coefficients, of which the error is seen; with fewer it is seen badly.
-_SPARE_ROWS = 3
 
 
 @register
@@ -84,7 +82,7 @@ class KernelSHAPIQ(Estimator):
             # All sizes are of infinite weight.
             return 1 << n
         free = [_n_border(n, s) + comb(n, s) - comb(n, s - 1) for s in range(1, order + 1)]
-        return 2 + 2 * (max(free) + _SPARE_ROWS)
+        return 2 + 2 * (max(free) + SPARE_ROWS)
 
     def _design(self, task: Task) -> PairedDesign:
         n, order = task.n_players, task.order

@@ -14,13 +14,20 @@ def log_kernel(n_players: int, size: int, banzhaf: bool) -> float:
     The Shapley kernel 1 / (C(n, t) t (n - t)), 0 < t < n, or equal weights 2^-n.
     """
     if banzhaf:
-        return _log_binomial(n_players, size) - n_players * log(2.0)
+        return log_binomial(n_players, size) - n_players * log(2.0)
     return -log(size * (n_players - size))
 
 
 def kernel_law(n_players: int, banzhaf: bool) -> Array:
     """Logarithms of the kernel's weights of the sizes 1 .. n // 2."""
     return np.array([log_kernel(n_players, t, banzhaf) for t in range(1, n_players // 2 + 1)])
+
+
+def root_kernel_law(n_players: int) -> Array:
+    """Logarithms of the roots of the Shapley kernel's weights of the sizes 1 .. n // 2."""
+    sizes = np.arange(1, n_players // 2 + 1, dtype=np.float64)
+    law: Array = -0.5 * np.log(sizes * (n_players - sizes))
+    return law
 
 
 def leverage_law(n_players: int, degree: int, banzhaf: bool) -> Array:
@@ -39,10 +46,10 @@ def leverage_law(n_players: int, degree: int, banzhaf: bool) -> Array:
     total = np.zeros(n + 1)
     copies_before = 0.0
     for j in range(min(degree, n // 2) + 1):
-        copies = float(np.exp(_log_binomial(n, j)))
+        copies = float(np.exp(log_binomial(n, j)))
         log_weights = np.array(
             [
-                log_kernel(n, t, banzhaf) + _log_binomial(n - 2 * j, t - j) - _log_binomial(n, t)
+                log_kernel(n, t, banzhaf) + log_binomial(n - 2 * j, t - j) - log_binomial(n, t)
                 if j <= t <= n - j and (banzhaf or 0 < t < n)
                 else -np.inf
                 for t in sizes.tolist()
@@ -71,5 +78,6 @@ def _leverage(sizes: NDArray[np.int64], weights: Array, dimension: int) -> Array
     return out
 
 
-def _log_binomial(n: int, k: int) -> float:
+def log_binomial(n: int, k: int) -> float:
+    """Logarithm of C(n, k)."""
     return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)

@@ -10,7 +10,7 @@ from .. import coalitions as sets
 from .. import indices
 from .._kernels import sampling as kernels
 from ..indices import BetaLaw, IndexSpec, PointLaw
-from .base import Design, Estimates, Estimator, Task
+from .base import Design, Estimates, Estimator, Task, estimates_of_sizes
 from .registry import register
 from .replicates import Matrix, Rows, Words, ends, error_of_sum, replicates_within
 
@@ -157,9 +157,7 @@ class Owen(Estimator):
             # Of overlapping differences, one is worth two thirds of a degree of freedom.
             error = error_of_sum((steps**2).mean(axis=0) / 2 / len(gains), 2 * len(steps) / 3)
             parts.append((gains.mean(axis=0), error))
-        values = np.concatenate([mean for mean, _ in parts])
-        errors = np.concatenate([error for _, error in parts])
-        return Estimates(values.T.copy(), errors.T.copy())
+        return estimates_of_sizes(parts)
 
 
 def _is_end(law: Law | None) -> bool:

@@ -9,7 +9,7 @@ probability).
 """
 
 from dataclasses import dataclass
-from math import comb, lgamma, log
+from math import comb, log
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from .._kernels import sampling as kernels
 from ..coalitions import WORD
 from .base import Design, Task
+from .laws import log_binomial
+from .replicates import ends
 
 Array = NDArray[np.float64]
 
@@ -105,19 +107,11 @@ def _drawn(task: Task, sizes: NDArray[np.int64], log_weights: Array, step: int) 
     capacities = [capacity(n, t, step) for t in sizes.tolist()]
     counts, expected = allocate((task.budget - 2) // step, capacities, log_weights, task.seed)
     words = np.zeros((2 + step * int(counts.sum()), -(-n // WORD)), dtype=np.uint64)
-    words[1] = full_words(n)
+    words[:2] = ends(n)
     kernels.strata(n, task.seed, sizes, counts, step, words[2:])
     logs = np.array([log_capacity(n, t, step) for t in sizes.tolist()])
     complete = [count == most for count, most in zip(counts.tolist(), capacities, strict=True)]
     return words, sizes, counts, expected, logs, np.array(complete, dtype=np.bool_)
-
-
-def full_words(n_players: int) -> NDArray[np.uint64]:
-    """The coalition of all players, shape (n_words,)."""
-    words = np.full(-(-n_players // WORD), ~np.uint64(0))
-    if n_players % WORD:
-        words[-1] = np.uint64((1 << n_players % WORD) - 1)
-    return words
 
 
 def capacity(n_players: int, size: int, step: int) -> int:
@@ -132,8 +126,7 @@ def capacity(n_players: int, size: int, step: int) -> int:
 
 def log_capacity(n_players: int, size: int, step: int) -> float:
     """Logarithm of the number of pairs (``step`` 2) or coalitions (1) of a size."""
-    log_count = lgamma(n_players + 1) - lgamma(size + 1) - lgamma(n_players - size + 1)
-    return log_count - log(_doubles(n_players, size, step))
+    return log_binomial(n_players, size) - log(_doubles(n_players, size, step))
 
 
 def _doubles(n_players: int, size: int, step: int) -> int:

@@ -14,7 +14,7 @@ from .. import indices
 from .._kernels import permutations as kernels
 from ..errors import InputError
 from ..indices import IndexSpec, PointLaw
-from .base import Design, Estimates, Estimator, Task
+from .base import Design, Estimates, Estimator, Task, estimates_of_sizes
 from .registry import register
 from .replicates import (
     Matrix,
@@ -175,8 +175,7 @@ class Permutation(Estimator):
             if design.beside is not None:
                 samples.append(_along(task, design.beside, worths, 1))
                 costs.append(design.beside.rows.size)
-            values, errors = weighted_mean_and_error(samples, costs)
-            return Estimates(values.T.copy(), errors.T.copy())
+            return estimates_of_sizes([weighted_mean_and_error(samples, costs)])
         parts = []
         for size in range(1, task.order + 1):
             law = task.spec.law_of(size, task.order)
@@ -184,9 +183,7 @@ class Permutation(Estimator):
                 parts.append(_at_the_empty_set(task, design, worths, size))
             else:
                 parts.append(mean_and_error(_along(task, design, worths, size)))
-        values = np.concatenate([mean for mean, _ in parts])
-        errors = np.concatenate([error for _, error in parts])
-        return Estimates(values.T.copy(), errors.T.copy())
+        return estimates_of_sizes(parts)
 
 
 def _runs(orders: Orders, n_starts: int) -> Words:

@@ -41,9 +41,7 @@ class Posterior:
         from scipy.linalg import cho_solve, lapack
 
         z, y = sample.z, sample.target(parity)
-        total = structured_of(prior, parity, z, z)
-        total[np.diag_indices(len(z))] += exp(prior.log_nugget)
-        lower = covariance.factor(total)
+        lower = covariance.factor(worth_covariance(prior, parity, z))
         alpha = cho_solve((lower, True), y, check_finite=False)
         left = np.empty_like(sample.parts[parity])
         left[sample.train] = y - _predicted(prior, parity, z, z, alpha)
@@ -64,6 +62,13 @@ def structured_of(prior: Prior, parity: int, z: Matrix, other: Matrix) -> Matrix
     """The covariance of one part between coalitions, without the nugget."""
     part = covariance.smooth(prior, z, other)[parity]
     return covariance.structured(prior, parity, part, z, other)
+
+
+def worth_covariance(prior: Prior, parity: int, z: Matrix) -> Matrix:
+    """The covariance of one part at different coalitions, with the nugget."""
+    total = structured_of(prior, parity, z, z)
+    total[np.diag_indices(len(z))] += exp(prior.log_nugget)
+    return total
 
 
 def _predicted(prior: Prior, parity: int, there: Matrix, z: Matrix, alpha: Matrix) -> Matrix:
@@ -174,7 +179,7 @@ def _mean(prior: Prior, readout: Readout, sample: Sample, part: Posterior) -> Ma
         out += readout.of_term(0) * covariance.LEVEL * part.alpha.sum(axis=0)
     for term, variance in _terms(prior, readout, parity):
         beta = variance * (covariance.characters([term], z)[:, 0] @ part.alpha)
-        rows = _holding(readout, term)
+        rows = readout.within(term)
         out[rows] += readout.of_term(len(term)) * beta
     left = part.left * sample.weight[:, None]
     sign = -1.0 if parity == ODD else 1.0
@@ -190,21 +195,13 @@ def _terms(prior: Prior, readout: Readout, parity: int) -> list[tuple[tuple[int,
     return [pair for pair in found if len(pair[0]) >= readout.size]
 
 
-def _holding(readout: Readout, term: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Which interactions lie within a term."""
-    inside = np.zeros(readout.n_players, dtype=bool)
-    inside[list(term)] = True
-    found: NDArray[np.bool_] = np.asarray(inside[readout.members].all(axis=1))
-    return found
-
-
 def _prior_variance(prior: Prior, readout: Readout) -> Matrix:
     out = readout.variances(prior)
     if prior.slope > 0.0:
         out = (out + readout.variances(replace(prior, slope=-prior.slope))) / 2
     for parity in readout.parities():
         for term, variance in _terms(prior, readout, parity):
-            out[_holding(readout, term)] += variance * readout.of_term(len(term)) ** 2
+            out[readout.within(term)] += variance * readout.of_term(len(term)) ** 2
     for part in covariance.by_size(prior):
         out += readout.sizes() @ part @ readout.sizes()
     if readout.size == 0:
@@ -229,7 +226,7 @@ def _explained(prior: Prior, readout: Readout, sample: Sample, part: Posterior) 
         shared += exp(prior.log_nugget) * readout.of_nugget(inside, parity, some)
         shared += of_sizes[:, None]
         for term, variance in _terms(prior, readout, parity):
-            here = np.flatnonzero(_holding(readout, term)[some])
+            here = np.flatnonzero(readout.within(term)[some])
             chi = covariance.characters([term], z)
             shared[:, here] += variance * readout.of_term(len(term)) * chi
         solved = solve_triangular(part.lower, shared, lower=True, check_finite=False)

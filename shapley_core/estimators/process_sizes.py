@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .base import Task
+from .laws import root_kernel_law
 from .pairs import PairedDesign, paired_design
 from .reuse import size_law
 
@@ -29,13 +30,11 @@ def for_any_index(task: Task) -> PairedDesign:
 
     So do Moebius coefficients, and beta-Shapley values of small coalitions.
     """
-    n = task.n_players
     even, own = _weights(task)
     shared = np.minimum(even / even.sum(), (own + own[::-1]) / (2 * own.sum())).sum()
     if shared < _ALIKE and not np.allclose(own, own[::-1], rtol=1e-9, atol=0.0):
         return by_index(task)
-    sizes = np.arange(1, n // 2 + 1, dtype=np.float64)
-    return paired_design(task, -0.5 * np.log(sizes * (n - sizes)))
+    return paired_design(task, root_kernel_law(task.n_players))
 
 
 def _weights(task: Task) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

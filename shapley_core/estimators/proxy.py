@@ -13,6 +13,8 @@ from ..indices import IndexSpec, tables
 from ..trees import TreeEnsemble, read_model
 from ..trees.tree import LEAF
 from .base import Design, Estimates, Estimator, Task
+from .incidence import common_players
+from .laws import root_kernel_law
 from .pairs import PairedDesign, paired_design
 from .registry import register
 from .sample import held_weights
@@ -83,8 +85,7 @@ class TreeProxy(Estimator):
         return max(2 * n_players, 20) + 2
 
     def _design(self, task: Task) -> PairedDesign:
-        sizes = np.arange(1, task.n_players // 2 + 1, dtype=np.float64)
-        return paired_design(task, -0.5 * np.log(sizes * (task.n_players - sizes)))
+        return paired_design(task, root_kernel_law(task.n_players))
 
     def _solve(self, task: Task, design: Design, worths: Matrix) -> Estimates:
         assert isinstance(design, PairedDesign)
@@ -235,10 +236,7 @@ def _of_left(
         step = max(1, _CELLS // len(inside))
         for first in range(0, len(members), step):
             some = members[first : first + step]
-            common = np.zeros((len(inside), len(some)), dtype=np.int64)
-            for column in some.T:
-                common += inside[:, column]
-            each = table[sizes[:, None], common] * left[:, None]
+            each = table[sizes[:, None], common_players(inside, some)] * left[:, None]
             pairs = each[0::2] + each[1::2]
             here = slice(start + first, start + first + len(some))
             values[here] = weight @ pairs

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ..indices import IndexSpec, tables
 from ..indices.spec import PointLaw
 from .covariance import Prior
+from .incidence import common_players
 
 Matrix = NDArray[np.float64]
 
@@ -101,6 +102,12 @@ class Readout:
         points, weights = self.nodes()
         return float(2.0**self.size * (weights @ (2 * points - 1) ** (size - self.size)))
 
+    def within(self, term: tuple[int, ...]) -> NDArray[np.bool_]:
+        """Which of the interactions lie within a term."""
+        inside = np.zeros(self.n_players, dtype=bool)
+        inside[list(term)] = True
+        return np.asarray(inside[self.members].all(axis=1))
+
     def sizes(self) -> Matrix:
         """q, shape (n + 1,): I(S) = Σ_t q_t g(t) of a game g(|T|) that the sizes decide."""
         weights = tables.size_weights(self.spec, self.n_players, self.size, self.order)
@@ -149,10 +156,7 @@ class Readout:
         sizes: NDArray[np.int64],
         members: NDArray[np.int64],
     ) -> Matrix:
-        common = np.zeros((len(inside), len(members)), dtype=np.int64)
-        for column in members.T:
-            common += inside[:, column]
-        gamma: Matrix = table[sizes[:, None], common]
+        gamma: Matrix = table[sizes[:, None], common_players(inside, members)]
         return gamma
 
     def _sides(self, prior: Prior, z: Matrix, parity: int) -> Iterator[tuple[Matrix, Matrix]]:

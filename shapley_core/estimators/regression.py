@@ -22,7 +22,7 @@ Matrix = NDArray[np.float64]
 _SHAPLEY = ("SV", "FSII", "kADD-SHAP")
 _BANZHAF = ("BV", "BII", "FBII", "Fourier")
 # Rows beyond the free coefficients, of which the error is seen; with fewer it is seen badly.
-_SPARE_ROWS = 3
+SPARE_ROWS = 3
 # A preparation that takes no more than a megabyte or two is kept for the next game.
 _MOST_KEPT_TERMS, _MOST_KEPT_BITS = 1 << 8, 1 << 21
 
@@ -80,7 +80,7 @@ class KernelRegression(Estimator):
             sum(sets.n_interactions(n_players, size, size) for size in range(parity, degree + 1, 2))
             for parity in ((1,) if degree == 1 and fixed else (0, 1))
         ]
-        return 2 + 2 * (max(counts) - fixed + _SPARE_ROWS)
+        return 2 + 2 * (max(counts) - fixed + SPARE_ROWS)
 
     def _design(self, task: Task) -> PairedDesign:
         # Before the game is asked for anything.

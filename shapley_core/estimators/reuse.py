@@ -1,6 +1,7 @@
 """Maximum sample reuse: every coalition adds to every interaction, for any index and order."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import comb
 from typing import Any
 
@@ -14,7 +15,7 @@ from ..indices import IndexSpec
 from ..indices.tables import exact_moments, exact_weights
 from ..threads import row_blocks
 from .base import Design, Estimates, Estimator, Task
-from .incidence import sums_over_subsets, superset_sums
+from .incidence import sums_by_meeting
 from .pairs import PairedDesign, StratifiedDesign, paired_design, sized_design
 from .parity import ParityFit, terms_of_parity
 from .registry import register
@@ -144,11 +145,13 @@ def _sums(
     values = np.outer(residuals[0], np.full(comb(n, size), gains[0, 0]))
     values += gains[n, size] * residuals[1][:, None]
     variance = np.zeros_like(values)
+    step = 2 if isinstance(design, PairedDesign) else 1
+    words = design.words[2:]
     each = max(comb(n, size), (size + 1) * len(residuals))
     for start, stop in row_blocks(n_games, max(1, _CELLS // each)):
         some = slice(start, stop)
         draws = _counted(task, design, gains, residuals[:, some])
-        values[some] += _by_interaction(design, n, draws, 0).T
+        values[some] += sums_by_meeting(words, step, n, draws).T
         if outside is not residuals:
             draws = _counted(task, design, gains, outside[:, some])
         stop_row = 0
@@ -157,7 +160,8 @@ def _sums(
             if count == 0 or missing == 0.0:
                 continue
             here = draws[first:stop_row]
-            both = _by_interaction(design, n, np.concatenate([here, here**2], axis=2), first)
+            both = np.concatenate([here, here**2], axis=2)
+            both = sums_by_meeting(words[step * first :], step, n, both)
             total, squares = np.split(both.T, 2)
             if count > 1:
                 squares = (squares - total**2 / count) * (count / (count - 1.0))
@@ -182,20 +186,6 @@ def _counted(task: Task, design: StratifiedDesign, gains: Matrix, worths: Matrix
     out: Matrix = (share * here)[design.strata][:, :, None] * rows[0::2, None]
     out += (share * there)[design.strata][:, :, None] * rows[1::2, None]
     return out
-
-
-def _by_interaction(
-    design: StratifiedDesign, n_players: int, by_meeting: Matrix, first: int
-) -> Matrix:
-    """Σ_j by_meeting[j, |S ∩ T_j|] over draws from the ``first`` on, shape (C(n, s), k)."""
-    step = 2 if isinstance(design, PairedDesign) else 1
-    size = by_meeting.shape[1] - 1
-    levels = []
-    for _ in range(size + 1):
-        levels.append(by_meeting[:, 0])
-        by_meeting = np.diff(by_meeting, axis=1)
-    words = design.words[2 + step * first :]
-    return sums_over_subsets(n_players, size, superset_sums(words, step, n_players, levels))
 
 
 def _steadied(variance: Matrix, design: StratifiedDesign) -> Matrix:
@@ -240,6 +230,7 @@ def scaled_weights(spec: IndexSpec, n_players: int, size: int, order: int) -> Ma
     return out
 
 
+@lru_cache(maxsize=64)
 def size_law(spec: IndexSpec, n_players: int, order: int) -> NDArray[np.float64]:
     """C(n, t) times the root mean square of γ over S and T, for the sizes t = 1 .. n - 1."""
     n = n_players
@@ -254,6 +245,7 @@ def size_law(spec: IndexSpec, n_players: int, order: int) -> NDArray[np.float64]
                 meets *= np.maximum(t - k if k < r else n - t - (k - r), 0.0) / (n - k)
             total += comb(n, size) * meets * gains[:, r] ** 2
     law: NDArray[np.float64] = np.sqrt(total[1:-1])
+    law.flags.writeable = False
     return law
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..indices import IndexSpec
-from .base import Design, Estimates, Estimator, Task
+from .base import Design, Estimates, Estimator, Task, estimates_of_sizes
 from .incidence import meeting_chances, subset_ranks, superset_sums
 from .pairs import PairedDesign, paired_design
 from .registry import register
@@ -61,7 +61,7 @@ class SVARM(Estimator):
     def _solve(self, task: Task, design: Design, worths: Matrix) -> Estimates:
         assert isinstance(design, PairedDesign)
         pairs = pairs_of(task, design, worths, self.control)
-        values, errors = [], []
+        parts = []
         for size in range(1, task.order + 1):
             cut = _cut(design, task.n_players, size)
             value, variance, degrees = horvitz_thompson(pairs, size, ~cut)
@@ -72,9 +72,8 @@ class SVARM(Estimator):
                 variance += spread
             # Every cut size has some pairs for each mean: no fewer degrees than these.
             degrees = np.maximum(degrees, design.counts[cut].sum() / 2.0**size)
-            values.append(value)
-            errors.append(error_of_sum(variance, degrees))
-        return Estimates(np.concatenate(values).T.copy(), np.concatenate(errors).T.copy())
+            parts.append((value, error_of_sum(variance, degrees)))
+        return estimates_of_sizes(parts)
 
 
 def _cut(design: PairedDesign, n_players: int, size: int) -> NDArray[np.bool_]:

@@ -9,11 +9,7 @@ from numpy.typing import NDArray
 from .. import coalitions as sets
 from .base import Task
 from .control import Control, fit_control
-from .incidence import (
-    meeting_chances,
-    sums_over_subsets,
-    superset_sums,
-)
+from .incidence import meeting_chances, sums_by_meeting
 from .pairs import PairedDesign
 from .replicates import effective_number
 from .reuse import scaled_weights, size_law
@@ -128,13 +124,13 @@ def horvitz_thompson(
     # What a pair counts, by the number of its players of S; (pairs, s + 1, games).
     counts = by_first[of][:, :, None] * first[:, None]
     counts += by_second[of][:, :, None] * second[:, None]
-    value = _by_interaction(n, words, counts)
+    value = sums_by_meeting(words, 1, n, counts)
     variance = np.zeros_like(value)
     missing = design.missing[of][:, None, None]
     for group in _groups(of, design.complete[of]):
         here, left = counts[group], missing[group]
         columns = np.concatenate([here, left * here, left * here**2], axis=2)
-        total, partly, squares = np.split(_by_interaction(n, words[group], columns), 3, axis=1)
+        total, partly, squares = np.split(sums_by_meeting(words[group], 1, n, columns), 3, axis=1)
         if len(group) == 1:
             # As of draws by chance, each for itself: there is no mean to take off.
             variance += squares
@@ -158,16 +154,6 @@ def _is_open(
     meets = meeting_chances(n_players, size)[design.sizes] > 0.0
     counts = (meets & ((by_first != 0.0) | (by_second != 0.0))).any(axis=1)
     return bool((counts & ~design.complete).any())
-
-
-def _by_interaction(n_players: int, words: NDArray[np.uint64], by_meeting: Matrix) -> Matrix:
-    """Σ_j by_meeting[j, |S ∩ T_j|] for each S, from shape (pairs, s + 1, k) to (C(n, s), k)."""
-    size = by_meeting.shape[1] - 1
-    levels = []
-    for _ in range(size + 1):
-        levels.append(by_meeting[:, 0])
-        by_meeting = np.diff(by_meeting, axis=1)
-    return sums_over_subsets(n_players, size, superset_sums(words, 1, n_players, levels))
 
 
 def _groups(strata: NDArray[np.int64], complete: NDArray[np.bool_]) -> list[NDArray[np.intp]]:

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from .. import coalitions as sets
 from ..indices import IndexSpec
 from ..threads import row_blocks
-from .alike import SPARE_ROWS, Laws, agreeing_players, every_so_many
+from .alike import Laws, agreeing_players, every_so_many
 from .base import Design, Estimates, Estimator, Task
 from .covariance import ODD
 from .pairs import PairedDesign
 from .posterior import blocks, parities_of
 from .process_sizes import by_index
 from .registry import register
-from .regression import KernelRegression
+from .regression import SPARE_ROWS, KernelRegression
 from .reuse import SampleReuse
 
 Matrix = NDArray[np.float64]

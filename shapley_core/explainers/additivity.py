@@ -6,14 +6,62 @@ from numpy.typing import NDArray
 from .._kernels import forest
 from ..errors import AdditivityError
 from ..tables import Table
-from ..threads import row_blocks
+from ..threads import row_blocks, run_blocks
 from ..trees.ensemble import TreeEnsemble
+from .model_rows import LiveModel, predict_trees
 
 # Rounding of our own float64 sums, in units of the largest sum of leaves that could be.
 OWN_ROUNDING = 1e-11
 EPSILON = {name: float(np.finfo(name).eps) for name in ("float32", "float64")}
 SMALLEST = float(np.finfo(np.float64).tiny)
 LEAVES_AT_ONCE = 1 << 18
+# Rows of one task that adds up values.
+SUMMED_ROWS = 1 << 13
+
+
+def summed(
+    values: NDArray[np.float64], base: NDArray[np.float64], n_threads: int
+) -> NDArray[np.float64]:
+    """Add up the values of each row and the base value: (n_rows, n_outputs)."""
+    sums = np.empty((len(values), values.shape[2]))
+
+    def work(block: tuple[int, int]) -> None:
+        rows = slice(*block)
+        np.add.reduce(values[rows], axis=1, out=sums[rows])
+        sums[rows] += base
+
+    run_blocks(work, row_blocks(len(values), SUMMED_ROWS), n_threads)
+    return sums
+
+
+def check_sums(
+    ensemble: TreeEnsemble,
+    model: LiveModel | None,
+    table: Table,
+    sums: NDArray[np.float64] | None,
+    n_threads: int,
+) -> None:
+    """Compare sums with what the model predicts, or without a model what the trees do.
+
+    Parameters
+    ----------
+    ensemble : TreeEnsemble
+    model : LiveModel or None
+    table : Table
+    sums : float64 (n_rows, n_outputs), or None
+        As `check_additivity` takes them; None where values have no sum that is known: then the
+        trees are compared with the model.
+    n_threads : int
+    """
+    if table.n_rows == 0 or (model is None and sums is None):
+        return
+    predicted = None if model is None else model.predict(ensemble, table, n_threads)
+    if sums is None:
+        sums = predict_trees(ensemble, table, n_threads)
+    elif predicted is None:
+        predicted = predict_trees(ensemble, table, n_threads)
+    assert predicted is not None
+    check_additivity(ensemble, table, sums, predicted, model is not None)
 
 
 def check_additivity(

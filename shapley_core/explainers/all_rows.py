@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import coalitions as sets
 from .. import indices
-from ..errors import BudgetError, MemoryLimitError, UnknownIndexError
+from ..errors import BudgetError, MemoryLimitError
 from ..estimators.base import Estimator
 from ..estimators.randomness import seed_of
 from ..estimators.registry import resolve
@@ -134,13 +134,6 @@ def checked_index(
 ) -> tuple[IndexSpec | ProbabilisticValue, int]:
     """The index, and the order as an int, if they exist for that many players."""
     order = sets.check_integer(order, "order")
-    if isinstance(index, ProbabilisticValue):
-        if order != 1 or index.n_players != n_players:
-            raise UnknownIndexError(
-                f"{index.name} has order 1 and {index.n_players} players; got order {order} and "
-                f"{n_players} players"
-            )
-        return index, order
-    spec = indices.get(index)
+    spec = index if isinstance(index, ProbabilisticValue) else indices.get(index)
     spec.check(n_players, order)
     return spec, order

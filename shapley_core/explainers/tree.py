@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import indices
+from ..arrays import row_weights
 from ..coalitions import InteractionSet, check_integer
 from ..errors import InputError
 from ..explanation import Explanation
@@ -18,7 +19,7 @@ from ..players import Groups, Players
 from ..runs import is_file
 from ..runs.hashing import hash_of
 from ..tables import Table
-from ..threads import even_blocks, resolve_threads, row_blocks, run_blocks
+from ..threads import even_blocks, resolve_threads, run_blocks
 from ..top import TopExplanation
 from ..trees.background import BackgroundRows, whole_weights
 from ..trees.engines import Interventional, PathDependent
@@ -27,15 +28,13 @@ from ..trees.interactions import Interactions
 from ..trees.paths import Paths
 from ..trees.readers import read_model
 from ..trees.stages import Stage
-from .additivity import check_additivity
+from .additivity import check_sums, summed
 from .interactions import Plan, compute
 from .long_runs import name_of_index, row_source, run_trees
-from .model_rows import LiveModel, predict_trees, table_of
+from .model_rows import LiveModel, table_of
 from .row_outputs import base_margins
 
 Check = Literal["model", "trees"] | None
-# Rows of one task that adds up values.
-SUMMED_ROWS = 1 << 13
 
 
 class TreeExplainer:
@@ -261,7 +260,7 @@ class TreeExplainer:
         values = np.zeros(shape)
         self._explain(table, values, threads, progress)
         if check is not None:
-            self._check(table, self._sums(values, threads), check, threads)
+            self._check(table, summed(values, self._expected, threads), check, threads)
         return self._explanation(table, values, base, margin, spec, order)
 
     def _explain_index(
@@ -308,6 +307,12 @@ class TreeExplainer:
             plan.interactions,
             found.places,
         )
+
+    def _check(
+        self, table: Table, sums: NDArray[np.float64] | None, check: Check, threads: int
+    ) -> None:
+        model = self._model if check == "model" else None
+        check_sums(self.ensemble, model, table, sums, threads)
 
     def _explanation(
         self,
@@ -356,14 +361,7 @@ class TreeExplainer:
         n_rows = table.n_rows
         if n_rows == 0:
             raise InputError("the background has no rows; give at least one")
-        weight = np.full(n_rows, 1.0) if weights is None else np.array(weights, np.float64)
-        if weight.shape != (n_rows,):
-            raise InputError(
-                f"weights have shape {weight.shape}; wanted ({n_rows},), one for each row of the "
-                "background"
-            )
-        if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.sum() > 0):
-            raise InputError("weights must be finite, not negative, and not all zero")
+        weight = row_weights(weights, n_rows, "row of the background")
 
         def read(start: int, stop: int) -> NDArray[np.float64]:
             return self.ensemble.columns(table.block(start, stop))
@@ -399,30 +397,3 @@ class TreeExplainer:
 
             most = min(stage.n_rows, ensemble.most_rows)
             run_blocks(work, even_blocks(n_rows, most, threads, 8), threads, count)
-
-    def _sums(self, values: NDArray[np.float64], threads: int) -> NDArray[np.float64]:
-        """Add up the values and the base value of each row."""
-        sums = np.empty((len(values), self.ensemble.n_outputs))
-
-        def work(block: tuple[int, int]) -> None:
-            rows = slice(*block)
-            np.add.reduce(values[rows], axis=1, out=sums[rows])
-            sums[rows] += self._expected
-
-        run_blocks(work, row_blocks(len(values), SUMMED_ROWS), threads)
-        return sums
-
-    def _check(
-        self, table: Table, sums: NDArray[np.float64] | None, check: Check, threads: int
-    ) -> None:
-        """Compare sums, of base value and values or else of the trees' leaves, with predictions."""
-        model = self._model if check == "model" else None
-        if table.n_rows == 0 or (model is None and sums is None):
-            return
-        predicted = None if model is None else model.predict(self.ensemble, table, threads)
-        if sums is None:
-            sums = predict_trees(self.ensemble, table, threads)
-        elif predicted is None:
-            predicted = predict_trees(self.ensemble, table, threads)
-        assert predicted is not None
-        check_additivity(self.ensemble, table, sums, predicted, model is not None)

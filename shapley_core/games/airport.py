@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .base import AnalyticGame, Weights, as_floats, as_integers, exact_numbers
+from ..indices.tables import as_integers
+from .base import AnalyticGame, Weights, as_floats, exact_numbers
 
 
 class Airport(AnalyticGame):

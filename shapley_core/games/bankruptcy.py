@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..indices.tables import as_integers
 from ._counting import AbsenteeSums, by_present
-from .base import TypedGame, Weights, as_floats, as_integers, exact_numbers
+from .base import TypedGame, Weights, as_floats, exact_numbers
 
 
 class Bankruptcy(TypedGame):

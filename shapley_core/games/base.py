@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
 from itertools import combinations, combinations_with_replacement, pairwise
-from math import lcm
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from .. import indices
 from ..coalitions import Interaction, InteractionSet
 from ..errors import InputError, MemoryLimitError, UnknownIndexError
 from ..indices import IndexSpec
-from ..indices.tables import exact_weights
+from ..indices.tables import as_integers, exact_weights
 from ..memory import human_count
 from ..result import InteractionValues
 
@@ -187,8 +186,7 @@ class Weights:
     def __init__(self, spec: IndexSpec, n_players: int, size: int, order: int) -> None:
         weights = exact_weights(spec, n_players, size, order)
         self.joins = spec.family == "generalised"
-        self.denominator = lcm(*(p.denominator for p in weights))
-        self.numerators = [p.numerator * (self.denominator // p.denominator) for p in weights]
+        self.numerators, self.denominator = as_integers(weights)
 
     @cached_property
     def missing(self) -> list[int]:
@@ -282,12 +280,6 @@ def exact_numbers(given: Any, what: str, positive: str | None = None) -> list[Fr
     if not numbers:
         raise InputError(f"{what} is empty; a game has at least one player")
     return numbers
-
-
-def as_integers(numbers: Sequence[Fraction]) -> tuple[list[int], int]:
-    """The numbers over their common denominator, and that denominator."""
-    scale = lcm(*(number.denominator for number in numbers))
-    return [number.numerator * (scale // number.denominator) for number in numbers], scale
 
 
 def as_floats(numbers: Iterable[Fraction]) -> NDArray[np.float64]:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from .. import coalitions as sets
 from ..errors import InputError
-from .base import TypedGame, as_floats, as_integers, exact_numbers
+from ..indices.tables import as_integers
+from .base import TypedGame, as_floats, exact_numbers
 
 
 class Symmetric(TypedGame):

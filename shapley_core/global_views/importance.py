@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import coalitions as sets
 from .. import imputers
+from ..arrays import scaled_row_weights
 from ..errors import InputError
 from ..estimators import estimate, get
 from ..estimators.randomness import seed_of
@@ -22,7 +23,6 @@ from ..result import InteractionValues
 from ..threads import resolve_threads, row_blocks
 from .losses import Loss
 from .moments import Moments
-from .views import check_weights
 
 # Predictions held at a time, 64 MiB.
 PREDICTIONS = 1 << 23
@@ -79,7 +79,7 @@ class LossGame:
             raise InputError(
                 f"y has {len(self._loss.y)} entries; wanted {predictions.n_rows}, one for each row"
             )
-        every = check_weights(weights, predictions.n_rows)
+        every = scaled_row_weights(weights, predictions.n_rows, "row explained")
         self._rows = np.arange(predictions.n_rows) if rows is None else rows
         self._weights = every[self._rows]
         self.weight = float(self._weights.sum())
@@ -133,7 +133,7 @@ def loss_values(
 ) -> InteractionValues:
     """Values of the loss game, from independent games of blocks of rows; see `sage`."""
     seed = seed_of(random_state)
-    every = check_weights(weights, predictions.n_rows)
+    every = scaled_row_weights(weights, predictions.n_rows, "row explained")
     used = np.flatnonzero(every)
     count = sets.check_integer(n_blocks, "n_blocks")
     if count < 2:

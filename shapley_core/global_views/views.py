@@ -8,8 +8,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arrays import scaled_row_weights
 from ..coalitions import check_integer
+from ..dense import checked_order
 from ..errors import InputError
+from ..explainers.long_runs import len_of
 from ..explanation import Explanation
 from ..runs import StoredExplanation, file_source, is_file
 from ..tables import as_table, take_rows
@@ -86,9 +89,7 @@ class GlobalValues:
         return self._dense(self.std_error, order)
 
     def _dense(self, values: NDArray[np.float64], order: int | None) -> NDArray[np.float64]:
-        order = self.order if order is None else order
-        if not 1 <= order <= self.order:
-            raise InputError(f"these values are of order {self.order}: no array of order {order}")
+        order = checked_order(order, self.order)
         out = np.zeros((self.n_features,) * order + values.shape[1:])
         for value, one in zip(values, self.interactions, strict=True):
             if len(one) == order:
@@ -166,7 +167,7 @@ def global_values(
         )
     if not explanation.n_rows:
         raise InputError("there are no rows to average over")
-    weight = check_weights(weights, explanation.n_rows)
+    weight = scaled_row_weights(weights, explanation.n_rows, "row explained")
     signed = kind == "presence_adjusted"
     if signed and explanation.groups is not None:
         raise InputError("a group of features is not present or absent; explain single features")
@@ -201,21 +202,6 @@ def global_values(
     )
 
 
-def check_weights(weights: ArrayLike | None, n_rows: int) -> NDArray[np.float64]:
-    """Weights of rows, the largest 1; InputError if they cannot be used."""
-    if weights is None:
-        return np.ones(n_rows)
-    weight = np.asarray(weights, np.float64)
-    if weight.shape != (n_rows,):
-        raise InputError(
-            f"weights have shape {weight.shape}; wanted ({n_rows},), one for each row explained"
-        )
-    if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.sum() > 0):
-        raise InputError("weights must be finite, not negative, and not all zero")
-    # Their scale means nothing, and must not overflow.
-    return np.asarray(weight / weight.max())
-
-
 def _data(explanation: Explanation | StoredExplanation, data: Any) -> Iterator[Any]:
     """Yield the rows beside each part of the explanation."""
     if data is None and isinstance(explanation, Explanation):
@@ -231,7 +217,7 @@ def _data(explanation: Explanation | StoredExplanation, data: Any) -> Iterator[A
             return
         held = source.n_rows
     else:
-        held = len(data) if not hasattr(data, "shape") else data.shape[0]
+        held = len_of(data)
     if held != n_rows:
         raise InputError(f"data has {held} rows, but {n_rows} rows were explained")
     if isinstance(explanation, Explanation):

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..coalitions import InteractionSet
 from ..errors import InputError
 from ..exact import exact
 from ..game import Game, TableGame
@@ -193,7 +194,7 @@ def load(name: str) -> GroundTruth:
     stored = {
         (index, order): InteractionValues(
             arrays[field_name(index, order)],
-            stored_interactions(game.n_players, order),
+            InteractionSet.complete(game.n_players, order),
             index=index,
             order=order,
             n_players=game.n_players,
@@ -266,14 +267,6 @@ def read_file(path: Path, checksum: str, name: str) -> dict[str, NDArray[np.floa
 def field_name(index: str, order: int) -> str:
     """Where a file keeps the values of an index at an order."""
     return f"{index}_{order}"
-
-
-def stored_interactions(n_players: int, order: int) -> list[tuple[int, ...]]:
-    """The interactions that stored values belong to, as ordered as they are in the file."""
-    single: list[tuple[int, ...]] = [(i,) for i in range(n_players)]
-    if order == 1:
-        return single
-    return single + [(i, j) for i in range(n_players) for j in range(i + 1, n_players)]
 
 
 def describe(name: str | None = None) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import scaled_row_weights
 from ..errors import InputError
 from .rows import Mixer, Pairs, Rows
 
@@ -108,17 +109,7 @@ def product(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np
 
 def check_weights(given: Any, n_rows: int) -> NDArray[np.float64]:
     """Weights of background rows, the largest 1, so that equal ones sum without rounding."""
-    if given is None:
-        return np.ones(n_rows)
-    weights = np.array(given, np.float64)
-    if weights.shape != (n_rows,):
-        raise InputError(
-            f"weights have shape {weights.shape}; wanted ({n_rows},), one for each row of the "
-            "background"
-        )
-    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):
-        raise InputError("weights must be finite, not negative, and not all zero")
-    return np.asarray(weights / weights.max())
+    return scaled_row_weights(given, n_rows, "row of the background")
 
 
 def check_count(given: Any, what: str, least: int = 1) -> int:

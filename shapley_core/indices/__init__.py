@@ -3,7 +3,8 @@
 An index is described once, by an ``IndexSpec``; ``tables`` derives every weight from it.
 """
 
-from .catalogue import WBII, WBV, BetaShapley, Semivalue, adds_up, check_shared, get, names
+from .catalogue import adds_up, check_shared, get, names
+from .parametrised import WBII, WBV, BetaShapley, Semivalue
 from .probabilistic import ProbabilisticValue
 from .spec import AXIOMS, BetaLaw, IndexName, IndexSpec, PointLaw
 from .tables import (

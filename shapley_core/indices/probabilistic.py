@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import InputError, UnknownIndexError
 
 
 class ProbabilisticValue:
@@ -48,6 +48,14 @@ class ProbabilisticValue:
     def n_players(self) -> int:
         """Number of players."""
         return len(self.weights)
+
+    def check(self, n_players: int, order: int) -> None:
+        """Raise an UnknownIndexError unless it is made for that many players, and order 1."""
+        if order != 1 or n_players != self.n_players:
+            raise UnknownIndexError(
+                f"{self.name} has order 1 and {self.n_players} players; got order {order} and "
+                f"{n_players} players"
+            )
 
     def __repr__(self) -> str:
         return f"<index {self.name} of {self.n_players} players>"

@@ -6,6 +6,7 @@ behind them lose everything in floating point. All are cached and read-only.
 Notation: n players, S of size s, order k, p_t the weights of the IndexSpec.
 """
 
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
@@ -45,7 +46,7 @@ def exact_moments(
         return tuple(law.moments(count))
     if spec.moebius is not None:
         return tuple(spec.moebius_of(size, size + m, order) for m in range(count))
-    weights, scale = _integers(spec.weights_of(n_players, size, order))
+    weights, scale = as_integers(spec.weights_of(n_players, size, order))
     rest = n_players - size
     return tuple(
         Fraction(sum(comb(rest - m, j) * weights[m + j] for j in range(rest - m + 1)), scale)
@@ -62,7 +63,7 @@ def exact_weights(spec: IndexSpec, n_players: int, size: int, order: int) -> tup
         return tuple(law.weights(rest))
     if spec.moebius is None:
         return spec.weights_of(n_players, size, order)
-    row, scale = _integers(exact_moments(spec, n_players, size, order, rest + 1))
+    row, scale = as_integers(exact_moments(spec, n_players, size, order, rest + 1))
     # Row Q of the difference triangle holds E[x^P (1-x)^Q]; its last entry is p_(n-s-Q).
     out = []
     for _ in range(rest + 1):
@@ -71,8 +72,8 @@ def exact_weights(spec: IndexSpec, n_players: int, size: int, order: int) -> tup
     return tuple(reversed(out))
 
 
-def _integers(fractions: tuple[Fraction, ...]) -> tuple[list[int], int]:
-    """The same numbers over one denominator: differences then are plain integer ones."""
+def as_integers(fractions: Sequence[Fraction]) -> tuple[list[int], int]:
+    """The numbers over their least common denominator, and that: differences are integers' then."""
     scale = lcm(*(x.denominator for x in fractions))
     return [x.numerator * (scale // x.denominator) for x in fractions], scale
 
@@ -161,7 +162,7 @@ def cube_weights(spec: IndexSpec, n_players: int, size: int, order: int, depth: 
     """
     if not 0 <= depth <= n_players - size:
         raise InputError(f"depth must be 0 to n - s = {n_players - size}, not {depth}")
-    row, scale = _integers(exact_moments(spec, n_players, size, order, depth + 1))
+    row, scale = as_integers(exact_moments(spec, n_players, size, order, depth + 1))
     table = np.zeros((depth + 1, depth + 1))
     for q in range(depth + 1):
         for p, value in enumerate(row):
@@ -180,7 +181,7 @@ def fourier_weights(spec: IndexSpec, n_players: int, size: int, order: int) -> T
     if spec.family != "derivative":
         raise InputError(f"{spec.name} is not a sum over the Fourier coefficients of supersets")
     rest = n_players - size
-    row, scale = _integers(exact_moments(spec, n_players, size, order, rest + 1))
+    row, scale = as_integers(exact_moments(spec, n_players, size, order, rest + 1))
     out = []
     # Differences again, of (-2)^j μ_j: ν_m / (-2)^s is its m-th "binomial transform".
     row = [(-2) ** j * x for j, x in enumerate(row)]

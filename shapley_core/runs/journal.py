@@ -8,12 +8,12 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..whole_files import whole_file
 
 NAME = "_manifest.jsonl"
 FORMAT = "shapley_core.run"
@@ -144,27 +144,11 @@ def read(directory: Path, *, repair: bool = False) -> Journal:
 
 def write_whole(directory: Path, name: str, run: str, content: Any) -> None:
     """Write a file that appears whole or not at all, and is on disk when this returns."""
-    temporary = directory / temporary_name(name, run)
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(directory / name)
-    except OSError as error:
-        if error.errno is not None and error.filename in (None, str(temporary), temporary):
-            error.filename = str(directory / name)
-        raise
-    finally:
-        # What cannot be removed must not hide why.
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    with whole_file(directory / name, run) as place, place.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     sync_directory(directory)
-
-
-def temporary_name(name: str, run: str) -> str:
-    """Name of a file that is being written; hidden, so that no reader of tables takes it."""
-    return f".{name}.{run}.tmp"
 
 
 def sync_directory(directory: Path) -> None:

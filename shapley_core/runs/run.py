@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import AdditivityError, InputError
 from ..explanation import Explanation
 from ..files import need_pyarrow
+from ..whole_files import temporary_name
 from . import journal as manifest
 from . import parts
 from .journal import Journal
@@ -182,7 +183,7 @@ def _short(value: Any) -> str:
 
 def _take_stock(journal: Journal) -> None:
     """Make sure that what is finished is there, and find what was finished but not recorded."""
-    for of_this in (f".*.{journal.run}.tmp", f".{manifest.NAME}.*.tmp"):
+    for of_this in (temporary_name("*", journal.run), temporary_name(manifest.NAME, "*")):
         for leftover in journal.directory.glob(of_this):
             leftover.unlink()
     gone = [n for n, part in journal.parts.items() if not parts.verify(journal, part)]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..errors import InputError
+from ..errors import InputError, TableFileError
 from ..files import (
     CSV,
     PARQUET,
@@ -185,7 +185,7 @@ class FileSource(ABC):
         kept = [n for n in names if n not in drop and not n.startswith("__index_level_")]
         repeated = sorted({name for name in kept if kept.count(name) > 1})
         if repeated:
-            raise InputError(f"{self.where} has more than one column named {listed(repeated)}")
+            raise TableFileError(f"{self.where} has more than one column named {listed(repeated)}")
         return kept
 
     @property
@@ -195,9 +195,9 @@ class FileSource(ABC):
         return {"kind": "files", "rows": self.n_rows, "files": self._seen, "columns": columns}
 
     def check_unchanged(self) -> None:
-        """Raise InputError if a file changed since it was first looked at."""
+        """Raise TableFileError if a file changed since it was first looked at."""
         if self._stat() != self._seen:
-            raise InputError(f"{self.where} changed while it was read; its values are not kept")
+            raise TableFileError(f"{self.where} changed while it was read; its values are not kept")
 
     def empty(self) -> Any:
         """Return a table of no rows."""
@@ -255,7 +255,7 @@ class ParquetSource(FileSource):
                 self.schema = pyarrow.schema([schema.field(name) for name in names])
             elif set(names) != set(self.schema.names):
                 odd = sorted(set(names) ^ set(self.schema.names))
-                raise InputError(
+                raise TableFileError(
                     f"{path} and {where.paths[0]} do not hold the same columns: "
                     f"{listed(odd)} is in one of them only"
                 )
@@ -297,7 +297,7 @@ class CsvSource(FileSource):
         with naming(path), self._open() as reader:
             names = reader.schema.names
         if not named and looks_like_a_row([name for name in names if name not in where.drop]):
-            raise InputError(f"{path}: the first line must name the columns, not hold numbers")
+            raise TableFileError(f"{path}: the first line must name the columns, not hold numbers")
         self._convert = self._choose_types(self._keep(names))
         with naming(path), self._open(self._convert) as reader:
             self.schema = reader.schema

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, MemoryLimitError
-from ..game import Game, as_table
+from ..game import Game, as_table, checked_game
 from ..result import InteractionValues
-from ._checked import checked_game, player_values
+from ._values import player_values
 
 Vector = NDArray[np.float64]
 

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from .. import coalitions as sets
 from ..errors import InputError, MemoryLimitError
-from ..game import Game
+from ..game import Game, checked_game
 from ..memory import check_memory, human_count
 from ..result import InteractionValues
-from ._checked import checked_game, player_values
+from ._values import player_values
 
 Tree: TypeAlias = "int | Sequence[Tree]"
 Table: TypeAlias = NDArray[np.float64]

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from .. import coalitions as sets
 from ..errors import InputError, MemoryLimitError
-from ..game import Game
+from ..game import Game, checked_game
 from ..result import InteractionValues
-from ._checked import checked_game, player_values
+from ._values import player_values
 
 _MAX_STEPS = 2**28
 

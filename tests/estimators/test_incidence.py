@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from shapley_core.coalitions import pack
-from shapley_core.estimators.incidence import sums_over_subsets, superset_sums
+from shapley_core.estimators.incidence import (
+    common_players,
+    sums_by_meeting,
+    sums_over_subsets,
+    superset_sums,
+)
 
 
 @pytest.mark.parametrize(("n", "m"), [(1, 2), (5, 3), (9, 64), (9, 200), (64, 65), (70, 130)])
@@ -40,3 +45,20 @@ def test_sums_over_subsets(size):
             for R in combinations(S, level)
         )
         np.testing.assert_allclose(found[at], wanted, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3])
+@pytest.mark.parametrize("step", [1, 2])
+def test_sums_by_meeting(size, step):
+    n, m = 7, 20
+    rng = np.random.default_rng(size)
+    inside = rng.random((step * m, n)) < 0.5
+    by_meeting = rng.normal(size=(m, size + 1, 2))
+    chosen = list(combinations(range(n), size))
+    members = np.array(chosen, int).reshape(len(chosen), size)
+    common = common_players(inside[::step], members)
+    wanted = [[sum(row[i] for i in S) for S in chosen] for row in inside[::step]]
+    np.testing.assert_array_equal(common, wanted)
+    found = sums_by_meeting(pack(inside), step, n, by_meeting)
+    each = by_meeting[np.arange(m)[:, None], common]
+    np.testing.assert_allclose(found, each.sum(axis=0), rtol=0, atol=1e-12)
