@@ -1,7 +1,8 @@
 /* Tests of rows on small whole numbers: the codes of their values among a feature's thresholds.
  *
  * A value's code is one more than the number of thresholds below it, a missing value's is 0. A test
- * then passes the codes of an interval, counted around the end of 16 bits.
+ * then passes the codes of an interval, counted around the end of 16 bits. The code of a category is
+ * its number, and a test passes those of a set.
  */
 #ifndef SHAPLEY_CORE_CODES_H
 #define SHAPLEY_CORE_CODES_H
@@ -15,6 +16,11 @@
 #define LINE_ROWS 32
 /* In place of `at`, behind the last test of a group. */
 #define GROUP_END UINT32_MAX
+/* Codes of what is missing, and of what is in no set: beyond the last word of any set of numbers up
+ * to MOST_LABELS. */
+#define MISSING_LABEL 0xffff
+#define NO_LABEL 0xfffe
+#define MOST_LABELS 0xffc0
 
 typedef struct {
     uint32_t at;   /* where the feature's codes begin among those of a line of rows */
@@ -45,6 +51,46 @@ SCALAR static inline void find_codes(
         for (int k = 0; k < 4; k++) {
             const int64_t code = at[k] - threshold + 1 + (*at[k] < value[k]);
             out[row + k] = (uint16_t)(code & -(int64_t)(value[k] == value[k]));
+        }
+    }
+}
+
+/* Codes of n <= LINE_ROWS categories, sets having numbers below ``most``; as `in_set` reads them. */
+static inline void find_labels(
+    const double *RESTRICT x, int64_t n, double most, int truncates, uint16_t *RESTRICT out
+) {
+    for (int64_t row = 0; row < LINE_ROWS; row++) {
+        const double value = row < n ? x[row] : 0.0;
+        if (value != value) out[row] = MISSING_LABEL;
+        else if (value > -1.0 && value < most && (value >= 0.0 || truncates))
+            out[row] = (uint16_t)(int32_t)value;
+        else out[row] = NO_LABEL;
+    }
+}
+
+/* Clear bits of the patterns of rows that do not pass a test on a set.
+ *
+ * ``others`` pass, and the set's members do not, or the other way about.
+ */
+WIDE static void pass_set(
+    const uint64_t *RESTRICT words, int64_t n_words, int others, int missing, uint16_t keep,
+    const uint16_t *RESTRICT codes, int64_t line_size, int64_t n_lines, uint16_t *RESTRICT out
+) {
+    const uint16_t in = others ? keep : UINT16_MAX, not_in = others ? UINT16_MAX : keep;
+    const uint16_t unknown = missing ? UINT16_MAX : keep;
+    const uint64_t first = n_words ? words[0] : 0;
+    for (int64_t line = 0; line < n_lines; line++, codes += line_size, out += LINE_ROWS) {
+        if (n_words <= 1) {
+            for (int i = 0; i < LINE_ROWS; i++) {
+                const uint64_t bit = first >> (codes[i] & 63) & (codes[i] < 64);
+                out[i] &= codes[i] == MISSING_LABEL ? unknown : bit ? in : not_in;
+            }
+            continue;
+        }
+        for (int i = 0; i < LINE_ROWS; i++) {
+            const uint64_t word = codes[i] >> 6 < n_words ? words[codes[i] >> 6] : 0;
+            const uint64_t bit = word >> (codes[i] & 63) & 1;
+            out[i] &= codes[i] == MISSING_LABEL ? unknown : bit ? in : not_in;
         }
     }
 }

@@ -1,8 +1,8 @@
 """The tests of groups on codes of rows, as the kernels use them; see group_tests.pyx."""
 
-from libc.stdint cimport int64_t, uint16_t, uint32_t, uint8_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t, uint8_t
 
-from .forest cimport Nodes, goes_left
+from .forest cimport DEFAULT_LEFT, SET_GOES_LEFT, Nodes, goes_left
 
 
 cdef extern from "codes.h" nogil:
@@ -16,11 +16,15 @@ cdef extern from "codes.h" nogil:
     void test_groups(
         const GroupTest*, int64_t, const uint16_t*, int64_t, int64_t, int64_t, uint16_t*
     )
+    void pass_set(
+        const uint64_t*, int64_t, bint, bint, uint16_t, const uint16_t*, int64_t, int64_t, uint16_t*
+    )
 
 
 cdef struct OtherTest:
-    # One that codes do not decide.
+    # One that is not a comparison of codes.
     int64_t node
+    int64_t at        # where the codes of its categories begin, or -1
     int64_t group     # of its tree
     uint16_t keep
     uint8_t left      # the side that passes
@@ -36,9 +40,8 @@ cdef class GroupTests:
     cdef int64_t* n_groups     # of each tree
     cdef object owner
     cdef void add(
-        self, const int64_t[::1] rank, const int64_t[::1] place, int64_t node, bint left,
-        int64_t bit,
-        int64_t tree, int64_t* n_tests, int64_t* n_others,
+        self, const int64_t[::1] rank, const int64_t[::1] place, const int64_t[::1] label_place,
+        int64_t node, bint left, int64_t bit, int64_t tree, int64_t* n_tests, int64_t* n_others,
     ) noexcept
 
 
@@ -62,18 +65,33 @@ cdef inline void find_patterns(
     ``most`` is a multiple of LINE_ROWS, and so is the number of the first row, whose ``codes`` are
     those that `encode` writes; ``data`` holds the rows' features ``stride`` apart.
     """
+    cdef const Nodes* nodes = groups.nodes
     cdef const OtherTest* other
     cdef uint16_t* pattern
     cdef const double* x
-    cdef int64_t i, j
+    cdef int64_t i, j, first_word
+    cdef int64_t line_size = LINE_ROWS * groups.n_coded
+    cdef int64_t n_lines = (n + LINE_ROWS - 1) // LINE_ROWS
+    cdef uint8_t flags
     test_groups(
-        groups.tests + groups.first_test[tree], groups.n_groups[tree], codes,
-        LINE_ROWS * groups.n_coded, (n + LINE_ROWS - 1) // LINE_ROWS, most, out,
+        groups.tests + groups.first_test[tree], groups.n_groups[tree], codes, line_size, n_lines,
+        most, out,
     )
     for j in range(groups.first_other[tree], groups.first_other[tree + 1]):
         other = groups.others + j
         pattern = out + other.group * most
-        x = data + groups.nodes.feature[other.node] * stride
+        if other.at >= 0:
+            flags = nodes.flags[other.node]
+            first_word = nodes.set_offsets[nodes.set_number[other.node]]
+            pass_set(
+                nodes.set_words + first_word,
+                nodes.set_offsets[nodes.set_number[other.node] + 1] - first_word,
+                ((flags & SET_GOES_LEFT) != 0) != other.left,
+                ((flags & DEFAULT_LEFT) != 0) == other.left,
+                other.keep, codes + other.at, line_size, n_lines, pattern,
+            )
+            continue
+        x = data + nodes.feature[other.node] * stride
         for i in range(n):
-            if goes_left(groups.nodes, other.node, x[i]) != other.left:
+            if goes_left(nodes, other.node, x[i]) != other.left:
                 pattern[i] &= other.keep

@@ -5,6 +5,7 @@ from .forest import Forest
 from .paths import Paths
 
 ROWS: int
+LABELS: int
 
 class GroupTests:
     def __init__(
@@ -16,6 +17,7 @@ class GroupTests:
         max_bits: NDArray[np.int64],
         rank: NDArray[np.int64],
         place: NDArray[np.int64],
+        label_place: NDArray[np.int64],
         n_coded: int,
     ) -> None: ...
 
@@ -25,5 +27,8 @@ def encode(
     coded: NDArray[np.int64],
     start: NDArray[np.int64],
     threshold: NDArray[np.float64],
+    labelled: NDArray[np.int64],
+    n_labels: NDArray[np.int64],
+    truncates: NDArray[np.uint8],
     out: NDArray[np.uint16],
 ) -> None: ...

@@ -4,30 +4,36 @@ Bits below ``distinct[root]`` of a pattern are the features passed on the path t
 by slot; those above are the tests below it, in the order of the walk, set where the row goes left.
 So each edge on the path and each test below clears one bit of the rows that do not pass it. Values
 are first turned into *codes*, places among the feature's thresholds (codes.h): many more of those
-than of values are compared at once. Categorical tests and the like are decided one by one.
+than of values are compared at once. Categories have codes of their own, and tests of them look
+these up in the bits of a set; what else there is, is decided one by one.
 """
 
-from libc.stdint cimport int64_t, uint16_t, uint32_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc
 
-from .forest cimport DEFAULT_LEFT, LEAF, Forest, Nodes
+from .forest cimport CATEGORICAL, DEFAULT_LEFT, LEAF, Forest, Nodes
 from .group_tests cimport GROUP_END, LINE_ROWS, GroupTest, OtherTest
 from .paths cimport Paths
 
 
 cdef extern from "codes.h" nogil:
+    int64_t MOST_LABELS
     void find_codes(const double*, int64_t, const double*, int64_t, uint16_t*)
+    void find_labels(const double*, int64_t, double, bint, uint16_t*)
 
 
 # Rows whose codes stand side by side.
 ROWS = LINE_ROWS
+# Category numbers below which a feature's have codes.
+LABELS = MOST_LABELS
 
 
 cdef class GroupTests:
     """The tests of the groups of an ensemble.
 
     ``rank[node]`` is 1 + the place of the node's threshold among those of its feature, and
-    ``place[feature]`` that of the feature among those with codes; a test of rank 0 has none.
+    ``place[feature]`` that of the feature among those with codes; a test of rank 0 has none, but
+    where it is one of categories, whose codes are at ``label_place[feature]`` (else -1).
     """
 
     def __cinit__(
@@ -39,6 +45,7 @@ cdef class GroupTests:
         const int64_t[::1] max_bits,
         const int64_t[::1] rank,
         const int64_t[::1] place,
+        const int64_t[::1] label_place,
         int64_t n_coded,
     ):
         cdef const Nodes* nodes = &forest.nodes
@@ -78,15 +85,17 @@ cdef class GroupTests:
                 up = node
                 while paths.parent[up] != -1:
                     self.add(
-                        rank, place, paths.parent[up], nodes.left[paths.parent[up]] == up,
-                        paths.slot[up], tree, &n_tests, &n_others,
+                        rank, place, label_place, paths.parent[up],
+                        nodes.left[paths.parent[up]] == up, paths.slot[up], tree, &n_tests,
+                        &n_others,
                     )
                     up = paths.parent[up]
                 inner = paths.distinct[node]
                 for j in range(i, i + subtree[node]):
                     if nodes.feature[paths.order[j]] != LEAF:
                         self.add(
-                            rank, place, paths.order[j], True, inner, tree, &n_tests, &n_others
+                            rank, place, label_place, paths.order[j], True, inner, tree, &n_tests,
+                            &n_others,
                         )
                         inner += 1
                 n_bits = bits[node]
@@ -105,6 +114,7 @@ cdef class GroupTests:
         self,
         const int64_t[::1] rank,
         const int64_t[::1] place,
+        const int64_t[::1] label_place,
         int64_t node,
         bint left,
         int64_t bit,
@@ -117,6 +127,10 @@ cdef class GroupTests:
         cdef OtherTest* other = self.others + n_others[0]
         cdef int64_t low, span
         if not rank[node]:
+            other.at = -1
+            if self.nodes.flags[node] & CATEGORICAL:
+                other.at = LINE_ROWS * label_place[self.nodes.feature[node]]
+                other.at = max(<int64_t>-1, other.at)
             other.node = node
             other.group = self.n_groups[tree]
             other.keep = keep
@@ -149,6 +163,9 @@ def encode(
     const int64_t[::1] coded,
     const int64_t[::1] start,
     const double[::1] threshold,
+    const int64_t[::1] labelled,
+    const int64_t[::1] n_labels,
+    const uint8_t[::1] truncates,
     uint16_t[:, :, ::1] out,
 ):
     """Write the codes of rows from ``first`` on: lines of rows by coded features by rows of a line.
@@ -156,10 +173,12 @@ def encode(
     coded     : the features with codes
     start     : where each one's thresholds begin in ``threshold``, and the end
     threshold : in increasing order, different ones
+    labelled  : the features with codes of categories, which stand behind the others
+    n_labels, truncates : the numbers of each are below that; whether fractions are cut off
     """
     cdef int64_t n_lines = out.shape[0]
     cdef int64_t line, row, n, k
-    if not coded.shape[0]:
+    if not out.shape[1]:
         return
     with nogil:
         for line in range(n_lines):
@@ -169,4 +188,9 @@ def encode(
                 find_codes(
                     &columns[coded[k], row], n, &threshold[start[k]], start[k + 1] - start[k],
                     &out[line, k, 0],
+                )
+            for k in range(labelled.shape[0]):
+                find_labels(
+                    &columns[labelled[k], row], n, <double>n_labels[k], truncates[k],
+                    &out[line, coded.shape[0] + k, 0],
                 )

@@ -118,10 +118,12 @@ def signs(coalitions: NDArray[np.bool_]) -> Matrix:
 
 def characters(terms: Sequence[tuple[int, ...]], z: Matrix) -> Matrix:
     """Π_{i ∈ U} z_i for each term U, shape (m, n_terms)."""
-    out = np.empty((len(z), len(terms)))
+    # A row a player and a term, so that what is multiplied lies side by side.
+    rows = np.ascontiguousarray(z.T) if len(terms) > 1 else z.T
+    out = np.empty((len(terms), len(z)))
     for at, term in enumerate(terms):
-        out[:, at] = z[:, list(term)].prod(axis=1) if len(term) != 1 else z[:, term[0]]
-    return out
+        out[at] = rows[list(term)].prod(axis=0) if len(term) != 1 else rows[term[0]]
+    return np.ascontiguousarray(out.T)
 
 
 def smooth(prior: Prior, z: Matrix, other: Matrix) -> tuple[Matrix, Matrix]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from itertools import combinations
-from math import comb, exp, log, log2
+from math import comb, exp, log, log2, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +118,7 @@ def select(prior: Prior, sample: Sample, parity: int) -> Terms:
         gram, projected = chi.T @ solved, y @ solved
         first = 0.0
         taken: list[int] = []
+        less: list[Matrix] = []
         while len(chosen) + len(taken) < room:
             gain, variance = _gains(gram.diagonal(), projected)
             gain -= penalty
@@ -129,12 +130,15 @@ def select(prior: Prior, sample: Sample, parity: int) -> Terms:
             first = max(first, float(gain[at]))
             taken.append(at)
             share = variance[at] / (1 + variance[at] * gram[at, at])
-            inverse -= share * np.outer(solved[:, at], solved[:, at])
+            less.append(sqrt(share) * solved[:, at])
             projected = projected - share * projected[at] * gram[at]
             solved = solved - share * np.outer(solved[:, at], gram[at])
             gram = gram - share * np.outer(gram[:, at], gram[at])
         if not taken:
             break
+        # All at once: one by one each would go through the whole matrix.
+        down = np.stack(less)
+        inverse -= down.T @ down
         chosen += [terms[at] for at in taken]
         candidates.add([terms[at] for at in taken])
     return tuple(chosen)
@@ -167,7 +171,8 @@ class _Candidates:
         self.z = covariance.signs(inside)
         self.players, self.joining = players, players.tolist()
         self.have: set[Term] = set()
-        self.children: set[Term] = set()
+        # Terms that are in, and how many of ``joining`` may join them.
+        self.parents: list[tuple[Term, int]] = []
         self.add(list(have))
         self.sizes = sets.sizes_by_position(len(players)).astype(np.int64)
         self.penalty = np.array([_penalty(self.n, d) for d in range(len(players) + 1)])[self.sizes]
@@ -181,10 +186,7 @@ class _Candidates:
             return
         new = [i for i in dict.fromkeys(sum(terms, ())) if i not in self.joining]
         self.joining = [*self.joining, *new][:_MOST_JOINING]
-        for term in terms:
-            rest = [i for i in self.joining if i not in term]
-            self.children.update(tuple(sorted((*term, *two))) for two in combinations(rest, 2))
-        self.children -= self.have
+        self.parents += [(term, len(self.joining)) for term in terms]
 
     def best(self, alpha: Matrix, precision: float) -> list[Term]:
         """The most promising, all with the same guess of their precision."""
@@ -197,6 +199,7 @@ class _Candidates:
             terms, more = self._pool(alpha)
             for term, value in zip(terms, more.tolist(), strict=True):
                 found[term] = value**2 / (2 * precision) - _penalty(self.n, len(term))
+            found |= self._children(alpha, precision)
         terms = sorted(found, key=lambda term: -found[term])
         return [term for term in terms if term not in self.have][:_CANDIDATES]
 
@@ -215,12 +218,41 @@ class _Candidates:
                 sums = ((rest * weighted[:, i : i + 1]).T @ rest)[first, second]
                 members = np.stack([np.full(len(first), i), first + i + 1, second + i + 1], axis=1)
                 _keep(terms, scores, members, sums)
-        children = list(self.children)
-        for start in range(0, len(children), 4096):
-            some = children[start : start + 4096]
-            terms += some
-            scores.append(alpha @ characters(some, self.z))
         return terms, np.concatenate([*scores, np.zeros(0)])
+
+    def _children(self, alpha: Matrix, precision: float) -> dict[Term, float]:
+        """The most promising of what two more players make of a term that is in."""
+        if not self.parents:
+            return {}
+        joining = np.array(self.joining)
+        rows = np.ascontiguousarray(self.z.T)
+        theirs = rows[joining]
+        first, second = np.triu_indices(len(joining), 1)
+        score = np.empty((len(self.parents), len(first)))
+        # One product of matrices for all pairs that join a term: thousands of terms a parent.
+        for at, (term, count) in enumerate(self.parents):
+            sums = (theirs * (alpha * rows[list(term)].prod(axis=0))) @ theirs.T
+            own = np.isin(joining, term) | (np.arange(len(joining)) >= count)
+            score[at] = sums[first, second] ** 2 / (2 * precision)
+            score[at] -= _penalty(self.n, len(term) + 2)
+            score[at, own[first] | own[second]] = -np.inf
+        flat = score.ravel()
+        most = 4 * _CANDIDATES
+        while True:
+            # Parents may share a child, and it may be in already.
+            most = min(most, len(flat))
+            order = np.argpartition(-flat, most - 1)[:most] if most else np.zeros(0, dtype=int)
+            order = order[np.isfinite(flat[order])]
+            parent, pair = np.divmod(order, max(1, len(first)))
+            found: dict[Term, float] = {}
+            for at, here in zip(parent.tolist(), pair.tolist(), strict=True):
+                two = int(joining[first[here]]), int(joining[second[here]])
+                child = tuple(sorted((*self.parents[at][0], *two)))
+                if child not in self.have:
+                    found[child] = float(score[at, here])
+            if len(found) >= _CANDIDATES or most == len(flat):
+                return found
+            most *= 2
 
 
 def _keep(

@@ -94,6 +94,10 @@ class GaussianFiller(Filler):
         self._scale = np.sqrt(np.diag(covariance))
         self._scale[self._scale == 0] = 1.0
         self._correlation = covariance / np.outer(self._scale, self._scale)
+        # Eigenvalues of its blocks lie between its own, so where these are large enough, so are
+        # those: nothing is left out for any coalition.
+        sizes = np.linalg.eigvalsh(self._correlation)
+        self._regular = bool(sizes[0] > _SINGULAR * sizes[-1])
         self._weights = np.ones((1, len(draws)))
         self._x: NDArray[np.float64] = data[:0]
 
@@ -111,31 +115,40 @@ class GaussianFiller(Filler):
         x = self._x[rows]
         out = np.empty((len(masks), len(rows), self.n_donors, x.shape[1]))
         for made, mask in zip(out, masks, strict=True):
-            slopes, root = self._given(mask)
-            centre = self._mean[~mask] + product(x[:, mask] - self._mean[mask], slopes.T)
-            noise = product(self._draws[:, ~mask], root.T)
-            made[:, :, mask] = x[:, None, mask]
-            made[:, :, ~mask] = centre[:, None, :] + noise
+            here, absent = np.flatnonzero(mask), np.flatnonzero(~mask)
+            slopes, left = self._given(here, absent)
+            centre = self._mean[absent] + product(x[:, here] - self._mean[here], slopes.T)
+            made[:, :, here] = x[:, None, here]
+            made[:, :, absent] = centre[:, None, :] + self._noise(absent, left)
         return self._background.of_numbers(out.reshape(-1, x.shape[1])), self._weights
 
     def nothing(self, donors: slice) -> Filled:
         """See `Filler`."""
-        _, root = self._given(np.zeros(len(self._mean), np.bool_))
-        drawn = self._mean + product(self._draws[donors], root.T)
+        every = np.arange(len(self._mean))
+        drawn = self._mean + self._noise(every, self._correlation)[donors]
         return self._background.of_numbers(drawn), self._weights[:, donors]
 
-    def _given(self, mask: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Slopes of the absent features on the present, and a root of what covariance is left."""
-        within = self._correlation[np.ix_(~mask, ~mask)]
-        slopes = np.zeros((len(within), int(mask.sum())))
-        if mask.any():
-            present = self._correlation[np.ix_(mask, mask)]
-            across = self._correlation[np.ix_(~mask, mask)]
+    def _given(
+        self, here: NDArray[np.int64], absent: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Slopes of the absent features on those here, and what correlation is left of them."""
+        within = self._correlation[absent[:, None], absent]
+        present = self._correlation[here[:, None], here]
+        across = self._correlation[absent[:, None], here]
+        if self._regular:
+            slopes = np.linalg.solve(present, across.T).T
+        else:
             slopes = across @ np.linalg.pinv(present, rcond=_SINGULAR, hermitian=True)
-            within = within - slopes @ across.T
-        sizes, axes = np.linalg.eigh((within + within.T) / 2)
-        own = self._scale[~mask, None]
-        return own * slopes / self._scale[mask], own * axes * np.sqrt(np.maximum(sizes, 0.0))
+        own = self._scale[absent, None]
+        return own * slopes / self._scale[here], within - slopes @ across.T
+
+    def _noise(self, absent: NDArray[np.int64], left: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Draws of the absent features about their mean."""
+        if not self._draws.any():
+            return np.zeros((len(self._draws), len(absent)))
+        sizes, axes = np.linalg.eigh((left + left.T) / 2)
+        root = self._scale[absent, None] * axes * np.sqrt(np.maximum(sizes, 0.0))
+        return product(self._draws[:, absent], root.T)
 
 
 def numbers_alone(rows: Rows, what: str) -> NDArray[np.float64]:

@@ -16,6 +16,8 @@ from .lookup import Fill, Groups, Tables
 PATTERN_BYTES = 1 << 17
 SUMS_BYTES = 1 << 22
 MOST_ROWS = 2048
+# Measured: nanoseconds that the tables of a tree take beside their entries.
+TREE_COST = 1e5
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,9 +28,12 @@ class ColumnGroups(Groups):
     ----------
     sizes : tuple of int
         Size of the interactions of each layer.
+    slower : float
+        How many times as long as path-dependent ones an entry of the tables takes.
     """
 
     sizes: tuple[int, ...] = ()
+    slower: float = 1.0
 
     @cached_property
     def width(self) -> NDArray[np.int64]:
@@ -45,10 +50,9 @@ class ColumnGroups(Groups):
         ensemble = self.paths.ensemble
         distinct = np.minimum(self.paths.most_of_tree(self.paths.distinct), 16)
         leaves = np.add.reduceat(ensemble.feature < 0, ensemble.tree_offsets[:-1], dtype=float)
-        cost: NDArray[np.float64] = (
-            leaves * self.width[distinct] * (80.0 + 0.18 * 2.0**self.max_bits + 0.9 * 2.0**distinct)
-        )
-        return cost
+        entries = 80.0 + 0.18 * 2.0**self.max_bits + 0.9 * 2.0**distinct
+        cost: NDArray[np.float64] = leaves * self.width[distinct] * entries
+        return TREE_COST + self.slower * cost
 
     @cached_property
     def n_columns(self) -> NDArray[np.int64]:

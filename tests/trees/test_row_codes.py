@@ -107,3 +107,53 @@ def test_rows_one_by_one_take_the_same_bits(n_features, most_players, vector, mo
         assert (TreeExplainer(ensemble)(rows[:n], n_threads=1).values == wanted[0][:n]).all()
     deepest = max(TreeExplainer(ensemble)._engine.paths.distinct)
     assert deepest > 8 if most_players == 12 else deepest <= 6
+
+
+def labelled_ensemble(n_trees=40, truncates=True):
+    """Trees that test sets of few and of many categories, and of none."""
+    rng = np.random.default_rng(8)
+    trees = []
+    for _ in range(n_trees):
+        flags, sets = [0] * 7, {}
+        for node in range(3):
+            flags[node] = nodes.CATEGORICAL | nodes.DEFAULT_LEFT * int(rng.integers(2))
+            flags[node] |= nodes.SET_GOES_LEFT * int(rng.integers(2))
+            flags[node] |= nodes.TRUNCATES * truncates
+        feature = rng.integers(0, 3, 3)
+        for node in range(3):
+            most = (5, 64, 150)[feature[node]]
+            sets[node] = np.flatnonzero(rng.random(most) < rng.choice([0.0, 0.3, 0.9]))
+        trees.append(
+            Tree(
+                feature=[*feature, -1, -1, -1, -1],
+                threshold=[0.0] * 7,
+                left=[1, 3, 5, -1, -1, -1, -1],
+                right=[2, 4, 6, -1, -1, -1, -1],
+                flags=flags,
+                values=rng.normal(size=(7, 1)),
+                cover=[8.0, 4.0, 4.0, 2.0, 2.0, 2.0, 2.0],
+                category_sets=sets,
+            )
+        )
+    return TreeEnsemble.from_trees(
+        trees, n_features=3, n_outputs=1, base=0.0, comparison="<=", input_dtype="float64"
+    )
+
+
+@pytest.mark.parametrize("truncates", [False, True])
+@pytest.mark.parametrize(("most", "n_coded"), [(0, 0), (64, 2), (row_codes.MOST_LABELS, 3)])
+def test_categories_with_codes_and_without(most, n_coded, truncates, monkeypatch):
+    monkeypatch.setattr(row_codes, "MOST_LABELS", most)
+    ensemble = labelled_ensemble(truncates=truncates)
+    values = [np.nan, -np.inf, -1.0, -0.5, -0.0, 0.0, 0.5, 3.0, 4.9, 5.0, 63.0, 63.5, 64.0]
+    values = np.array([*values, 127.0, 128.0, 149.0, 191.9, 192.0, 65471.0, 65535.0, 1e300, np.inf])
+    rows = np.stack(np.meshgrid(values, values, values), -1).reshape(-1, 3)
+    by_pays(monkeypatch, False)
+    wanted = TreeExplainer(ensemble)(rows).values
+    pairs = TreeExplainer(ensemble, rows[::97])(rows[::9], index="SII", order=2).values
+    by_pays(monkeypatch, True)
+    explainer = TreeExplainer(ensemble)
+    assert (explainer(rows, check="trees").values == wanted).all()
+    with_background = TreeExplainer(ensemble, rows[::97])
+    assert (with_background(rows[::9], index="SII", order=2).values == pairs).all()
+    assert len(explainer._engine.groups.codes._labelled) == n_coded
