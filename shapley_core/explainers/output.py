@@ -22,7 +22,7 @@ from ..top import TopExplanation
 from ..trees.ensemble import TreeEnsemble
 from ..trees.readers import read_model
 from .additivity import check_additivity
-from .all_rows import Report, checked_budget, checked_index, values_of_rows
+from .all_rows import Report, check_course, checked_budget, checked_index, values_of_rows
 from .interactions import largest
 from .many_games import RowValues
 from .masked_games import MaskedGames
@@ -195,6 +195,7 @@ class TreeOutputExplainer:
         InputError, BudgetError, UnknownIndexError, MemoryLimitError, AdditivityError
         """
         threads = self._threads if n_threads is None else resolve_threads(n_threads)
+        check_course(tolerance, progress)
         if check not in ("model", "trees", None):
             raise InputError(f"check must be 'model', 'trees' or None, not {check!r}")
         if y is not None and not self._losses:

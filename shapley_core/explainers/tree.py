@@ -18,7 +18,7 @@ from ..players import Groups, Players
 from ..runs import is_file
 from ..runs.hashing import hash_of
 from ..tables import Table
-from ..threads import even_blocks, resolve_threads, row_blocks, run_blocks
+from ..threads import check_progress, even_blocks, resolve_threads, row_blocks, run_blocks
 from ..top import TopExplanation
 from ..trees.background import BackgroundRows, whole_weights
 from ..trees.engines import Interventional, PathDependent
@@ -222,6 +222,7 @@ class TreeExplainer:
         if check not in ("model", "trees", None):
             raise InputError(f"check must be 'model', 'trees' or None, not {check!r}")
         threads = resolve_threads(n_threads)
+        check_progress(progress)
         if out is not None:
             if top is not None:
                 raise InputError("top and out do not go together; leave one of them out")
