@@ -51,7 +51,7 @@ MAY_IMPORT = {
     | {"explanation_file"},
     "top": {"errors", "coalitions", "result"},
     "runs": LOW | TREES | {"explanation_file", "files", "frames", ""},
-    "trees": LOW | {"coalitions", "players"},
+    "trees": LOW | {"coalitions", "players", "tables"},
     "trees.readers": {"errors", "trees.ensemble", "trees.tree"},
     "imputers": LOW | {"coalitions", "frames", "tables"},
     "explainers": GAME

@@ -30,7 +30,7 @@ from ..trees.stages import Stage
 from .additivity import check_additivity
 from .interactions import Plan, compute
 from .long_runs import name_of_index, row_source, run_trees
-from .model_rows import LiveModel, predict_trees, table_of
+from .model_rows import LiveModel, predict_trees
 from .row_outputs import base_margins
 
 Check = Literal["model", "trees"] | None
@@ -228,7 +228,7 @@ class TreeExplainer:
                 raise InputError("top and out do not go together; leave one of them out")
             return run_trees(
                 self,
-                row_source(X, self.ensemble, lambda rows: table_of(self.ensemble, rows, "X")),
+                row_source(X, self.ensemble, self.ensemble.table),
                 out,
                 settings={
                     **self._identity(),
@@ -244,7 +244,7 @@ class TreeExplainer:
             )
         if is_file(X) or chunk_rows is not None:
             raise InputError("rows of files, and chunk_rows, need out: a directory for the values")
-        table = table_of(self.ensemble, X, "X")
+        table = self.ensemble.table(X)
         n_outputs = self.ensemble.n_outputs
         margin = None if base_margin is None else base_margins(base_margin, len(table), n_outputs)
         base = np.empty((table.n_rows, n_outputs))
@@ -353,7 +353,7 @@ class TreeExplainer:
         }
 
     def _read_background(self, background: Any, weights: ArrayLike | None) -> BackgroundRows:
-        table = table_of(self.ensemble, background, "background")
+        table = self.ensemble.table(background, "background")
         n_rows = table.n_rows
         if n_rows == 0:
             raise InputError("the background has no rows; give at least one")
