@@ -80,7 +80,7 @@ def test_narrow_types(explainer):
 
 
 @pytest.mark.parametrize("train", ["xgboost", "lightgbm"])
-@pytest.mark.parametrize("kind", ["text", "polars", "polars text", "enum", "arrow"])
+@pytest.mark.parametrize("kind", ["text", "polars", "polars text", "enum", "arrow", "unused"])
 def test_labels_that_the_libraries_refuse(train, kind):
     rng = np.random.default_rng(1)
     city = pd.Categorical(rng.choice(list("abcd"), len(X)), categories=list("cabd"))
@@ -102,6 +102,8 @@ def test_labels_that_the_libraries_refuse(train, kind):
         "polars text": lambda: pl.from_pandas(text),
         "enum": lambda: pl.from_pandas(frame).cast(enums),
         "arrow": lambda: pa.Table.from_pandas(frame),
+        # A label that the model does not know, and no row holds.
+        "unused": lambda: frame.assign(city=city.add_categories("new")),
     }[kind]()
     assert np.array_equal(explainer(table).values, explainer(frame).values)
 
