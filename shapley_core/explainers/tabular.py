@@ -125,8 +125,10 @@ class TabularExplainer:
         self._memory = memory_bytes(memory)
         self._estimator = estimator
         self._link = link
-        if batch_size is not None and sets.check_integer(batch_size, "batch_size") < 1:
-            raise InputError(f"batch_size must be at least 1, not {batch_size}")
+        if batch_size is not None:
+            batch_size = sets.check_integer(batch_size, "batch_size")
+            if batch_size < 1:
+                raise InputError(f"batch_size must be at least 1, not {batch_size}")
         self.imputer = imputers.get(imputer)
         if weights is not None:
             if not isinstance(self.imputer, Marginal) or self.imputer.weights is not None:
