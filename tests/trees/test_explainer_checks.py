@@ -59,6 +59,7 @@ def locked(array):
         lambda rows: rows.astype(np.longdouble),
         np.ma.masked_invalid,
         lambda rows: rows.tolist(),
+        memoryview,
         lambda rows: pd.DataFrame(rows, columns=NAMES)[NAMES[::-1]],
         lambda rows: pd.DataFrame(rows, columns=NAMES).convert_dtypes(),
         lambda rows: pd.DataFrame(rows, columns=NAMES).astype("double[pyarrow]"),
