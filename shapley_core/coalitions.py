@@ -26,12 +26,16 @@ def as_matrix(coalitions: Any, n_players: int) -> NDArray[np.bool_]:
 
     Integers and floats are accepted when every entry is 0 or 1.
     """
-    matrix = np.asarray(coalitions)
+    wanted = (
+        f"coalitions must be a bool matrix of shape (m, {n_players}), one row a coalition and one "
+        "column a player"
+    )
+    try:
+        matrix = np.asarray(coalitions)
+    except ValueError:
+        raise InputError(f"{wanted}; got rows of different lengths") from None
     if matrix.ndim != 2 or matrix.shape[1] != n_players:
-        raise InputError(
-            f"coalitions must be a bool matrix of shape (m, {n_players}), one row a coalition and "
-            f"one column a player; got shape {matrix.shape}"
-        )
+        raise InputError(f"{wanted}; got shape {matrix.shape}")
     if matrix.dtype == np.bool_:
         return matrix
     if matrix.dtype.kind not in "iuf" or not np.isin(matrix, (0, 1)).all():
@@ -216,7 +220,14 @@ class InteractionSet(Sequence[Interaction]):
         cls, n_players: int, interactions: Iterable[Iterable[int]]
     ) -> tuple["InteractionSet", NDArray[np.int64]]:
         """The set of the given interactions, and which of them stands at each place of it."""
-        given = [tuple(sorted(as_int(player) for player in one)) for one in interactions]
+        given = []
+        for members in interactions:
+            try:
+                given.append(tuple(sorted(as_int(player) for player in members)))
+            except TypeError:
+                raise TypeError(
+                    f"an interaction is a tuple of players, each a whole number, not {members!r}"
+                ) from None
         for one in given:
             if not one:
                 raise InputError("the empty interaction is given as baseline, not as interaction")

@@ -69,16 +69,18 @@ def exact(
     table = as_table(game)
     n = table.n_players
     values, baseline = table.values, table.baseline
-    if isinstance(spec, ProbabilisticValue):
-        by_size = {1: _probabilistic(values, baseline, spec)}
-    elif _few(n, order):
-        by_size = _by_folds(values, baseline, spec, n, order, threads)
-    else:
-        by_size = _by_transforms(values, baseline, spec, n, order, threads)
-    if isinstance(spec, IndexSpec) and spec.has_constant:
-        weights = indices.fold_weights(spec, n, 0, order)
-        baseline += float(transforms.fold(values, baseline, weights, 0, n, threads)[0, 0])
-    found = np.concatenate([by_size.pop(size) for size in range(1, order + 1)])
+    # What overflows is refused below.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if isinstance(spec, ProbabilisticValue):
+            by_size = {1: _probabilistic(values, baseline, spec)}
+        elif _few(n, order):
+            by_size = _by_folds(values, baseline, spec, n, order, threads)
+        else:
+            by_size = _by_transforms(values, baseline, spec, n, order, threads)
+        if isinstance(spec, IndexSpec) and spec.has_constant:
+            weights = indices.fold_weights(spec, n, 0, order)
+            baseline += float(transforms.fold(values, baseline, weights, 0, n, threads)[0, 0])
+        found = np.concatenate([by_size.pop(size) for size in range(1, order + 1)])
     if not np.isfinite([found.min(), found.max(), baseline]).all():
         raise InputError(
             f"the worths, from {values.min():g} to {values.max():g}, are so large that their "

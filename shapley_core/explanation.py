@@ -98,6 +98,7 @@ class Explanation:
             raise InputError(
                 f"n_evaluations has shape {self.n_evaluations.shape}; wanted {wanted[:1]}"
             )
+        _check_rows(data, len(self.values))
         if interactions is None and self.order != 1:
             raise InputError(f"values of order {self.order} need their interactions")
         width = self.values.shape[1]
@@ -374,8 +375,15 @@ class Explanation:
         InputError
             If the file is no explanation, or is damaged, or ``data`` has another number of rows.
         """
-        found = read_explanation(path, cls, data)
-        n_rows = found.n_rows if data is None else np.shape(data)[0]
-        if n_rows != found.n_rows:
-            raise InputError(f"data has {n_rows} rows; the file holds values of {found.n_rows}")
+        found = read_explanation(path, cls)
+        if data is not None:
+            _check_rows(data, found.n_rows)
+            found.data = data
         return found
+
+
+def _check_rows(data: Any, n_rows: int) -> None:
+    if data is not None:
+        given = data.shape[0] if hasattr(data, "shape") else len(data)
+        if given != n_rows:
+            raise InputError(f"data has {given} rows, the values {n_rows}")

@@ -65,15 +65,13 @@ def write_explanation(path: str | os.PathLike[str], explanation: Any) -> None:
     write_archive(path, FORMAT, VERSION, fields)
 
 
-def read_explanation(
-    path: str | os.PathLike[str], make: Callable[..., Result], data: Any = None
-) -> Result:
+def read_explanation(path: str | os.PathLike[str], make: Callable[..., Result]) -> Result:
     """Read what ``write_explanation`` wrote, and ``make`` an Explanation of it."""
     fields = read_archive(path, FORMAT, VERSION)
     arrays = {name: fields[name] for name in ARRAYS if name in fields}
     try:
         about = json.loads(str(fields["about"]))
-        return rebuild(make, about, arrays, fields.get("data") if data is None else data)
+        return rebuild(make, about, arrays, fields.get("data"))
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise not_ours(path, FORMAT, error) from error
 

@@ -74,7 +74,8 @@ def pandas_column(
             found = known[codes[start:stop]]
             return translate.settle(found, lambda row: array[start + row])
 
-        return read_codes, True
+        # XGBoost refuses a column that could hold an unseen label, whether or not a row does.
+        return read_codes, unseen == "missing" or not (known == -1.0).any()
     is_text = dtype.name in ("object", "str") or "string" in dtype.name
     if labels is not None and (is_text or (categorical == "labels" and kind in "iu")):
         translate = _Translation(labels, unseen, name, what)

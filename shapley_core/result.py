@@ -210,7 +210,9 @@ class InteractionValues:
         try:
             number = as_int(player)
         except TypeError:
-            raise TypeError(f"a player is a number or a name, not {player!r}") from None
+            number = None
+        if number is None or isinstance(player, bool):
+            raise TypeError(f"a player is a number or a name, not {player!r}")
         if not 0 <= number < self._n_players:
             raise KeyError(f"player {number} is not one of 0..{self._n_players - 1}")
         return number

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from threading import Event, local
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .errors import InputError
 
@@ -34,6 +34,12 @@ def resolve_threads(n_threads: int | None) -> int:
     if int(n_threads) < 1:
         raise InputError(f"n_threads must be at least 1, or None for all cores; got {n_threads}")
     return int(n_threads)
+
+
+def check_progress(progress: Any, wanted: str = "progress(rows_done, n_rows)") -> None:
+    """Raise a TypeError before any work if ``progress`` is neither None nor can be called."""
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be a function {wanted}, not {type(progress).__name__}")
 
 
 def row_blocks(n_rows: int, block: int) -> list[tuple[int, int]]:

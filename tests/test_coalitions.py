@@ -43,6 +43,7 @@ def test_as_matrix():
         ([[0, 1, 0]], r"shape \(1, 3\)"),
         ([[0, 2]], "only 0 and 1"),
         ([["a", "b"]], "must be bool"),
+        ([[0, 1], [1]], r"shape \(m, 2\).*rows of different lengths"),
     ]:
         with pytest.raises(InputError, match=message):
             sets.as_matrix(wrong, 2)
@@ -111,6 +112,9 @@ def test_partial_set():
 def test_wrong_interactions(wrong, message):
     with pytest.raises(InputError, match=message):
         sets.InteractionSet.from_tuples(5, wrong)
+    for wrong in ([0, 1], [("a",)], [(0.0,)]):
+        with pytest.raises(TypeError, match="an interaction is a tuple of players"):
+            sets.InteractionSet.from_tuples(5, wrong)
 
 
 def test_huge_sets_cost_nothing_until_asked():

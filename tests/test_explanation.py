@@ -77,6 +77,8 @@ def test_one_output():
         ({"values": np.zeros(6)}, r"values have shape \(6,\)"),
         ({"base_values": np.zeros(5)}, r"base_values have shape \(5,\); wanted \(6,\)"),
         ({"base_values": np.zeros((6, 1))}, r"base_values have shape \(6, 1\)"),
+        ({"data": DATA[:5]}, "data has 5 rows, the values 6"),
+        ({"data": np.zeros((7, 3)).tolist()}, "data has 7 rows, the values 6"),
         ({"feature_names": ("a",)}, "1 feature_names for 3"),
         ({"output_names": ("a", "b")}, "2 output_names for 1"),
         ({"order": 2}, "need their interactions"),
@@ -284,7 +286,7 @@ def test_to_frame_of_pairs_and_outputs():
 
 def test_mean_abs():
     values = np.tile(RNG.normal(size=(6, 3, 2)), (2000, 1, 1))
-    e = several(values=values, base_values=np.zeros((12000, 2)))
+    e = several(values=values, base_values=np.zeros((12000, 2)), data=None)
     np.testing.assert_allclose(e.mean_abs(), np.abs(e.values).mean(axis=0))
     np.testing.assert_array_equal(single()[:0].mean_abs(), np.zeros(3))
 

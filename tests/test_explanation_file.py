@@ -112,7 +112,7 @@ def test_data_of_other_rows_is_refused(tmp_path):
     e.save(tmp_path / "e.npz")
     assert Explanation.load(tmp_path / "e.npz", data=X + 1).data[0, 0] == 1
     for data in (X[:3], pd.DataFrame(X[:2]), scipy.sparse.csr_matrix(X[:1])):
-        with pytest.raises(InputError, match="the file holds values of 4"):
+        with pytest.raises(InputError, match="rows, the values 4"):
             Explanation.load(tmp_path / "e.npz", data=data)
 
 

@@ -164,6 +164,7 @@ def test_published_games_hold_what_was_computed_in_fractions(name):
         assert found.index == index
     assert truth.source
     assert truth.description
+    assert isinstance(truth.game, TableGame) == (truth.game.n_players <= 16)
 
 
 def test_an_engine_that_gives_something_else_is_noticed(monkeypatch):

@@ -52,7 +52,7 @@ MAY_IMPORT = {
     "explanation": {"errors", "coalitions", "dense", "result", "tables", "explanation_file"},
     "top": {"errors", "coalitions", "result"},
     "runs": LOW | TREES | {"explanation_file", "files", "frames", "whole_files", ""},
-    "trees": LOW | {"coalitions", "players"},
+    "trees": LOW | {"coalitions", "players", "tables"},
     "trees.readers": {"errors", "trees.ensemble", "trees.tree"},
     "imputers": LOW | {"coalitions", "frames", "tables"},
     "explainers": GAME

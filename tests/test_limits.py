@@ -42,6 +42,13 @@ def test_worths_whose_differences_overflow(order):
         engine.exact(TableGame(worths), "SII", order)
 
 
+def test_sums_that_overflow_raise_no_warning():
+    # Sums of both signs, so infinity less infinity; warnings of numpy are errors in the tests.
+    worths = 1.7e308 * np.random.default_rng(0).uniform(-1, 1, 16).round()
+    with pytest.raises(InputError, match="divide"):
+        engine.exact(TableGame(worths), "SII", 2)
+
+
 def test_a_worth_beyond_float64():
     with pytest.raises(InputError, match="float64"):
         TableGame([0, 10**400])

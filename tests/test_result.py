@@ -28,6 +28,8 @@ def test_indexing():
         r[1]
     with pytest.raises(TypeError, match="number or a name"):
         r[1.5]
+    with pytest.raises(TypeError, match="number or a name, not True"):
+        r[True]
 
 
 def test_order_of_what_is_given_does_not_matter():

@@ -11,6 +11,7 @@ from .._kernels import sampling as kernels
 from ..arrays import real_numbers
 from ..errors import InputError
 from ..game import CallableGame, TableGame, check_table_size
+from ..threads import check_progress
 
 Words = NDArray[np.uint64]
 Matrix = NDArray[np.float64]
@@ -47,11 +48,7 @@ class Evaluator:
     ) -> None:
         if batch_size is not None and sets.check_integer(batch_size, "batch_size") < 1:
             raise InputError(f"batch_size must be at least 1, not {batch_size}")
-        if progress is not None and not callable(progress):
-            raise TypeError(
-                "progress must be a function progress(n_evaluations, budget), not "
-                f"{type(progress).__name__}"
-            )
+        check_progress(progress, "progress(n_evaluations, budget)")
         self._ask = ask
         self._n_players = n_players
         self._budget = budget

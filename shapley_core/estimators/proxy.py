@@ -17,6 +17,7 @@ from .incidence import common_players
 from .laws import root_kernel_law
 from .pairs import PairedDesign, paired_design
 from .registry import register
+from .reuse import steadied
 from .sample import held_weights
 
 Matrix = NDArray[np.float64]
@@ -106,6 +107,10 @@ class TreeProxy(Estimator):
                 more, squares = _of_left(task, design, inside, left - left[0], weight, folds, fold)
                 values[game] += more
                 variance[game] += squares
+        for size in range(1, task.order + 1):
+            # What hangs on few coalitions, all of them fitted, would look certain.
+            here = task.interactions.slice_of(size)
+            variance[:, here] = steadied(variance[:, here], design)
         n_folds = folds.max() + 1
         # The folds' estimates share most of what they are made of, but not what they are off by.
         return Estimates(values / n_folds, np.sqrt(variance) / n_folds)

@@ -108,7 +108,7 @@ class SampleReuse(Estimator):
         for size, own in zip(sizes, known, strict=True):
             found, spread = _sums(task, design, size, residuals, outside)
             values.append(own.T + found)
-            variance.append(_steadied(spread, design))
+            variance.append(steadied(spread, design))
         every, error = np.hstack(values), np.sqrt(np.maximum(np.hstack(variance), 0.0))
         start = 1 - sizes[0]
         return Estimates(every[:, start:], error[:, start:], every[:, 0] if start else None)
@@ -188,7 +188,7 @@ def _counted(task: Task, design: StratifiedDesign, gains: Matrix, worths: Matrix
     return out
 
 
-def _steadied(variance: Matrix, design: StratifiedDesign) -> Matrix:
+def steadied(variance: Matrix, design: StratifiedDesign) -> Matrix:
     """Variances drawn towards the mean of their size, as if a few draws more had shown that.
 
     From few draws a variance is itself uncertain, and where it comes out small by chance the

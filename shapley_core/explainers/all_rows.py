@@ -11,10 +11,11 @@ from ..errors import BudgetError, MemoryLimitError
 from ..estimators.base import Estimator
 from ..estimators.randomness import seed_of
 from ..estimators.registry import resolve
+from ..estimators.stopping import as_rule
 from ..imputers.rows import Rows
 from ..indices import IndexSpec, ProbabilisticValue
 from ..memory import human_bytes
-from ..threads import row_blocks
+from ..threads import check_progress, row_blocks
 from .many_games import (
     COPIES,
     ManyValues,
@@ -36,6 +37,12 @@ def checked_budget(budget: Any) -> int:
     if found < 1:
         raise BudgetError(f"the budget is the most coalitions to ask for, at least 1; got {found}")
     return found
+
+
+def check_course(tolerance: Any, progress: Any) -> None:
+    """Refuse a tolerance that is none and a progress that cannot be called, before any work."""
+    as_rule(tolerance)
+    check_progress(progress)
 
 
 def values_of_rows(

@@ -16,7 +16,6 @@ from ..tables import take_rows
 from ..trees.ensemble import TreeEnsemble
 from ..trees.readers import read_model, reader_of
 from .linear import LinearModel, raw_function
-from .model_rows import table_of
 from .predictor import function_of
 from .tree import TreeExplainer
 
@@ -37,7 +36,7 @@ def raw_trees(ensemble: TreeEnsemble, n_threads: int) -> Callable[[Any], Any]:
     """The raw margin of trees as a function of tables."""
 
     def raw(X: Any) -> NDArray[np.float64]:
-        table = table_of(ensemble, X, "a table of masked rows")
+        table = ensemble.table(X, "a table of masked rows")
         return ensemble.predict(table.block(0, table.n_rows), n_threads)
 
     return raw

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..tables import Table, as_table, is_pandas, is_sparse, take_rows
+from ..tables import Table, is_pandas, is_sparse, take_rows
 from ..threads import available_threads, even_blocks, run_blocks
 from ..trees.ensemble import TreeEnsemble
 from ..trees.readers import reader_of
@@ -19,20 +19,6 @@ AT_ONCE = 1 << 14
 ARRAY_PART = 16
 # Rows that are not worth another thread.
 FEW = 512
-
-
-def table_of(ensemble: TreeEnsemble, X: Any, what: str) -> Table:
-    """Check a user's table against what the model wants."""
-    return as_table(
-        X,
-        n_features=ensemble.n_features,
-        feature_names=ensemble.feature_names,
-        categories=ensemble.categories,
-        unseen_category=ensemble.unseen_category,
-        sparse_absent=ensemble.sparse_absent,
-        categorical_columns=ensemble.categorical_columns,
-        what=what,
-    )
 
 
 class LiveModel:

@@ -22,11 +22,11 @@ from ..top import TopExplanation
 from ..trees.ensemble import TreeEnsemble
 from ..trees.readers import read_model
 from .additivity import check_additivity
-from .all_rows import Report, checked_budget, checked_index, values_of_rows
+from .all_rows import Report, check_course, checked_budget, checked_index, values_of_rows
 from .interactions import largest
 from .many_games import RowValues
 from .masked_games import MaskedGames
-from .model_rows import LiveModel, table_of
+from .model_rows import LiveModel
 from .output_runs import run_outputs
 from .predictor import Predictor
 from .probabilities import Array, Link, log_probability_of, probability_of
@@ -114,7 +114,7 @@ class TreeOutputExplainer:
         self._used = np.unique(ensemble.feature[ensemble.feature >= 0]).astype(np.int64)
         if not len(self._used):
             self._used = np.zeros(1, np.int64)
-        rows = self._rows(table_of(ensemble, background, "background"))
+        rows = self._rows(ensemble.table(background, "background"))
         if not rows.n_rows:
             raise InputError("the background has no rows; give at least one")
         self._link = None if self._losses else link
@@ -195,6 +195,7 @@ class TreeOutputExplainer:
         InputError, BudgetError, UnknownIndexError, MemoryLimitError, AdditivityError
         """
         threads = self._threads if n_threads is None else resolve_threads(n_threads)
+        check_course(tolerance, progress)
         if check not in ("model", "trees", None):
             raise InputError(f"check must be 'model', 'trees' or None, not {check!r}")
         if y is not None and not self._losses:
@@ -217,7 +218,7 @@ class TreeOutputExplainer:
             )
         if is_file(X) or chunk_rows is not None:
             raise InputError("rows of files, and chunk_rows, need out: a directory for the values")
-        table = table_of(self.ensemble, X, "X")
+        table = self.ensemble.table(X)
         if not table.n_rows:
             raise InputError("X has no rows; give at least one")
         rows = self._rows(table)

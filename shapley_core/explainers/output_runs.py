@@ -12,7 +12,6 @@ from ..runs import Chunk, StoredExplanation
 from ..runs.hashing import hash_of
 from .all_rows import Report
 from .long_runs import len_of, name_of_index, row_source
-from .model_rows import table_of
 from .row_outputs import label_codes, own_margins
 from .tabular_runs import hash_of_model, run_model
 
@@ -30,7 +29,7 @@ def run_outputs(
 ) -> StoredExplanation:
     """Explain rows of a table or of files into a directory; arguments as of the explainer."""
     ensemble = explainer.ensemble
-    source = row_source(X, ensemble, lambda rows: table_of(ensemble, rows, "X"))
+    source = row_source(X, ensemble, ensemble.table)
     if base_margin is not None:
         own_margins(base_margin, source.n_rows, ensemble)
         base_margin = np.asarray(base_margin, np.float64)
@@ -43,7 +42,7 @@ def run_outputs(
     def explain(chunk: Chunk) -> Explanation:
         count = len_of(chunk.rows)
         if not count:
-            table = table_of(ensemble, chunk.rows, "X")
+            table = ensemble.table(chunk.rows)
             none: Explanation = explainer.of_no_rows(table, options["index"], options["order"])
             return none
         rows = slice(chunk.start, chunk.start + count)

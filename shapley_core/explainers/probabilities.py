@@ -33,6 +33,13 @@ def _kind_of(ensemble: TreeEnsemble) -> tuple[str, float]:
             return "softmax", 1.0
         if name == "multiclassova":
             return "sigmoids", scale
+    if library == "catboost":
+        if name in ("Logloss", "CrossEntropy"):
+            return "sigmoid", 1.0
+        if name == "MultiClass":
+            return "softmax", 1.0
+        if name == "MultiClassOneVsAll":
+            return "sigmoids", 1.0
     if library == "scikit-learn" and name.rstrip(",").endswith("Classifier"):
         if "Boosting" not in name:
             return "probability", 1.0

@@ -10,6 +10,7 @@ from .. import coalitions as sets
 from .. import imputers
 from ..coalitions import InteractionSet
 from ..errors import InputError
+from ..estimators.randomness import seed_of
 from ..explanation import Explanation
 from ..imputers.any_rows import own_rows_of
 from ..imputers.marginal import Baseline, Marginal
@@ -19,7 +20,7 @@ from ..players import Groups, Players
 from ..runs import Chunk, StoredExplanation, is_file
 from ..runs.run import MOST_PART_ROWS
 from ..threads import resolve_threads
-from .all_rows import Report, checked_budget, checked_index, values_of_rows
+from .all_rows import Report, check_course, checked_budget, checked_index, values_of_rows
 from .file_rows import AsKind
 from .given_models import exact_explainer, is_tree_model, masked_function
 from .linear import LinearGames, linear_model
@@ -125,8 +126,10 @@ class TabularExplainer:
         self._memory = memory_bytes(memory)
         self._estimator = estimator
         self._link = link
-        if batch_size is not None and sets.check_integer(batch_size, "batch_size") < 1:
-            raise InputError(f"batch_size must be at least 1, not {batch_size}")
+        if batch_size is not None:
+            batch_size = sets.check_integer(batch_size, "batch_size")
+            if batch_size < 1:
+                raise InputError(f"batch_size must be at least 1, not {batch_size}")
         self.imputer = imputers.get(imputer)
         if weights is not None:
             if not isinstance(self.imputer, Marginal) or self.imputer.weights is not None:
@@ -271,6 +274,11 @@ class TabularExplainer:
             If the worths of one row take more than the memory allowed.
         """
         threads = self._threads if n_threads is None else resolve_threads(n_threads)
+        # Also where the values take no estimate: a wrong argument is wrong for every model.
+        check_course(tolerance, progress)
+        budget = checked_budget(budget)
+        if self._games is None:
+            seed_of(random_state)
         if self._trees is not None:
             return self._trees(
                 X,
@@ -301,10 +309,11 @@ class TabularExplainer:
             raise InputError("X has no rows; give at least one")
         n = self.players.n_players
         spec, order = checked_index(index, n, order)
-        budget = checked_budget(budget)
         if self._linear is not None:
             values, baseline = self._linear.values(rows, spec, order)
             found = RowValues(values, None, baseline, None)
+            if progress is not None:
+                progress(rows.n_rows, rows.n_rows)
         else:
             assert self._games is not None
             found = values_of_rows(

@@ -19,7 +19,7 @@ from ..players import Groups, Players
 from ..runs import is_file
 from ..runs.hashing import hash_of
 from ..tables import Table
-from ..threads import even_blocks, resolve_threads, run_blocks
+from ..threads import check_progress, even_blocks, resolve_threads, run_blocks
 from ..top import TopExplanation
 from ..trees.background import BackgroundRows, whole_weights
 from ..trees.engines import Interventional, PathDependent
@@ -31,7 +31,7 @@ from ..trees.stages import Stage
 from .additivity import check_sums, summed
 from .interactions import Plan, compute
 from .long_runs import name_of_index, row_source, run_trees
-from .model_rows import LiveModel, table_of
+from .model_rows import LiveModel
 from .row_outputs import base_margins
 
 Check = Literal["model", "trees"] | None
@@ -221,12 +221,13 @@ class TreeExplainer:
         if check not in ("model", "trees", None):
             raise InputError(f"check must be 'model', 'trees' or None, not {check!r}")
         threads = resolve_threads(n_threads)
+        check_progress(progress)
         if out is not None:
             if top is not None:
                 raise InputError("top and out do not go together; leave one of them out")
             return run_trees(
                 self,
-                row_source(X, self.ensemble, lambda rows: table_of(self.ensemble, rows, "X")),
+                row_source(X, self.ensemble, self.ensemble.table),
                 out,
                 settings={
                     **self._identity(),
@@ -242,7 +243,7 @@ class TreeExplainer:
             )
         if is_file(X) or chunk_rows is not None:
             raise InputError("rows of files, and chunk_rows, need out: a directory for the values")
-        table = table_of(self.ensemble, X, "X")
+        table = self.ensemble.table(X)
         n_outputs = self.ensemble.n_outputs
         margin = None if base_margin is None else base_margins(base_margin, len(table), n_outputs)
         base = np.empty((table.n_rows, n_outputs))
@@ -357,7 +358,7 @@ class TreeExplainer:
         }
 
     def _read_background(self, background: Any, weights: ArrayLike | None) -> BackgroundRows:
-        table = table_of(self.ensemble, background, "background")
+        table = self.ensemble.table(background, "background")
         n_rows = table.n_rows
         if n_rows == 0:
             raise InputError("the background has no rows; give at least one")

@@ -20,7 +20,7 @@ from ..imputers.any_rows import rows_of
 from ..memory import memory_bytes
 from ..players import Groups, Players
 from ..result import InteractionValues
-from ..threads import resolve_threads, row_blocks
+from ..threads import check_progress, resolve_threads, row_blocks
 from .losses import Loss
 from .moments import Moments
 
@@ -132,6 +132,7 @@ def loss_values(
     progress: Callable[[int, int], object] | None = None,
 ) -> InteractionValues:
     """Values of the loss game, from independent games of blocks of rows; see `sage`."""
+    check_progress(progress, "progress(blocks_done, n_blocks)")
     seed = seed_of(random_state)
     every = scaled_row_weights(weights, predictions.n_rows, "row explained")
     used = np.flatnonzero(every)

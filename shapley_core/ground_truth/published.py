@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..game import Game, TableGame
+from ..game import Game, TableGame, as_table
 from ..games import Airport, Glove, WeightedVoting
 from ..result import InteractionValues
 
 FILE = Path(__file__).parent / "published.json"
 PREFIX = "published/"
+
+# Players of games that are given as tables, as the stored ones are.
+_TABLE_PLAYERS = 16
 
 # What the file says of voting games beside indices of interactions.
 _POWER = {"weights", "SSI", "SSI_exact", "swings", "banzhaf_absolute", "banzhaf_normalized"}
@@ -46,9 +49,14 @@ def description(entry: dict[str, Any]) -> str:
 
 
 def game(entry: dict[str, Any]) -> Game:
-    """The game: its table where the file has one, else the form that it is given in."""
+    """The game: its table, or with many players the form that it is given in."""
     if "values_bitmask" in entry:
         return TableGame([float(Fraction(worth)) for worth in entry["values_bitmask"]])
+    form = _form(entry)
+    return as_table(form) if form.n_players <= _TABLE_PLAYERS else form
+
+
+def _form(entry: dict[str, Any]) -> Game:
     form = entry["game"]
     if form["type"] == "weighted_voting":
         return WeightedVoting(form["weights"], form["quota"])

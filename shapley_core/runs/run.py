@@ -96,8 +96,12 @@ def run(
     from .. import __version__
 
     need_pyarrow()
-    if chunk_rows is not None and chunk_rows < 1:
-        raise InputError(f"chunk_rows must be at least 1, not {chunk_rows}")
+    if chunk_rows is not None:
+        if isinstance(chunk_rows, bool) or not hasattr(chunk_rows, "__index__"):
+            raise TypeError(f"chunk_rows must be an integer, not {type(chunk_rows).__name__}")
+        chunk_rows = int(chunk_rows)
+        if chunk_rows < 1:
+            raise InputError(f"chunk_rows must be at least 1, not {chunk_rows}")
     if not os.fspath(out):
         raise InputError("out is empty; wanted a directory")
     directory = Path(out)

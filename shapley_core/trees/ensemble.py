@@ -1,6 +1,6 @@
 """The one form in which every tree library's model reaches the kernels: a structure of arrays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal
@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._kernels import forest
 from ..errors import InputError, ModelFileError
+from ..tables import Table, as_table
 from ..threads import resolve_threads, row_blocks, run_blocks
 from .tree import LEAF, Tree, frozen, join
 
@@ -310,12 +311,26 @@ class TreeEnsemble:
         counts: NDArray[np.int64] = np.convolve(first, np.ones(width, np.int64))
         return counts[: self.n_outputs]
 
-    def predict(self, X: ArrayLike, n_threads: int | None = 1) -> NDArray[np.float64]:
+    def table(self, X: Any, what: str = "X") -> Table:
+        """Check a user's table, which messages call ``what``, against what the model wants."""
+        return as_table(
+            X,
+            n_features=self.n_features,
+            feature_names=self.feature_names,
+            categories=self.categories,
+            unseen_category=self.unseen_category,
+            sparse_absent=self.sparse_absent,
+            categorical_columns=self.categorical_columns,
+            what=what,
+        )
+
+    def predict(self, X: Any, n_threads: int | None = 1) -> NDArray[np.float64]:
         """Sum base and leaves in float64: the raw margin.
 
         Parameters
         ----------
-        X : numeric array (n_rows, n_features)
+        X : table (n_rows, n_features)
+            A numeric array, by position; or what `TreeExplainer` takes, frames by name.
         n_threads : int or None
             None uses all cores.
 
@@ -323,17 +338,17 @@ class TreeEnsemble:
         -------
         float64 (n_rows,), or (n_rows, n_outputs) where there are several outputs.
         """
-        rows = self._check_rows(X)
-        out = np.empty((len(rows), self.n_outputs))
+        n_rows, read = self._reader(X)
+        out = np.empty((n_rows, self.n_outputs))
 
         def work(block: tuple[int, int]) -> None:
             start, stop = block
-            out[start:stop] = self.base + self.sum_leaves(self.columns(rows[start:stop]))
+            out[start:stop] = self.base + self.sum_leaves(self.columns(read(start, stop)))
 
-        run_blocks(work, row_blocks(len(rows), self.block_rows), resolve_threads(n_threads))
+        run_blocks(work, row_blocks(n_rows, self.block_rows), resolve_threads(n_threads))
         return out[:, 0] if self.n_outputs == 1 else out
 
-    def apply(self, X: ArrayLike) -> NDArray[np.int64]:
+    def apply(self, X: Any) -> NDArray[np.int64]:
         """Find the leaf of each row in each tree.
 
         Returns
@@ -341,14 +356,18 @@ class TreeEnsemble:
         int64 (n_rows, n_trees): node numbers within the tree, which are the library's own unless
         the model held nodes that cannot be reached.
         """
-        rows = self._check_rows(X)
-        out = np.empty((len(rows), self.n_trees), np.int64)
-        for start, stop in row_blocks(len(rows), self.block_rows):
-            forest.apply(self.kernel, self.columns(rows[start:stop]), out[start:stop])
+        n_rows, read = self._reader(X)
+        out = np.empty((n_rows, self.n_trees), np.int64)
+        for start, stop in row_blocks(n_rows, self.block_rows):
+            forest.apply(self.kernel, self.columns(read(start, stop)), out[start:stop])
         return out
 
-    def _check_rows(self, X: ArrayLike) -> NDArray[Any]:
-        rows = np.asarray(X)
+    def _reader(self, X: Any) -> tuple[int, Callable[[int, int], NDArray[Any]]]:
+        """Count the rows of a table, and tell how to read some of them as numbers."""
+        if not isinstance(X, np.ndarray) or isinstance(X, np.ma.MaskedArray):
+            table = self.table(X)
+            return table.n_rows, table.block
+        rows = X
         if rows.ndim != 2 or rows.shape[1] != self.n_features:
             raise InputError(
                 f"X has shape {rows.shape}; wanted (n_rows, {self.n_features}), "
@@ -356,7 +375,7 @@ class TreeEnsemble:
             )
         if rows.dtype.kind not in "fiub":
             raise InputError(f"X has dtype {rows.dtype}; wanted numbers (float, int or bool)")
-        return rows
+        return len(rows), lambda start, stop: rows[start:stop]
 
 
 def _codes(values: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray[np.float64]:

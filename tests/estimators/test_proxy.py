@@ -66,6 +66,20 @@ def test_unbiased_and_honest():
     assert np.mean(inside) >= 0.9
 
 
+@pytest.mark.parametrize(("index", "budget"), [("Moebius", 99), ("Co-Moebius", 99), ("STII", 42)])
+def test_no_value_is_certain_that_hangs_on_coalitions_not_left_out(index, budget):
+    pytest.importorskip("lightgbm")
+    inside, made = [], TreeProxy(n_trees=20)
+    for seed in range(4):
+        game = sc.TableGame(np.random.default_rng(seed).normal(size=256))
+        true = sc.exact(game, index, order=2)
+        found = made.estimate(game, budget, index=index, order=2, random_state=seed)
+        off = np.abs(found.values - true.values)
+        assert (found.std_error[off > 1e-6] > 1e-3).all()
+        inside.append(off <= 2 * found.std_error + 1e-9)
+    assert np.mean(inside) >= 0.85
+
+
 def test_a_constant_game_and_wrong_parameters():
     pytest.importorskip("lightgbm")
     game = sc.CallableGame(lambda c: np.full(len(c), 2.0), 30)

@@ -5,8 +5,9 @@ import tracemalloc
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 
-from shapley_core import TabularExplainer, imputers
+from shapley_core import TabularExplainer, TreeExplainer, imputers
 from shapley_core.errors import BudgetError, InputError, MemoryLimitError
 
 from .test_tabular_explainer import BACKGROUND, N, X, smooth, two_outputs
@@ -137,3 +138,40 @@ def test_entries_that_are_lists():
     np.testing.assert_allclose(linked.values, 2 * plain.values)
     with pytest.raises(InputError, match="column 'a' of the background holds lists"):
         TabularExplainer(sums, background, imputer="nearest")
+
+
+FOREST = RandomForestClassifier(3, max_depth=2, random_state=0).fit(
+    BACKGROUND, BACKGROUND[:, 0] > 0
+)
+EXPLAINERS = {
+    "trees": lambda: TreeExplainer(FOREST),
+    "probabilities of trees": lambda: TreeExplainer(FOREST, BACKGROUND, output="probability"),
+    "any model, trees": lambda: TabularExplainer(FOREST, BACKGROUND),
+    "any model, linear": lambda: TabularExplainer((np.ones(N), 0.0), BACKGROUND),
+    "any model": lambda: TabularExplainer(smooth, BACKGROUND),
+}
+
+
+@pytest.mark.parametrize("name", EXPLAINERS)
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        ({"progress": 3}, TypeError, r"a function progress\(rows_done, n_rows\), not int"),
+        ({"tolerance": -1}, InputError, "must be a positive number, not -1"),
+        ({"tolerance": "low"}, TypeError, "tolerance must be a number"),
+        ({"budget": 2.5}, TypeError, "budget must be an integer"),
+        ({"random_state": "a"}, TypeError, "random_state must be an integer"),
+    ],
+)
+def test_wrong_arguments_are_refused_where_nothing_is_estimated(name, wrong, error, message):
+    if name == "trees" and "progress" not in wrong:
+        return
+    with pytest.raises(error, match=message):
+        EXPLAINERS[name]()(X, **wrong)
+
+
+@pytest.mark.parametrize("name", EXPLAINERS)
+def test_progress_ends_with_all_rows(name):
+    told = []
+    EXPLAINERS[name]()(X, progress=lambda *done: told.append(done))
+    assert told[-1] == (len(X), len(X))

@@ -328,3 +328,16 @@ def test_an_index_of_ones_own_is_known_by_its_weights(tmp_path, rows, of, kind):
     np.testing.assert_allclose(stored.part(1).to_array(2), wanted[20:40].to_array(2), atol=1e-12)
     with pytest.raises(InputError, match="index was"):
         explainer(rows, index=of(3), order=2, out=out)
+
+
+def test_integers_of_numpy_are_settings_as_others_are(tmp_path, rows):
+    def explainer(batch_size):
+        return sc.TabularExplainer(model, rows[:5], batch_size=batch_size)
+
+    for whole in (int, np.int64):
+        options = {"budget": whole(24), "random_state": whole(3), "order": whole(1)}
+        found = explainer(whole(100))(rows, out=tmp_path / "out", chunk_rows=whole(30), **options)
+        same(found.load(), explainer(100)(rows, budget=24, random_state=3))
+    for wrong in (30.0, True, "30"):
+        with pytest.raises(TypeError, match="chunk_rows must be an integer, not"):
+            explainer(100)(rows, out=tmp_path / "other", chunk_rows=wrong)

@@ -32,6 +32,12 @@ def of_xgboost(y, **more):
     return xgboost.XGBClassifier(n_estimators=6, max_depth=3, n_jobs=1, **more).fit(TRAIN, y)
 
 
+def of_catboost(y, **more):
+    catboost = pytest.importorskip("catboost")
+    settings = {"iterations": 6, "depth": 3, "thread_count": 1, "verbose": False} | more
+    return catboost.CatBoostClassifier(allow_writing_files=False, **settings).fit(TRAIN, y)
+
+
 MODELS = {
     "xgboost": lambda: of_xgboost(Y2),
     "xgboost, 3 classes": lambda: of_xgboost(Y3),
@@ -47,6 +53,9 @@ MODELS = {
         n_estimators=5, loss="exponential"
     ).fit(TRAIN, Y2),
     "histograms": lambda: forests.HistGradientBoostingClassifier(max_iter=3).fit(TRAIN, Y2),
+    "catboost": lambda: of_catboost(Y2),
+    "catboost, 3 classes": lambda: of_catboost(Y3),
+    "catboost, one against all": lambda: of_catboost(Y3, loss_function="MultiClassOneVsAll"),
     "forest": lambda: forests.RandomForestClassifier(5, max_depth=3, random_state=0).fit(TRAIN, Y3),
 }
 
@@ -98,7 +107,7 @@ def test_probability_is_the_librarys_own(name):
 
 
 @pytest.mark.parametrize(
-    "name", [n for n in MODELS if n not in ("lightgbm, one against all", "histograms")]
+    "name", [n for n in MODELS if "one against all" not in n and n != "histograms"]
 )
 def test_log_loss_of_labelled_rows(name):
     model = MODELS[name]()
@@ -124,6 +133,20 @@ def test_log_loss_of_labelled_rows(name):
         assert found.base_values[row] == pytest.approx(expected.baseline, abs=1e-5)
     with pytest.raises(InputError, match="for each label"):
         explainer.expected_value
+
+
+@pytest.mark.parametrize("names", [["a", "b", "c"], [5, 6, 7], [2, 0, 1]])
+def test_log_loss_by_the_labels_of_catboost(names):
+    # Classes are in the order of class_names, and a file knows them as the model does.
+    labels = np.array(names)[Y3]
+    model = of_catboost(labels, class_names=names, loss_function="MultiClass")
+    found = TreeExplainer(model, BACKGROUND, output="log_loss")(X, labels[50:54])
+    for row, code in enumerate(Y3[50:54].tolist()):
+        tables = tables_of(X[row], lambda rows, c=code: -np.log(model.predict_proba(rows)[:, c]))
+        expected = exact(TableGame(tables[:, 0])).values
+        np.testing.assert_allclose(found.values[row], expected, rtol=0, atol=1e-12)
+    with pytest.raises(InputError, match="y holds 9, but the classes of the model are"):
+        TreeExplainer(model, BACKGROUND, output="log_loss")(X, [9, 9, 9, 9])
 
 
 def test_it_is_no_rescaled_margin():

@@ -59,6 +59,7 @@ def locked(array):
         lambda rows: rows.astype(np.longdouble),
         np.ma.masked_invalid,
         lambda rows: rows.tolist(),
+        memoryview,
         lambda rows: pd.DataFrame(rows, columns=NAMES)[NAMES[::-1]],
         lambda rows: pd.DataFrame(rows, columns=NAMES).convert_dtypes(),
         lambda rows: pd.DataFrame(rows, columns=NAMES).astype("double[pyarrow]"),
@@ -80,7 +81,7 @@ def test_narrow_types(explainer):
 
 
 @pytest.mark.parametrize("train", ["xgboost", "lightgbm"])
-@pytest.mark.parametrize("kind", ["text", "polars", "polars text", "enum", "arrow"])
+@pytest.mark.parametrize("kind", ["text", "polars", "polars text", "enum", "arrow", "unused"])
 def test_labels_that_the_libraries_refuse(train, kind):
     rng = np.random.default_rng(1)
     city = pd.Categorical(rng.choice(list("abcd"), len(X)), categories=list("cabd"))
@@ -102,6 +103,8 @@ def test_labels_that_the_libraries_refuse(train, kind):
         "polars text": lambda: pl.from_pandas(text),
         "enum": lambda: pl.from_pandas(frame).cast(enums),
         "arrow": lambda: pa.Table.from_pandas(frame),
+        # A label that the model does not know, and no row holds.
+        "unused": lambda: frame.assign(city=city.add_categories("new")),
     }[kind]()
     assert np.array_equal(explainer(table).values, explainer(frame).values)
 

@@ -15,7 +15,7 @@ from parity import rows_with_holes, targets
 import shapley_core as sc
 from shapley_core.errors import AdditivityError
 from shapley_core.explainers import model_rows
-from shapley_core.explainers.model_rows import LiveModel, table_of
+from shapley_core.explainers.model_rows import LiveModel
 from shapley_core.trees.readers import lightgbm as lightgbm_reader
 from shapley_core.trees.readers import xgboost as xgboost_reader
 
@@ -79,7 +79,7 @@ TABLES = {
 def test_blocks_on_threads_are_asked_as_the_whole_is(train, kind, n_threads, asked, monkeypatch):
     model, table = train(), TABLES[kind]()
     explainer = sc.TreeExplainer(model)
-    rows = table_of(explainer.ensemble, table, "X")
+    rows = explainer.ensemble.table(table)
     wanted = explainer._model.predict(explainer.ensemble, rows, n_threads)
     assert [block is table for block in asked] == [True]
     monkeypatch.setattr(model_rows, "AT_ONCE", 60)
@@ -242,3 +242,28 @@ def test_what_is_not_asked_directly_is_asked_all_the_same(monkeypatch):
         xgboost_reader.predict_raw(model, X[:1], iteration_range=(0, 99))
     monkeypatch.setitem(sys.modules, "xgboost.core", SimpleNamespace())
     assert xgboost_reader._ask_directly(model, X[:1], (0, 0), np.nan) is None
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "masked", "csr", "list"])
+def test_trees_predict_tables_as_they_are_explained(train, kind):
+    model = train(FRAME)
+    ensemble = sc.trees.read_model(model)
+    codes = np.column_stack([X, SITES.codes]).astype(float)
+    wanted = ensemble.predict(codes)
+    back = FRAME[FRAME.columns[::-1]]
+    if kind == "csr":
+        # Entries that are not stored are missing for one library and zero for the other.
+        table = scipy.sparse.csr_matrix(np.nan_to_num(codes))
+        wanted = sc.TreeExplainer(model)(table)
+        wanted = wanted.values.sum(axis=1) + wanted.base_values
+    elif kind == "polars":
+        polars = pytest.importorskip("polars")
+        table = polars.from_pandas(back.assign(site=back.site.astype(str)))
+    else:
+        masked = np.ma.masked_invalid(np.where(np.isnan(codes), np.inf, codes))
+        table = {"pandas": back, "masked": masked, "list": codes.tolist()}[kind]
+    np.testing.assert_allclose(ensemble.predict(table), wanted, rtol=0, atol=1e-12)
+    if kind == "pandas":
+        assert (ensemble.apply(table) == ensemble.apply(codes)).all()
+        with pytest.raises(sc.errors.InputError, match="lacks 'f0' and has 'x'"):
+            ensemble.predict(back.rename(columns={"f0": "x"}))

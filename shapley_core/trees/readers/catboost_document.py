@@ -58,6 +58,7 @@ def ensemble_from_document(
     if any(tree.cover is None or np.max(tree.cover) == 0 for tree in trees):
         trees = [Tree(**{**vars(tree), "cover": None}) for tree in trees]
     info = document.get("model_info", {})
+    classes = _classes(info, len(bias))
     return TreeEnsemble.from_trees(
         trees,
         n_features=len(features.names),
@@ -67,7 +68,8 @@ def ensemble_from_document(
         input_dtype="float32",
         integer_dtype="float32",
         feature_names=tuple(features.names) if all(features.names) else None,
-        output_names=_class_names(info, len(bias)),
+        output_names=tuple(map(str, classes)) if classes and len(bias) > 1 else None,
+        classes=classes,
         categories=dict.fromkeys(features.categorical, features.labels),
         unseen_category="missing",
         categorical_columns="labels" if features.categorical else "refused",
@@ -293,12 +295,13 @@ def _scale_and_bias(document: dict[str, Any]) -> tuple[float, NDArray[np.float64
     return float(scale[0]), _numbers({"bias": bias}, "bias", len(bias))
 
 
-def _class_names(info: Any, n_outputs: int) -> tuple[str, ...] | None:
-    classes = info.get("class_params", {}) if isinstance(info, dict) else {}
-    names = classes.get("class_names") if isinstance(classes, dict) else None
-    if n_outputs == 1 or not isinstance(names, list) or len(names) != n_outputs:
+def _classes(info: Any, n_outputs: int) -> tuple[Any, ...] | None:
+    """Labels of the classes, in the order of the outputs, where the model has them."""
+    found = info.get("class_params", {}) if isinstance(info, dict) else {}
+    names = found.get("class_names") if isinstance(found, dict) else None
+    if not isinstance(names, list) or len(names) != max(2, n_outputs):
         return None
-    return tuple(str(name) for name in names)
+    return tuple(name if isinstance(name, int | float | str) else str(name) for name in names)
 
 
 def _objective(info: Any) -> str:
