@@ -131,13 +131,14 @@ def put_parted_values(
             if others:
                 assert here.std_error is not None
                 error = sums.error()
-                if step != rounds[-1]:
-                    assert rule is not None
+                if rule is not None and step != rounds[-1]:
                     seconds = time.monotonic() - began
                     for row in np.flatnonzero(left.any(axis=1)).tolist():
                         values = here.values[row] + sums.values[row]
-                        so_far = int(evaluations[row]), budget, seconds
-                        going[row] = not rule(Progress(*so_far, values.T, error[row].T))
+                        spent_so_far = int(evaluations[row])
+                        going[row] = not rule(
+                            Progress(spent_so_far, budget, seconds, values.T, error[row].T)
+                        )
                 # Those that were done before have no sums in this round.
                 here.values[~going] += sums.values[~going]
                 here.std_error[~going] += error[~going]
