@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 from math import comb, exp
 
 import numpy as np
@@ -74,13 +75,21 @@ class Readout:
     def covariances(self, prior: Prior, z: Matrix, parity: int, some: slice) -> Matrix:
         """Cov(I(S), part of the game at z) under k, shape (m, interactions in ``some``)."""
         members = self.members[some]
-        out = np.zeros((len(z), len(members)))
+        # In lexicographic order those that begin alike lie together: what they share is made once,
+        # and no array is larger than the cache.
+        begins = np.flatnonzero((members[1:, :-1] != members[:-1, :-1]).any(axis=1)) + 1
+        bounds = [0, *begins.tolist(), len(members)]
+        out = np.zeros((len(members), len(z)))
         for mass, ratio in self._sides(prior, z, parity):
-            product = np.repeat(mass[:, None], len(members), axis=1)
-            for column in members.T:
-                product *= ratio[:, column]
-            out += product
-        return out
+            of_player = np.ascontiguousarray(ratio.T)
+            for start, stop in pairwise(bounds):
+                shared = mass
+                for player in members[start, :-1].tolist():
+                    shared = shared * of_player[player]
+                # Of no players, the constant.
+                last = of_player[members[start:stop, -1]] if self.size else 1.0
+                out[start:stop] += shared * last
+        return out.T
 
     def variances(self, prior: Prior) -> Matrix:
         """Var(I(S)) under k, shape (n_interactions,)."""
