@@ -112,7 +112,8 @@ class TreeProxy(Estimator):
             here = task.interactions.slice_of(size)
             variance[:, here] = steadied(variance[:, here], design)
         n_folds = folds.max() + 1
-        # The folds' estimates share most of what they are made of, but not what they are off by.
+        # The folds' estimates share most of what they are made of, but what they are off by only in
+        # coalitions that none has seen, which `_of_left` allows for.
         return Estimates(values / n_folds, np.sqrt(variance) / n_folds)
 
     def _weights(self, design: PairedDesign, train: NDArray[np.int64]) -> Matrix:
@@ -252,5 +253,7 @@ def _of_left(
                 # of few pairs is an estimate too: an allowance for that.
                 of, few = many * seen[strata == at], counts[at]
                 spread = of.var(axis=0, ddof=1) * (few + 1) if few > 1 else of[0] ** 2
-                variance[here] += max(0.0, 1.0 - 1.0 / many) * spread
+                # 1 / many of it is of what was not drawn, in which all folds err alike.
+                alike = 1.0 + folds.max() / many
+                variance[here] += max(0.0, 1.0 - 1.0 / many) * alike * spread
     return values, variance

@@ -80,6 +80,21 @@ def test_no_value_is_certain_that_hangs_on_coalitions_not_left_out(index, budget
     assert np.mean(inside) >= 0.85
 
 
+@pytest.mark.parametrize("budget", [200, 254])
+def test_all_folds_err_alike_in_coalitions_that_none_has_seen(budget):
+    pytest.importorskip("lightgbm")
+    inside = sets.all_coalitions(8).astype(float)
+    weights = np.random.default_rng(0).normal(size=(8, 4))
+    game = sc.TableGame(np.tanh(inside @ weights - weights.sum(axis=0) / 2).sum(axis=1))
+    true = sc.exact(game).values
+    made = TreeProxy(n_trees=30)
+    found = [made.estimate(game, budget, random_state=seed) for seed in range(8)]
+    errors = np.array([one.values - true for one in found])
+    told = np.array([one.std_error for one in found])
+    assert (np.abs(errors) <= 2 * told).mean() >= 0.93
+    assert 0.7 < np.sqrt((told**2).mean() / (errors**2).mean()) < 2.0
+
+
 def test_a_constant_game_and_wrong_parameters():
     pytest.importorskip("lightgbm")
     game = sc.CallableGame(lambda c: np.full(len(c), 2.0), 30)
