@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..indices import IndexSpec, tables
 from ..indices.spec import PointLaw
+from ..threads import row_blocks
 from .covariance import Prior
 from .incidence import common_players
 
@@ -28,8 +29,8 @@ Matrix = NDArray[np.float64]
 _MOST_NODES = 32
 # A functional without a law is exact on polynomials of a degree below the number of its nodes.
 _MOST_SIGNED_NODES = 64
-# Cells of a work array.
-_CELLS = 1 << 22
+# Cells of a work array, and of one that is to stay in the cache.
+_CELLS, _CACHED = 1 << 22, 1 << 14
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,13 +75,18 @@ class Readout:
     def covariances(self, prior: Prior, z: Matrix, parity: int, some: slice) -> Matrix:
         """Cov(I(S), part of the game at z) under k, shape (m, interactions in ``some``)."""
         members = self.members[some]
-        out = np.zeros((len(z), len(members)))
+        # A row for each interaction: those of its players are copied whole, and a few at once stay
+        # in the cache.
+        out = np.zeros((len(members), len(z)))
+        blocks = row_blocks(len(members), max(1, _CACHED // len(z)))
         for mass, ratio in self._sides(prior, z, parity):
-            product = np.repeat(mass[:, None], len(members), axis=1)
-            for column in members.T:
-                product *= ratio[:, column]
-            out += product
-        return out
+            of_players = np.ascontiguousarray(ratio.T)
+            for start, stop in blocks:
+                product = np.broadcast_to(mass, (stop - start, len(z)))
+                for column in members[start:stop].T:
+                    product = product * of_players[column]
+                out[start:stop] += product
+        return out.T
 
     def variances(self, prior: Prior) -> Matrix:
         """Var(I(S)) under k, shape (n_interactions,)."""
