@@ -1,6 +1,9 @@
 """Shapley values of what a tree model predicts after its raw margin: probabilities, log-loss."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
@@ -31,6 +34,18 @@ from .output_runs import run_outputs
 from .predictor import Predictor
 from .probabilities import Array, Link, log_probability_of, probability_of
 from .row_outputs import checked_link, label_codes, own_margins, per_row_of, spread
+
+# On how many threads this call sums leaves: the games ask a function that is made before any call.
+_THREADS: ContextVar[int] = ContextVar("_THREADS")
+
+
+@contextmanager
+def _on_threads(n_threads: int) -> Iterator[None]:
+    token = _THREADS.set(n_threads)
+    try:
+        yield
+    finally:
+        _THREADS.reset(token)
 
 
 class TreeOutputExplainer:
@@ -224,7 +239,8 @@ class TreeOutputExplainer:
         rows = self._rows(table)
         if check == "model" and self._model is not None:
             predicted = self._model.predict(self.ensemble, table, threads)
-            margins = self._margins(rows.array)
+            with _on_threads(threads):
+                margins = self._margins(rows.array)
             check_additivity(self.ensemble, table, margins, predicted, True)
         ensemble = self.ensemble
         codes = label_codes(y, table.n_rows, ensemble) if self._losses else None
@@ -233,19 +249,20 @@ class TreeOutputExplainer:
         games = self._few if reduced else self._whole
         if offsets is not None and not self._losses:
             games = self._games(games.players, of_margins=True)
-        found = values_of_rows(
-            games,
-            rows,
-            spec,
-            order,
-            options["budget"],
-            self._estimator,
-            random_state,
-            tolerance,
-            threads,
-            progress,
-            per_row_of(ensemble, self._link, codes, offsets),
-        )
+        with _on_threads(threads):
+            found = values_of_rows(
+                games,
+                rows,
+                spec,
+                order,
+                options["budget"],
+                self._estimator,
+                random_state,
+                tolerance,
+                threads,
+                progress,
+                per_row_of(ensemble, self._link, codes, offsets),
+            )
         return self._explanation(table, spec, order, kept, found)
 
     def of_no_rows(self, table: Table, spec: IndexSpec | ProbabilisticValue, order: int) -> Any:
@@ -359,7 +376,8 @@ class TreeOutputExplainer:
             columns[self._used] = rows[start:stop].T
             out[start:stop] = ensemble.base + ensemble.sum_leaves(columns)
 
-        run_blocks(work, row_blocks(len(rows), ensemble.block_rows), self._threads)
+        blocks = row_blocks(len(rows), ensemble.block_rows)
+        run_blocks(work, blocks, _THREADS.get(self._threads))
         return out
 
     def _predict(self, rows: Array) -> Array:

@@ -9,6 +9,7 @@ beyond ``B`` are never needed, and the same step backwards takes any player out 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -26,9 +27,9 @@ Weight = tuple[int, ...]
 class AbsenteeSums:
     """``F(u, b)`` for all sizes u and all budgets b up to the largest, in exact integers.
 
-    Sums that fit are kept as int64, an axis for each budget. Others are Python integers, and each
-    of them holds the whole last axis, a slot of bits per budget: shifting it adds a weight to all
-    sums at once.
+    Sums that fit are kept as int64, an axis for sizes before one for each budget. Others are Python
+    integers, one for each cell of the budgets, which hold all sizes, a slot of bits for each:
+    shifting it adds a player to all sets at once.
 
     Parameters
     ----------
@@ -60,81 +61,132 @@ class AbsenteeSums:
                 "common factor, rounded to fewer digits where that is right, or for up to 30 "
                 "players use shapley_core.exact"
             )
-        first = np.arange(n_budgets) if worth_is_rest else np.ones(n_budgets, dtype=np.int64)
-        worths: Cells = first.reshape([b + 1 for b in budget])
-        if self._packed:
-            self._slot = bits
-            self._everything = (1 << bits * worths.shape[-1]) - 1
-            worths = _packed(worths, bits)
-        shape = (max_absent + 1, *worths.shape)
         kind = np.int64 if bits <= 63 else object
-        cells: Cells = np.zeros(shape, dtype=kind)
-        cells[0] = worths.astype(kind)
+        first = np.arange(n_budgets) if worth_is_rest else np.ones(n_budgets, dtype=np.int64)
+        worths: Cells = first.reshape([b + 1 for b in budget]).astype(kind)
+        if self._packed:
+            # Whole bytes, so that slots are slices of bytes.
+            self._slot = 8 * -(-bits // 8)
+            self._all_bits = self._slot * (max_absent + 1)
+            self._everything = (1 << self._all_bits) - 1
+            self._strides = [prod(worths.shape[axis + 1 :]) for axis in range(worths.ndim)]
+            for weight in weights:
+                target, source = _moves(worths.shape, weight)
+                worths[target] += self._one_more(worths[source])
+            self._cells = worths
+            return
+        cells: Cells = np.zeros((max_absent + 1, *worths.shape), dtype=kind)
+        cells[0] = worths
         for n_before, weight in enumerate(weights):
             filled = cells[: n_before + 2]  # no larger set can have been met
-            target, moved = self._moved(filled[:-1], weight)
-            filled[1:][target] += moved
+            target, source = _moves(worths.shape, weight)
+            filled[1:][:, *target] += filled[:-1][:, *source]
         self._cells = cells
 
     def without(self, weight: Weight) -> "AbsenteeSums":
         """The sums without one player of that weight."""
         rest = object.__new__(AbsenteeSums)
         rest.__dict__.update(self.__dict__)
-        cells = self._cells.copy()
-        for size in range(1, len(cells)):
-            target, moved = self._moved(cells[size - 1 : size], weight)
-            cells[size : size + 1][target] -= moved
-        rest._cells = cells
+        rest._cells = cells = self._cells.copy()
+        if not self._packed:
+            target, source = _moves(cells.shape[1:], weight)
+            into, of = cells[:, *target], cells[:, *source]
+            for size in range(1, len(cells)):
+                into[size] -= of[size - 1]
+        elif not any(weight):
+            rest._cells = self._divided(cells)
+        else:
+            # Cells within one weight of each other do not depend on each other.
+            axis = next(at for at, w in enumerate(weight) if w)
+            target, source = _moves(cells.shape, weight)
+            step = weight[axis]
+            into, of = np.moveaxis(cells[target], axis, 0), np.moveaxis(cells[source], axis, 0)
+            for start in range(0, len(into), step):
+                some = slice(start, start + step)
+                into[some] -= self._one_more(of[some])
         return rest
 
     def at(self, budget: Sequence[int]) -> list[int]:
         """``F(u, budget)`` by size u; nothing where a budget is below 0."""
         if min(budget, default=0) < 0:
             return []
-        place: tuple[Any, ...] = (slice(None), *(budget[:-1] if self._packed else budget))
-        column = self._cells[place].tolist()
         if not self._packed:
-            return list(column)
-        slot = (1 << self._slot) - 1
-        return [whole >> self._slot * budget[-1] & slot for whole in column]
+            place: tuple[Any, ...] = (slice(None), *budget)
+            return list(self._cells[place].tolist())
+        return self._sizes(self._cells[tuple(budget)])
 
-    def _moved(self, cells: Cells, weight: Weight) -> tuple[tuple[slice, ...], Cells]:
-        """What sets gain by one more player of that weight, and the cells that gain it."""
-        spans = cells.shape[1:]
-        axes = list(zip(weight, spans, strict=False))
-        target = (slice(None), *(slice(min(w, span), None) for w, span in axes))
-        moved = cells[(slice(None), *(slice(0, max(span - w, 0)) for w, span in axes))]
-        if self._packed:
-            moved = (moved << self._slot * weight[-1]) & self._everything
-        return target, moved
+    def at_without(self, weight: Weight, budget: Sequence[int]) -> list[int]:
+        """``without(weight).at(budget)``, from the few cells that it takes."""
+        if min(budget, default=0) < 0:
+            return []
+        if not any(weight):
+            return self._sizes(self._divided(self._cells[tuple(budget)]))
+        steps = min(b // w for b, w in zip(budget, weight, strict=True) if w)
+        place, step = (
+            sum(x * size for x, size in zip(cell, self._strides, strict=True))
+            for cell in (budget, weight)
+        )
+        found = 0
+        for whole in self._cells.reshape(-1)[place - steps * step : place + 1 : step].tolist():
+            found = whole - ((found << self._slot) & self._everything)
+        return self._sizes(found)
+
+    def _one_more(self, packed: Any) -> Any:
+        """Sets with one more player; those that are larger than wanted are dropped."""
+        return (packed << self._slot) & self._everything
+
+    def _divided(self, packed: Any) -> Any:
+        """What gives ``packed`` when a player without weight joins.
+
+        The series 1 / (1 + x) is (1 - x) (1 + x^2) (1 + x^4) ..., and slots borrow from the next.
+        """
+        packed = packed - (packed << self._slot)
+        reach = 2 * self._slot
+        while reach < self._all_bits:
+            packed = packed + (packed << reach)
+            reach *= 2
+        return packed & self._everything
+
+    def _sizes(self, packed: int) -> list[int]:
+        width = self._slot // 8
+        slots = packed.to_bytes(self._all_bits // 8, "little")
+        return [
+            int.from_bytes(slots[at : at + width], "little") for at in range(0, len(slots), width)
+        ]
 
     def without_each(
         self, keys: Iterable[tuple[Any, ...]], weight_of: Callable[[Any], Weight]
-    ) -> Iterator[tuple[tuple[Any, ...], "AbsenteeSums"]]:
-        """The sums without the players of each key in turn; keys in lexicographic order.
+    ) -> Iterator[tuple[tuple[Any, ...], Callable[[Sequence[int]], list[int]]]]:
+        """For each key in turn, what gives ``F(u, budget)`` by u without the players of the key.
 
-        Sums of the shared beginning of one key and the next are kept, no others.
+        Keys come in lexicographic order: sums of the shared beginning of one key and the next are
+        kept, no others.
         """
         kept: list[tuple[Any, AbsenteeSums]] = []
         for key in keys:
+            # Of packed sums few cells are wanted without the last player.
+            whole = key[:-1] if self._packed else key
             shared = 0
-            while shared < min(len(kept), len(key)) and kept[shared][0] == key[shared]:
+            while shared < min(len(kept), len(whole)) and kept[shared][0] == whole[shared]:
                 shared += 1
             del kept[shared:]
-            for one in key[shared:]:
+            for one in whole[shared:]:
                 last = kept[-1][1] if kept else self
                 kept.append((one, last.without(weight_of(one))))
-            yield key, kept[-1][1] if kept else self
+            rest = kept[-1][1] if kept else self
+            if len(whole) < len(key):
+                yield key, partial(rest.at_without, weight_of(key[-1]))
+            else:
+                yield key, rest.at
 
 
-def _packed(worths: Cells, bits: int) -> npt.NDArray[np.object_]:
-    """Each row of the last axis as one integer, the first of it in the lowest bits."""
-    rows = worths.reshape(-1, worths.shape[-1]).tolist()
-    packed = np.zeros(len(rows), dtype=object)
-    for at, row in enumerate(rows):
-        digits = "".join(f"{worth:0{bits}b}" for worth in reversed(row))
-        packed[at] = int(digits, 2)
-    return packed.reshape(worths.shape[:-1])
+def _moves(spans: tuple[int, ...], weight: Weight) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """The cells that gain by one more player of that weight, and the cells that they gain from."""
+    axes = list(zip(weight, spans, strict=True))
+    return (
+        tuple(slice(min(w, span), None) for w, span in axes),
+        tuple(slice(0, max(span - w, 0)) for w, span in axes),
+    )
 
 
 def by_present(by_absent: list[int], others: int) -> list[int]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from fractions import Fraction
 from itertools import accumulate, combinations, pairwise
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -63,16 +64,22 @@ class Airport(AnalyticGame):
         sign = -1 if size % 2 == 0 else 1
         # An interaction within the players of a step has +-missing for it; another has nothing.
         upto = list(accumulate(d * m for d, m in zip(steps, missing, strict=False)))
+        # A block adds the steps up to its dearest player to coalitions that miss them: sums over
+        # the first steps, when 0, 1, .. of the cheaper players are in the block.
+        within = [
+            list(accumulate(map(mul, steps, [0] * below + missing), initial=0))
+            for below in range(size if weights.joins else 0)
+        ]
         for players in combinations(range(n), size):
             ranks = sorted(rank[i] for i in players)
             if not weights.joins:
                 yield Fraction(sign * upto[ranks[0]], self._scale)
                 continue
-            below = 0
             total = 0
-            for k in range(ranks[-1] + 1):
-                below += below < size and ranks[below] < k
-                total += steps[k] * missing[k - below]
+            first = 0
+            for sums, rank_of in zip(within, ranks, strict=True):
+                total += sums[rank_of + 1] - sums[first]
+                first = rank_of + 1
             yield Fraction(total, self._scale)
 
     def __repr__(self) -> str:

@@ -70,11 +70,11 @@ class Bankruptcy(TypedGame):
     def _present_sums(self, size: int) -> Iterator[tuple[tuple[Any, ...], list[list[Any]]]]:
         n = self._n_players
         left = AbsenteeSums([self._units], self._types, n, worth_is_rest=True)
-        for key, rest in left.without_each(self._combinations(size), lambda claim: claim):
+        for key, sums_at in left.without_each(self._combinations(size), lambda claim: claim):
             sums = []
             for present in range(1 << size):
                 absent = sum(one[0] for j, one in enumerate(key) if not present >> j & 1)
-                sums.append(by_present(rest.at([self._units - absent]), n - size))
+                sums.append(by_present(sums_at([self._units - absent]), n - size))
             yield key, sums
 
     def _values_of_size(self, size: int, weights: Weights) -> Iterable[Any]:

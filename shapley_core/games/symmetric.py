@@ -114,8 +114,13 @@ class Glove(TypedGame):
         for key in self._combinations(size):
             lefts = self._left - key.count(0)
             rights = self.right - key.count(1)
+            of_left = [comb(lefts, x) for x in range(lefts + 1)]
+            of_right = [comb(rights, y) for y in range(rights + 1)]
             ways = [
-                [comb(lefts, x) * comb(rights, t - x) for x in range(t + 1)]
+                [
+                    (x, of_left[x] * of_right[t - x])
+                    for x in range(max(0, t - rights), min(t, lefts) + 1)
+                ]
                 for t in range(self._n_players - size + 1)
             ]
             sums = []
@@ -124,7 +129,7 @@ class Glove(TypedGame):
                 b = present.bit_count() - a
                 sums.append(
                     [
-                        sum(way * min(x + a, t - x + b) for x, way in enumerate(row))
+                        sum(way * min(x + a, t - x + b) for x, way in row)
                         for t, row in enumerate(ways)
                     ]
                 )

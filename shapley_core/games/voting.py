@@ -81,12 +81,12 @@ class WeightedVoting(TypedGame):
             return tuple(one[c] for c in boxed)
 
         counts = AbsenteeSums(budget, [box(one) for one in self._types], max_absent)
-        for key, rest in counts.without_each(self._combinations(size), box):
+        for key, sums_at in counts.without_each(self._combinations(size), box):
             sums = []
             for present in range(1 << size):
                 absent = [box(one) for j, one in enumerate(key) if not present >> j & 1]
                 left = [b - sum(one[c] for one in absent) for c, b in enumerate(budget)]
-                by_absent = rest.at(left)[: max(0, max_absent + 1 - len(absent))]
+                by_absent = sums_at(left)[: max(0, max_absent + 1 - len(absent))]
                 sums.append(by_present(by_absent, n - size))
             yield key, sums
 

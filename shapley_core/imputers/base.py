@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._kernels import products
 from ..arrays import scaled_row_weights
 from ..errors import InputError
 from .rows import Mixer, Pairs, Rows
@@ -102,8 +103,7 @@ class Filler(ABC):
 def product(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
     """The matrix product, adding in one order: BLAS rounds by how many rows it is given."""
     out = np.zeros((len(left), right.shape[1]))
-    for k in range(len(right)):
-        out += left[:, k, None] * right[k]
+    products.product(np.ascontiguousarray(left), np.ascontiguousarray(right), out)
     return out
 
 

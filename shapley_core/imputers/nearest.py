@@ -110,8 +110,12 @@ class NearestFiller(Filler):
         self._covariance = np.atleast_2d(spread)
         if imputer.metric == "euclidean":
             self._covariance = np.diag(np.diag(self._covariance))
+        # Where it is, so are its blocks, whose eigenvalues lie between its own.
+        sizes = np.linalg.eigvalsh(self._correlation(np.ones(len(numeric), np.bool_))[0])
+        self._regular = bool(sizes[0] > _SINGULAR * max(float(sizes[-1]), 1.0))
         self._rows: Rows = background
         self._x, self._x_labels = self._z[:0], self._z_labels[:0]
+        self._with_labels: NDArray[np.bool_] = np.zeros(len(numeric), np.bool_)
 
     def _coded(self, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Numbers, missing ones as the median; and labels, 0 of a number, -2 of a missing one."""
@@ -131,6 +135,9 @@ class NearestFiller(Filler):
         bound.__dict__.update(self.__dict__)
         bound._rows = rows
         bound._x, bound._x_labels = self._coded(rows)
+        # Elsewhere all have numbers, none of which counts as a differing label.
+        labels = np.concatenate([bound._x_labels, self._z_labels])
+        bound._with_labels = (labels != 0).any(axis=0)
         return bound
 
     def fill(
@@ -175,7 +182,7 @@ class NearestFiller(Filler):
             total = np.zeros((len(rows), len(self._z)))
             if root.shape[1]:
                 total += cdist(product(self._x[np.ix_(rows, numbers)], root), its, "sqeuclidean")
-            for feature in np.flatnonzero(mask):
+            for feature in np.flatnonzero(mask & self._with_labels):
                 labels = self._z_labels[:, feature]
                 total += self._x_labels[rows, feature][:, None] != labels
             total /= mask.sum()
@@ -184,12 +191,24 @@ class NearestFiller(Filler):
         return of
 
     def _whitening(self, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-        scale = np.sqrt(np.diag(self._covariance)[mask])
-        scale[scale == 0] = 1.0
-        covariance = self._covariance[np.ix_(mask, mask)] / np.outer(scale, scale)
-        sizes, axes = np.linalg.eigh(covariance)
+        from scipy.linalg import solve_triangular
+
+        correlation, scale = self._correlation(mask)
+        if self._regular:
+            lower = np.linalg.cholesky(correlation)
+            inverse = solve_triangular(lower, np.eye(len(lower)), lower=True, check_finite=False)
+            return np.asarray(inverse.T / scale[:, None])
+        sizes, axes = np.linalg.eigh(correlation)
         kept = sizes > _SINGULAR * max(float(sizes[-1]), 1.0)
         return np.asarray(axes[:, kept] / np.sqrt(sizes[kept]) / scale[:, None])
+
+    def _correlation(
+        self, mask: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Correlations of those features, and their standard deviations, 1 where there is none."""
+        scale = np.sqrt(np.diag(self._covariance)[mask])
+        scale[scale == 0] = 1.0
+        return self._covariance[np.ix_(mask, mask)] / np.outer(scale, scale), scale
 
 
 def _position(rows: Rows, column: Any) -> int:

@@ -9,6 +9,7 @@ from shapley_core import TabularExplainer, exact, imputers
 from shapley_core.arrays import smallest
 from shapley_core.errors import InputError
 from shapley_core.game import TableGame
+from shapley_core.imputers.base import product
 
 RNG = np.random.default_rng(5)
 N = 4
@@ -207,6 +208,38 @@ def test_of_rows_equally_far_the_first_are_taken(k, kinds):
     distance = np.random.default_rng(kinds).integers(0, kinds, (50, 12)).astype(float)
     wanted = np.sort(np.argsort(distance, axis=1, kind="stable")[:, :k], axis=1)
     np.testing.assert_array_equal(smallest(distance, k, 1e-12), wanted)
+
+
+@pytest.mark.parametrize(
+    "shape", [(0, 3, 2), (4, 0, 2), (4, 3, 0), (1, 1, 1), (9, 6, 1), (9, 7, 5)]
+)
+def test_a_product_adds_in_one_order(shape):
+    m, k, n = shape
+    left, right = RNG.normal(size=(m, k)), RNG.normal(size=(n, k)).T
+    found = product(left, right)
+    terms = (left[:, at, None] * right[at] for at in range(k))
+    np.testing.assert_array_equal(found, sum(terms, np.zeros((m, n))))
+    for row, alone in zip(left, found, strict=True):
+        np.testing.assert_array_equal(product(row[None], right)[0], alone)
+
+
+def test_nearest_takes_the_same_rows_beside_a_constant_and_a_copy():
+    # These leave the covariance singular, and say nothing about how far rows are apart.
+    def taken(background, rows, masks):
+        games = TabularExplainer(model, background, imputer=imputers.Nearest(6))._games
+        bound = games.filler.bind(games.rows.like(rows, "X"))
+        filled, _ = bound.fill(np.arange(len(rows)), masks, slice(0, 6), 1)
+        return filled[:, :N]
+
+    def wider(rows):
+        return np.column_stack([rows, np.ones(len(rows)), rows[:, 0]])
+
+    masks = np.array([[True, False, False, False], [True, True, True, False]])
+    for constant, copy in ((True, False), (False, True), (True, True)):
+        beside = np.column_stack([masks, [[constant, copy]] * 2])
+        np.testing.assert_array_equal(
+            taken(wider(BACKGROUND), wider(X), beside), taken(BACKGROUND, X, masks)
+        )
 
 
 @pytest.mark.parametrize("metric", ["mahalanobis", "euclidean"])

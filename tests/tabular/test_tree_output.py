@@ -13,6 +13,7 @@ from sklearn.tree import DecisionTreeClassifier
 from shapley_core import TreeExplainer, exact
 from shapley_core.errors import AdditivityError, BudgetError, InputError
 from shapley_core.explainers import TreeOutputExplainer
+from shapley_core.explainers import output as outputs
 from shapley_core.game import TableGame
 
 RNG = np.random.default_rng(8)
@@ -201,6 +202,22 @@ def test_estimates_where_features_are_many():
     assert (early.n_evaluations < 4000).all()
     with pytest.raises(BudgetError):
         explainer(wide[:4], budget=10)
+
+
+def test_a_call_has_its_own_number_of_threads(monkeypatch):
+    explainer = TreeExplainer(of_lightgbm(Y2), BACKGROUND, output="probability", n_threads=2)
+    run, asked = outputs.run_blocks, []
+
+    def counted(work, blocks, n_threads):
+        asked.append(n_threads)
+        run(work, blocks, n_threads)
+
+    monkeypatch.setattr(outputs, "run_blocks", counted)
+    explainer(X, n_threads=1)
+    assert set(asked) == {1}
+    asked.clear()
+    explainer(X)
+    assert set(asked) == {2}
 
 
 def test_frames_categories_and_missing_values():
