@@ -81,11 +81,6 @@ static inline void fetch_entries(
     }
 }
 
-/* Rows take a table's entries in no order, so that no machine guesses what to fetch next. */
-static inline void fetch_table(const double *table, int64_t size) {
-    for (int64_t i = 0; i < size; i += 8) FETCH(table + i);
-}
-
 /* `look_up` of a run, whose tables are asked for four ahead; behind it follow `more` others. */
 static inline void look_up_run(
     const double *RESTRICT table, const int64_t *RESTRICT at, const int32_t *RESTRICT group,
@@ -96,7 +91,7 @@ static inline void look_up_run(
         int64_t some = count - j < 4 ? count - j : 4;
         if (!j || some == 4) {
             for (int64_t k = j + some; k < j + some + 4 && k < count + more; k++) {
-                fetch_table(table + at[k], size[k]);
+                fetch_all(table + at[k], size[k] * (int64_t)sizeof(double));
             }
         }
         look_up(table, at + j, group + j, some, patterns, most, sum, n);

@@ -108,18 +108,8 @@ WIDE static void overlay_chosen(
         overlay(table + chosen[i] * n_bytes, mask, added, n_bytes, out + i * n_bytes);
 }
 
-/* Bytes of masked rows that are made together, and of a line of the cache. */
-#define LINE 64
+/* Bytes of masked rows that are made together. */
 #define TOGETHER 8192
-
-/* Ask for memory that is written to next: a model has pushed it out of the nearest caches, and short
- * pieces are not foreseen by the machine. */
-static void fetch_all(const uint8_t *out, int64_t n_bytes)
-{
-    int64_t at;
-    for (at = 0; at < n_bytes; at += LINE)
-        FETCH(out + at);
-}
 
 /* In how many of n columns two masks differ. */
 static int64_t differing(const uint8_t *mask, const uint8_t *its, int64_t n)

@@ -38,7 +38,7 @@ cdef extern from "masking.h" nogil:
     void add_weighted_four(
         const double* outputs, const double* weight, int64_t n_donors, double* sums
     )
-    void fetch_all(const uint8_t* out, int64_t n_bytes)
+    void fetch_all(const void* memory, int64_t n_bytes)
     int64_t differing(const uint8_t* mask, const uint8_t* its, int64_t n)
     void overlay_pairs(
         const uint8_t* rows, const uint8_t* donors, const uint8_t* mask, const int32_t* players,
@@ -187,6 +187,7 @@ def mix_pairs(
                     begun = &donors[0, 0] if before[c] == -1 else &rows[0, 0]
                     begun += at * steps.row
                 for line in range(n_lines):
+                    # What is written to next: a model has pushed it out of the nearest caches.
                     if c + 1 < n_masks:
                         fetch_all(target + n_pairs * steps.row + line * steps.out, few * steps.row)
                     memcpy(
@@ -245,7 +246,7 @@ def add_parts(
     with nogil:
         for c in range(outputs.shape[0]):
             if c + 1 < outputs.shape[0]:
-                fetch_all(<const uint8_t*>&out[rows[c + 1], 0, 0], n_parts * n_outputs * 8)
+                fetch_all(&out[rows[c + 1], 0, 0], n_parts * n_outputs * 8)
             finite &= add_parts_of(
                 &outputs[c, 0, 0], &weights[0], &starts[0], n_parts, n_outputs,
                 &out[rows[c], 0, 0]

@@ -14,8 +14,8 @@ from .group_patterns cimport is_plain
 from .paths cimport Paths
 
 
-cdef extern from "lookup.h" nogil:
-    void fetch_table(const double*, int64_t)
+cdef extern from "vectors.h" nogil:
+    void fetch_all(const void*, int64_t)
 
 # How a test is decided: missing values right, missing values left, or as the forest says.
 cdef enum:
@@ -229,9 +229,9 @@ def explain(
                         pattern = offset[g] + pattern * n_columns
                         place[g - first_group[t]] = pattern
                         if n_columns:
-                            fetch_table(&table[pattern], n_columns)
+                            fetch_all(&table[pattern], n_columns * sizeof(double))
                             # Entries need not begin with a line.
-                            fetch_table(&table[pattern + n_columns - 1], 1)
+                            fetch_all(&table[pattern + n_columns - 1], sizeof(double))
             if t:
                 first = first_group[t - 1]
                 last = first_group[t]

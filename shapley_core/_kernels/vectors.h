@@ -2,6 +2,8 @@
 #ifndef SHAPLEY_CORE_VECTORS_H
 #define SHAPLEY_CORE_VECTORS_H
 
+#include <stdint.h>
+
 /* restrict lets the compiler run rows side by side. */
 #if defined(_MSC_VER)
 #define RESTRICT __restrict
@@ -31,5 +33,12 @@
 #else
 #define FETCH(address) ((void)(address))
 #endif
+
+/* Ask for all of some memory: it is taken in no order, or in pieces too short for the machine to
+ * guess what comes next.
+ */
+static inline void fetch_all(const void *memory, int64_t n_bytes) {
+    for (int64_t at = 0; at < n_bytes; at += 64) FETCH((const char *)memory + at);
+}
 
 #endif

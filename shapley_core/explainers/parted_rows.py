@@ -48,8 +48,8 @@ _ALIKE = 0.04
 _WORTHS, _SOLVED_WORTHS = 1 << 16, 1 << 18
 # Bytes of what tells rows and donors apart, and arrays as large as a block's values.
 _PAIR_BYTES, _DIFFERING_BYTES, _SUMS = 64, 1 << 26, 8
-# Of rounds the second has so many times the coalitions of the first, less one; the first at least
-# 64. A row takes about 2.7 times what would do if that were known, of other numbers more.
+# Rounds up to the second have so many times the coalitions of the first, which has at least 64. A
+# row then takes 2.7 times the coalitions that would do, were that known before; of others more.
 _GROWTH, _FIRST_ROUND = 4, 64
 
 
