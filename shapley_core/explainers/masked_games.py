@@ -21,7 +21,7 @@ PerRow = Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]]
 
 # Rows shown to a model at once where the user does not say: calls cost little beside so many, and a
 # table of so many bytes is still in the cache when the model reads it.
-_BATCH_ROWS, _LEAST_BATCH_ROWS, _BATCH_BYTES = 1 << 15, 1 << 11, 3 << 20
+_LEAST_BATCH_ROWS, _BATCH_BYTES = 1 << 11, 3 << 20
 
 
 class MaskedGames:
@@ -68,7 +68,7 @@ class MaskedGames:
         most = max(1, memory // 4 // max(1, filler.row_bytes + 64))
         if batch_size is None:
             batch_size = max(_LEAST_BATCH_ROWS, _BATCH_BYTES // max(1, filler.row_bytes))
-            batch_size = min(batch_size, _BATCH_ROWS)
+            batch_size = min(batch_size, rows.batch_rows)
         self.batch_rows = min(most, batch_size)
         self._first: NDArray[np.float64] | None = None
         parts = [(outputs.copy(), w) for outputs, w in self._nothing(check_repeats)]

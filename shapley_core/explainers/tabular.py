@@ -78,7 +78,8 @@ class TabularExplainer:
     memory : int or str
         Bytes, as ``"1GB"``, for masked rows and worths; not what the model itself takes.
     batch_size : int, optional
-        The most rows shown to the model at once, by default 2048 to 32768, in 3 MiB.
+        The most rows shown to the model at once, by default 2048 to 16384 of an array, 32768 of a
+        frame, in 3 MiB.
     n_threads : int, optional
         Threads that mask rows; the model runs on as many as it likes. All cores by default.
     output_names : sequence of str, optional

@@ -59,6 +59,9 @@ class ArrayRows(Rows):
         self.n_rows, self.n_features = array.shape
         self.names = names
         self.row_bytes = array.dtype.itemsize * self.n_features
+        if wrap is no_wrap:
+            # What a model makes of so many is still in the cache when it goes on with it.
+            self.batch_rows = 1 << 14
         self._wrap = wrap
         self._reader = reader
         self._scratch = Scratch()

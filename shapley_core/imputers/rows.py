@@ -49,7 +49,12 @@ class Rows(ABC):
         Names of the columns, where the table has them.
     row_bytes : int
         What a mixed row takes, roughly, for columns of objects without the objects.
+    batch_rows : int
+        The most rows that a model is shown at once where the user does not say.
     """
+
+    # Frames take long to make and to read, of however few rows.
+    batch_rows = 1 << 15
 
     n_rows: int
     n_features: int

@@ -175,3 +175,26 @@ def test_progress_ends_with_all_rows(name):
     told = []
     EXPLAINERS[name]()(X, progress=lambda *done: told.append(done))
     assert told[-1] == (len(X), len(X))
+
+
+@pytest.mark.parametrize(
+    ("table", "n_columns", "most"),
+    [
+        (np.asarray, 12, 16_384),
+        (np.asarray, 91, 3 * 2**20 // 728),
+        (np.asarray, 1000, 2048),
+        (pd.DataFrame, 12, 32_768),
+        (lambda rows: pd.DataFrame(rows).astype({3: np.float32}), 12, 32_768),
+    ],
+)
+def test_batches_that_nobody_bounds(table, n_columns, most):
+    shown = []
+
+    def model(rows):
+        shown.append(len(rows))
+        return np.asarray(rows)[:, 0]
+
+    rows = RNG.normal(size=(100, n_columns))
+    TabularExplainer(model, table(rows[:97]))(table(rows[97:]), budget=max(400, 3 * n_columns))
+    # Not all of them are full: pairs and coalitions make up a grid.
+    assert 0.97 * most < max(shown) <= most
