@@ -1,6 +1,7 @@
-"""Numbers as users give them, as float64 arrays."""
+"""Numbers as users give them, checked."""
 
 from numbers import Real
+from operator import index as as_int
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,16 @@ def real_numbers(given: Any, what: str) -> NDArray[np.float64]:
             f"{what} must be real numbers in an array; got shape {array.shape}, {array.dtype}"
         )
     return array.astype(np.float64, copy=False)
+
+
+def check_integer(value: Any, what: str, least: int | None = None) -> int:
+    """An integer argument as an int; a TypeError if it is none, as a bool, or an InputError."""
+    if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):
+        raise TypeError(f"{what} must be an integer, not {type(value).__name__}")
+    checked = int(as_int(value))
+    if least is not None and checked < least:
+        raise InputError(f"{what} must be at least {least}, not {checked}")
+    return checked
 
 
 def row_weights(given: Any, n_rows: int, rows: str) -> NDArray[np.float64]:

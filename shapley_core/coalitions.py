@@ -14,6 +14,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import check_integer
 from .errors import InputError
 
 Interaction = tuple[int, ...]
@@ -94,19 +95,9 @@ def describe(players: Iterable[int], names: Sequence[str] | None = None) -> str:
     return "{" + ", ".join(str(i) if names is None else names[i] for i in players) + "}"
 
 
-def check_integer(value: Any, what: str) -> int:
-    """An integer argument as an int, or a TypeError; bools are none."""
-    if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):
-        raise TypeError(f"{what} must be an integer, not {type(value).__name__}")
-    return int(as_int(value))
-
-
 def check_n_players(n_players: Any) -> int:
     """A number of players as an int, or an error."""
-    checked = check_integer(n_players, "n_players")
-    if checked < 1:
-        raise InputError(f"n_players must be at least 1, not {checked}")
-    return checked
+    return check_integer(n_players, "n_players", 1)
 
 
 def check_names(names: Iterable[Any] | None, n_players: int) -> tuple[str, ...] | None:

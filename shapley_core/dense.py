@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import indices
-from .coalitions import Interaction, InteractionSet, check_integer
+from .arrays import check_integer
+from .coalitions import Interaction, InteractionSet
 from .errors import InputError
 from .memory import check_memory
 

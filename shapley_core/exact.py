@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from . import coalitions as sets
 from . import indices, transforms
+from .arrays import check_integer
 from .coalitions import InteractionSet
 from .errors import InputError
 from .game import as_table, check_table_size
@@ -100,7 +101,7 @@ def exact(
 
 def _check(spec: IndexSpec | ProbabilisticValue, n_players: int | None, given: Any) -> int:
     """The order as an int, before anything is evaluated."""
-    order = sets.check_integer(given, "order")
+    order = check_integer(given, "order")
     if n_players is None:
         return order
     spec.check(n_players, order)

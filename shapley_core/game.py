@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import coalitions as sets
-from .arrays import real_numbers
+from .arrays import check_integer, real_numbers
 from .errors import InputError, MemoryLimitError
 from .memory import check_memory, human_bytes
 
@@ -160,9 +160,7 @@ class CallableGame:
     ) -> None:
         if not callable(worth):
             raise TypeError(f"worth must be a function of coalitions, not {type(worth).__name__}")
-        self.batch_size = sets.check_integer(batch_size, "batch_size")
-        if self.batch_size < 1:
-            raise InputError(f"batch_size must be at least 1, not {batch_size}")
+        self.batch_size = check_integer(batch_size, "batch_size", 1)
         self._worth = worth
         self._n_players = sets.check_n_players(n_players)
         self._player_names = sets.check_names(player_names, self._n_players)

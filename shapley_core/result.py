@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from . import arithmetic, indices
 from . import coalitions as sets
-from .arrays import real_numbers, smallest
+from .arrays import check_integer, real_numbers, smallest
 from .coalitions import Interaction, InteractionSet
 from .dense import checked_order, dense_array
 from .errors import InputError
@@ -74,7 +74,7 @@ class InteractionValues:
             self._index = indices.get(index).name
         else:
             self._index = str(index)
-        self._order = sets.check_integer(order, "order")
+        self._order = check_integer(order, "order")
         self._baseline = float(baseline)
         self._player_names = sets.check_names(player_names, self._n_players)
         self._n_evaluations = None if n_evaluations is None else int(n_evaluations)
@@ -261,7 +261,7 @@ class InteractionValues:
 
         Of equal ones the first; NaN come last.
         """
-        n = min(max(sets.check_integer(n, "n"), 0), len(self))
+        n = min(max(check_integer(n, "n"), 0), len(self))
         if not n:
             return []
         # The smallest are told first: there may be many millions, and to sort them takes longer.

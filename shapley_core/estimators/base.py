@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .. import coalitions as sets
 from .. import indices
+from ..arrays import check_integer
 from ..coalitions import InteractionSet
 from ..errors import BudgetError, InputError, UnknownIndexError
 from ..exact import exact
@@ -119,7 +120,7 @@ class Estimator(ABC):
             Largest size of an interaction.
         """
         spec = indices.get(index)
-        order = sets.check_integer(order, "order")
+        order = check_integer(order, "order")
         if order < 1 or (spec.max_order is not None and order > spec.max_order):
             return False
         return self._supports(spec, order)
@@ -178,7 +179,7 @@ class Estimator(ABC):
 
     def _checked(self, n_players: int, index: Any, order: Any) -> tuple[IndexSpec, int]:
         spec = indices.get(index)
-        order = sets.check_integer(order, "order")
+        order = check_integer(order, "order")
         spec.check(n_players, order)
         if not self._supports(spec, order):
             others = registry.supporting(spec, order)
@@ -197,7 +198,7 @@ class Estimator(ABC):
             f"the result, {human_count(count)} interactions of up to {order} of {n} players,",
             "Ask for a lower order",
         )
-        budget = sets.check_integer(budget, "budget")
+        budget = check_integer(budget, "budget")
         least = self.least_budget(n, spec, order)
         if budget < least:
             raise BudgetError(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from .. import coalitions as sets
 from .._kernels import sampling as kernels
-from ..arrays import real_numbers
+from ..arrays import check_integer, real_numbers
 from ..errors import InputError
 from ..game import CallableGame, TableGame, check_table_size
 from ..threads import check_progress
@@ -46,8 +46,8 @@ class Evaluator:
         batch_size: Any = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> None:
-        if batch_size is not None and sets.check_integer(batch_size, "batch_size") < 1:
-            raise InputError(f"batch_size must be at least 1, not {batch_size}")
+        if batch_size is not None:
+            check_integer(batch_size, "batch_size", 1)
         check_progress(progress, "progress(n_evaluations, budget)")
         self._ask = ask
         self._n_players = n_players

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from .. import coalitions as sets
 from .._kernels import sampling as kernels
+from ..arrays import check_integer
 from ..errors import InputError
 from ..indices import IndexSpec, tables
 from ..trees import TreeEnsemble, read_model
@@ -63,11 +64,9 @@ class TreeProxy(Estimator):
     def __post_init__(self) -> None:
         if self.model not in MODELS:
             raise InputError(f"model must be one of {', '.join(MODELS)}; got {self.model!r}")
-        if sets.check_integer(self.n_folds, "n_folds") < 2:
-            raise InputError(f"n_folds must be at least 2, not {self.n_folds}")
+        check_integer(self.n_folds, "n_folds", 2)
         for name in ("n_trees", "depth"):
-            if sets.check_integer(getattr(self, name), name) < 1:
-                raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
+            check_integer(getattr(self, name), name, 1)
         if isinstance(self.learning_rate, bool) or not isinstance(
             self.learning_rate, int | float | np.number
         ):

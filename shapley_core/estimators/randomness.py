@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..coalitions import check_integer
+from ..arrays import check_integer
 from ..errors import InputError
 
 

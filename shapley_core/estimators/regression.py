@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import coalitions as sets
+from ..arrays import check_integer
 from ..errors import InputError
 from ..indices import IndexSpec
 from ..memory import check_memory, human_count
@@ -64,8 +65,8 @@ class KernelRegression(Estimator):
     def __post_init__(self) -> None:
         if self.sampling not in ("leverage", "kernel"):
             raise InputError(f'sampling must be "leverage" or "kernel", not {self.sampling!r}')
-        if self.degree is not None and sets.check_integer(self.degree, "degree") < 1:
-            raise InputError(f"degree must be at least 1, not {self.degree}")
+        if self.degree is not None:
+            check_integer(self.degree, "degree", 1)
 
     def _supports(self, spec: IndexSpec, order: int) -> bool:
         return spec.name in _SHAPLEY + _BANZHAF

@@ -7,6 +7,7 @@ import numpy as np
 
 from .. import coalitions as sets
 from .. import indices
+from ..arrays import check_integer
 from ..errors import BudgetError, MemoryLimitError
 from ..estimators.base import Estimator
 from ..estimators.randomness import seed_of
@@ -33,7 +34,7 @@ Report = Callable[[int, int], object]
 
 def checked_budget(budget: Any) -> int:
     """The most coalitions that may be asked for, as an integer of at least 1."""
-    found = sets.check_integer(budget, "budget")
+    found = check_integer(budget, "budget")
     if found < 1:
         raise BudgetError(f"the budget is the most coalitions to ask for, at least 1; got {found}")
     return found
@@ -140,7 +141,7 @@ def checked_index(
     index: Any, n_players: int, order: Any
 ) -> tuple[IndexSpec | ProbabilisticValue, int]:
     """The index, and the order as an int, if they exist for that many players."""
-    order = sets.check_integer(order, "order")
+    order = check_integer(order, "order")
     spec = index if isinstance(index, ProbabilisticValue) else indices.get(index)
     spec.check(n_players, order)
     return spec, order

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..coalitions import InteractionSet, check_integer, n_interactions
+from ..arrays import check_integer
+from ..coalitions import InteractionSet, n_interactions
 from ..errors import InputError
 from ..explanation import Explanation
 from ..imputers.array_rows import ArrayRows
@@ -216,9 +217,9 @@ class TreeOutputExplainer:
         if y is not None and not self._losses:
             raise InputError("y is for output='log_loss' alone")
         spec, order = checked_index(index, self.players.n_players, order)
-        kept = None if top is None else check_integer(top, "top")
-        if kept is not None and (kept < 1 or out is not None):
-            raise InputError(f"top must be at least 1, and does not go with out; got {top}")
+        kept = None if top is None else check_integer(top, "top", 1)
+        if kept is not None and out is not None:
+            raise InputError(f"top={kept} does not go with out: leave out one of them")
         options: dict[str, Any] = {
             "index": spec,
             "order": order,

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import coalitions as sets
 from .. import imputers
+from ..arrays import check_integer
 from ..coalitions import InteractionSet
 from ..errors import InputError
 from ..estimators.randomness import seed_of
@@ -128,9 +129,7 @@ class TabularExplainer:
         self._estimator = estimator
         self._link = link
         if batch_size is not None:
-            batch_size = sets.check_integer(batch_size, "batch_size")
-            if batch_size < 1:
-                raise InputError(f"batch_size must be at least 1, not {batch_size}")
+            batch_size = check_integer(batch_size, "batch_size", 1)
         self.imputer = imputers.get(imputer)
         if weights is not None:
             if not isinstance(self.imputer, Marginal) or self.imputer.weights is not None:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import indices
-from ..arrays import row_weights
-from ..coalitions import InteractionSet, check_integer
+from ..arrays import check_integer, row_weights
+from ..coalitions import InteractionSet
 from ..errors import InputError
 from ..explanation import Explanation
 from ..indices import IndexSpec
@@ -277,9 +277,7 @@ class TreeExplainer:
         check: Check,
     ) -> Explanation | TopExplanation:
         """Explain by interactions: everything but Shapley values of order 1."""
-        n_rows, kept = table.n_rows, None
-        if top is not None and (kept := check_integer(top, "top")) < 1:
-            raise InputError(f"top must be at least 1, or None for all; got {top}")
+        n_rows, kept = table.n_rows, None if top is None else check_integer(top, "top", 1)
         plan = self._plan
         if plan is None or plan.spec is not spec or plan.order != order:
             held = 8 * n_rows * self.ensemble.n_outputs if top is None else 8

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from .. import coalitions as sets
 from .. import indices
+from ..arrays import check_integer
 from ..coalitions import Interaction, InteractionSet
 from ..errors import InputError, MemoryLimitError, UnknownIndexError
 from ..indices import IndexSpec
@@ -159,7 +160,7 @@ class AnalyticGame(ABC):
                 "shapley_core.exact(game, index) takes it"
             )
         spec = indices.get(index)
-        order = sets.check_integer(order, "order")
+        order = check_integer(order, "order")
         spec.check(self._n_players, order)
         count = sets.n_interactions(self._n_players, order)
         if count > _MAX_INTERACTIONS:

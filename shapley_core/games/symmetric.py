@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import coalitions as sets
+from ..arrays import check_integer
 from ..errors import InputError
 from ..indices.tables import as_integers
 from .base import TypedGame, as_floats, exact_numbers
@@ -87,7 +87,7 @@ class Glove(TypedGame):
     """
 
     def __init__(self, left: int, right: int, player_names: Iterable[Any] | None = None) -> None:
-        left, right = sets.check_integer(left, "left"), sets.check_integer(right, "right")
+        left, right = check_integer(left, "left"), check_integer(right, "right")
         if min(left, right) < 0:
             raise InputError(f"left and right must be at least 0, not {left} and {right}")
         if left + right < 1:

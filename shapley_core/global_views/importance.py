@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import coalitions as sets
 from .. import imputers
-from ..arrays import scaled_row_weights
+from ..arrays import check_integer, scaled_row_weights
 from ..errors import InputError
 from ..estimators import estimate, get
 from ..estimators.randomness import seed_of
@@ -136,9 +136,8 @@ def loss_values(
     seed = seed_of(random_state)
     every = scaled_row_weights(weights, predictions.n_rows, "row explained")
     used = np.flatnonzero(every)
-    count = sets.check_integer(n_blocks, "n_blocks")
-    if count < 2:
-        raise InputError(f"n_blocks must be at least 2, for the standard errors; not {count}")
+    # Fewer have no standard errors.
+    count = check_integer(n_blocks, "n_blocks", 2)
     root = np.random.SeedSequence(seed)
     shuffled = np.random.default_rng(root).permutation(used)
     blocks = np.array_split(shuffled, min(count, len(used)))

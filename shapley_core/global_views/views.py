@@ -8,8 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arrays import scaled_row_weights
-from ..coalitions import check_integer
+from ..arrays import check_integer, scaled_row_weights
 from ..dense import checked_order
 from ..errors import InputError
 from ..explainers.long_runs import len_of

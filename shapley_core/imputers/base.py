@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from .._kernels import products
 from ..arrays import scaled_row_weights
-from ..errors import InputError
 from .rows import Mixer, Pairs, Rows
 
 # A table to show to the model, and weights of its rows: (n_coalitions * n_rows or 1, n_donors).
@@ -110,12 +109,3 @@ def product(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np
 def check_weights(given: Any, n_rows: int) -> NDArray[np.float64]:
     """Weights of background rows, the largest 1, so that equal ones sum without rounding."""
     return scaled_row_weights(given, n_rows, "row of the background")
-
-
-def check_count(given: Any, what: str, least: int = 1) -> int:
-    """An integer parameter of at least ``least``."""
-    if isinstance(given, bool) or not hasattr(given, "__index__"):
-        raise TypeError(f"{what} must be an integer, not {type(given).__name__}")
-    if given < least:
-        raise InputError(f"{what} must be at least {least}, not {given}")
-    return int(given)

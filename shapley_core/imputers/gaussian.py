@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import check_integer
 from ..errors import InputError
-from .base import Filled, Filler, Imputer, check_count, product
+from .base import Filled, Filler, Imputer, product
 from .rows import Rows
 
 # Directions in which correlated features do not vary are left out of what is conditioned on.
@@ -30,10 +31,10 @@ class Gaussian(Imputer):
     """
 
     def __init__(self, n_draws: int = 64, random_state: int = 0) -> None:
-        self.n_draws = check_count(n_draws, "n_draws", 2)
+        self.n_draws = check_integer(n_draws, "n_draws", 2)
         if self.n_draws % 2:
             raise InputError(f"n_draws must be even (draws come in pairs), not {n_draws}")
-        self.random_state = check_count(random_state, "random_state", 0)
+        self.random_state = check_integer(random_state, "random_state", 0)
 
     @property
     def game(self) -> str:

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import check_integer
 from ..errors import InputError
-from .base import Filled, Filler, Imputer, check_count, check_weights
+from .base import Filled, Filler, Imputer, check_weights
 from .rows import Mixer, Pairs, Rows
 
 
@@ -30,9 +31,9 @@ class Marginal(Imputer):
     def __init__(
         self, n_rows: int | None = None, weights: Any = None, random_state: int = 0
     ) -> None:
-        self.n_rows = None if n_rows is None else check_count(n_rows, "n_rows")
+        self.n_rows = None if n_rows is None else check_integer(n_rows, "n_rows", 1)
         self.weights = weights
-        self.random_state = check_count(random_state, "random_state", 0)
+        self.random_state = check_integer(random_state, "random_state", 0)
 
     @property
     def game(self) -> str:

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import smallest
+from ..arrays import check_integer, smallest
 from ..errors import InputError
 from ..frames import is_missing
 from ..threads import row_blocks
-from .base import Filled, Filler, Imputer, check_count, check_weights, product
+from .base import Filled, Filler, Imputer, check_weights, product
 from .rows import Rows
 
 _SINGULAR, _ROUNDING = 1e-10, 1e-12
@@ -48,7 +48,7 @@ class Nearest(Imputer):
         metric: str = "mahalanobis",
         categorical: Any = (),
     ) -> None:
-        self.k = check_count(k, "k")
+        self.k = check_integer(k, "k", 1)
         if bandwidth is not None and not (np.isfinite(bandwidth) and bandwidth > 0):
             raise InputError(f"bandwidth must be positive, not {bandwidth}")
         if metric not in ("mahalanobis", "euclidean"):

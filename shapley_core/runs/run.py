@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import check_integer
 from ..errors import AdditivityError, InputError
 from ..explanation import Explanation
 from ..files import need_pyarrow
@@ -97,11 +98,7 @@ def run(
 
     need_pyarrow()
     if chunk_rows is not None:
-        if isinstance(chunk_rows, bool) or not hasattr(chunk_rows, "__index__"):
-            raise TypeError(f"chunk_rows must be an integer, not {type(chunk_rows).__name__}")
-        chunk_rows = int(chunk_rows)
-        if chunk_rows < 1:
-            raise InputError(f"chunk_rows must be at least 1, not {chunk_rows}")
+        chunk_rows = check_integer(chunk_rows, "chunk_rows", 1)
     if not os.fspath(out):
         raise InputError("out is empty; wanted a directory")
     directory = Path(out)
