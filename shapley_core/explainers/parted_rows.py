@@ -112,37 +112,16 @@ def put_parted_values(
         for step in rounds:
             few = left & (counts < step.bit_length())
             left &= ~few
-            others = dealt(
-                differs,
-                left,
-                _numbers_of_parts(differs, left, step),
-                partial(_rounded, n, least, step),
-                seed,
-            )
-            spent = np.zeros(stop - start, np.int64)
-            sums = _Sums.empty(here.values.shape, spent)
-            # Those of most players first: if the budget is too small for them nothing is lost.
-            for parts in reversed(others):
-                asking.estimate(parts, start, step, sums)
-            for parts in equal_players(differs, few, least):
-                asking.evaluate(parts, start, _Sums(here.values, here.baseline, spent))
-            evaluations += spent
+            sums = asking.round(start, differs, few, left, step, here)
+            evaluations += sums.n_evaluations
             going = np.zeros(stop - start, np.bool_)
-            if others:
-                assert here.std_error is not None
-                error = sums.error()
-                if rule is not None and step != rounds[-1]:
-                    seconds = time.monotonic() - began
-                    for row in np.flatnonzero(left.any(axis=1)).tolist():
-                        values = here.values[row] + sums.values[row]
-                        spent_so_far = int(evaluations[row])
-                        going[row] = not rule(
-                            Progress(spent_so_far, budget, seconds, values.T, error[row].T)
-                        )
-                # Those that were done before have no sums in this round.
-                here.values[~going] += sums.values[~going]
-                here.std_error[~going] += error[~going]
-                here.baseline[~going] += sums.baseline[~going]
+            if rule is not None and step != rounds[-1]:
+                seconds, error = time.monotonic() - began, sums.error()
+                for row in np.flatnonzero(left.any(axis=1)).tolist():
+                    spent, values = int(evaluations[row]), here.values[row] + sums.values[row]
+                    going[row] = not rule(Progress(spent, budget, seconds, values.T, error[row].T))
+            # Of rows that were done before there are no sums in this round.
+            sums.add_to(here, ~going)
             left &= going[:, None]
             if not left.any():
                 break
@@ -178,6 +157,13 @@ class _Sums:
         baseline = np.zeros((shape[0], shape[2]))
         return cls(np.zeros(shape), baseline, n_evaluations, np.zeros(shape), np.zeros(shape))
 
+    def add_to(self, out: RowValues, rows: NDArray[np.bool_]) -> None:
+        """Add what there is of some of the rows to their values."""
+        out.values[rows] += self.values[rows]
+        out.baseline[rows] += self.baseline[rows]
+        if out.std_error is not None:
+            out.std_error[rows] += self.error()[rows]
+
     def error(self) -> Array:
         """Standard errors of the values of the rows."""
         assert self.std_error is not None and self.squares is not None
@@ -201,6 +187,43 @@ class _Asking:
         least: int = estimator.least_budget(n, self.spec, self.order)
         return least
 
+    def round(
+        self,
+        start: int,
+        differs: NDArray[np.bool_],
+        few: NDArray[np.bool_],
+        others: NDArray[np.bool_],
+        budget: int,
+        exactly: RowValues,
+    ) -> _Sums:
+        """Ask once about pairs of rows, which are counted from ``start`` on, and donors.
+
+        Parameters
+        ----------
+        differs : bool (n_rows, n_donors, n_players)
+        few, others : bool (n_rows, n_donors)
+            The pairs that are exact with the budget, and those that are dealt into parts.
+        budget : int
+        exactly : RowValues
+            What the values of exact pairs are added to.
+
+        Returns
+        -------
+        _Sums
+            Of the parts; with the evaluations of all.
+        """
+        n, least = self.games.bound.n_players, min(self.order, self.games.bound.n_players)
+        spent = np.zeros(len(differs), np.int64)
+        sums = _Sums.empty(exactly.values.shape, spent)
+        numbers = _numbers_of_parts(differs, others, budget)
+        rounded = partial(_rounded, n, least, budget)
+        # Those of most players first: if the budget is too small for them nothing is lost.
+        for parts in reversed(dealt(differs, others, numbers, rounded, self.seed)):
+            self._estimate(parts, start, budget, sums)
+        for parts in equal_players(differs, few, least):
+            self._evaluate(parts, start, _Sums(exactly.values, exactly.baseline, spent))
+        return sums
+
     def _estimator(self, n_players: int, budget: int) -> Any:
         n_donors = len(self.games.weights)
         return shared_estimator(self.spec, self.order, n_players, budget, n_donors)
@@ -211,7 +234,7 @@ class _Asking:
         room = bound.games.memory // 2 // (8 * COPIES)
         return int(max(1, min(most, room) // (n_coalitions * bound.n_outputs)))
 
-    def estimate(self, parts: Parts, start: int, budget: int, into: _Sums) -> None:
+    def _estimate(self, parts: Parts, start: int, budget: int, into: _Sums) -> None:
         """Add estimated values of parts of rows, which are counted from ``start`` on."""
         estimator = self._estimator(parts.n_players, budget)
         for some in parts.blocks(self._at_once(_SOLVED_WORTHS, budget)):
@@ -229,7 +252,7 @@ class _Asking:
             )
             self._add(some, found, into)
 
-    def evaluate(self, parts: Parts, start: int, into: _Sums) -> None:
+    def _evaluate(self, parts: Parts, start: int, into: _Sums) -> None:
         """Add exact values."""
         size = 1 << parts.n_players
         for some in parts.blocks(self._at_once(_WORTHS, size)):
