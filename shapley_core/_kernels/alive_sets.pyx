@@ -14,7 +14,7 @@ from libc.string cimport memcpy, memset
 
 from .deep_walk cimport (
     MOST_TESTS, Rows, Step, add_leaf, allocate_rows, begin_rows, decide_rows, end_rows, enter,
-    group_leaf, release_rows, share_given,
+    group_leaf, number_failed, release_rows, share_given,
 )
 from .forest cimport DEFAULT_LEFT, LEAF, Forest, Nodes
 from .group_patterns cimport FEW, is_plain
@@ -126,24 +126,29 @@ cdef inline void descend(Rows* rows, const Step* step) noexcept nogil:
 
 
 cdef inline void drop_rows(
-    Rows* rows, int64_t level, Meeting* meeting, int32_t* slots
+    Rows* rows, const Step* step, Meeting* meeting, int32_t* slots
 ) noexcept nogil:
     """Go on without the rows that no set of the background survives."""
-    cdef uint64_t* words = rows.failed + level * rows.most * rows.n_words
+    cdef int64_t level = step.level, size = rows.n_words
+    cdef uint64_t* words = rows.failed + level * rows.most * size
     cdef const int32_t* kept = rows.kept[level]
     cdef int32_t* room = rows.room + level * rows.most
-    cdef int64_t i, k, n = 0, size = rows.n_words
+    cdef int64_t i, k, n = 0
+    cdef int64_t n_sets = number_failed(rows, step)
+    for i in range(n_sets):
+        list_failed(meeting, words + rows.first[i] * size, slots)
+        rows.lives[i] = is_any_alive(meeting)
+        n += rows.lives[i]
+    if n == n_sets:
+        return
+    n = 0
     for i in range(rows.n[level]):
-        list_failed(meeting, words + i * size, slots)
-        if not is_any_alive(meeting):
-            continue
         for k in range(size):
             words[n * size + k] = words[i * size + k]
         room[n] = kept[i]
-        n += 1
-    if n < rows.n[level]:
-        rows.n[level] = n
-        rows.kept[level] = room
+        n += rows.lives[rows.number[i]]
+    rows.n[level] = n
+    rows.kept[level] = room
 
 
 def explain(
@@ -247,7 +252,7 @@ def explain(
                 continue
             if step.feature != LEAF:
                 if step.n_sets:
-                    drop_rows(&rows, step.level, meeting, met.slots)
+                    drop_rows(&rows, step, meeting, met.slots)
                     if not rows.n[step.level]:
                         i += step.subtree
                         continue

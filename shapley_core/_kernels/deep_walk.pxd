@@ -246,22 +246,26 @@ cdef inline void decide_rows(const Nodes* nodes, const Step* step, Rows* rows) n
             left[i] = goes_left(nodes, step.node, x[kept[i]])
 
 
+cdef inline int64_t number_failed(Rows* rows, const Step* step) noexcept nogil:
+    """Number the different sets that the rows fail at a step; return how many."""
+    cdef int64_t n = rows.n[step.level]
+    cdef int64_t i
+    if n > FEW:
+        return number_sets(
+            rows.failed + step.level * rows.most * rows.n_words, n, rows.n_words, step.n_players,
+            rows.table, places_for(n), rows.first, rows.number,
+        )
+    for i in range(n):
+        rows.first[i] = rows.number[i] = <int32_t>i
+    return n
+
+
 cdef inline int64_t group_leaf(Rows* rows, const Step* step) noexcept nogil:
     """Number the different sets that the rows fail at a leaf; return how many, -1 without memory.
 
     There is room for their shares, `leaf_stride` each.
     """
-    cdef int64_t n = rows.n[step.level]
-    cdef int64_t i, count = n
-    cdef const uint64_t* words = rows.failed + step.level * rows.most * rows.n_words
-    if n > FEW:
-        count = number_sets(
-            words, n, rows.n_words, step.n_players, rows.table, places_for(n), rows.first,
-            rows.number,
-        )
-    else:
-        for i in range(n):
-            rows.first[i] = rows.number[i] = <int32_t>i
+    cdef int64_t count = number_failed(rows, step)
     if count * leaf_stride(step) > rows.n_shares:
         rows.n_shares = 2 * count * leaf_stride(step)
         free(rows.shares)
