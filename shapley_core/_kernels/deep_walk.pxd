@@ -317,7 +317,9 @@ cdef inline int64_t list_living(
     return count
 
 
-cdef inline void add_leaf(const Nodes* nodes, const Step* step, Rows* rows, int64_t n_sets) noexcept nogil:
+cdef inline void add_leaf(
+    const Nodes* nodes, const Step* step, Rows* rows, int64_t n_sets
+) noexcept nogil:
     """Add the shares of a leaf's value, of n sets of failed players, to the rows' values."""
     cdef const double* value = nodes.values + step.node * nodes.width
     cdef int64_t stride = leaf_stride(step)

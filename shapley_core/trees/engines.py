@@ -288,6 +288,7 @@ class Interventional:
                 n_levels = int(groups.n_levels[found.tree])
                 n_players = int(groups.n_players[found.tree])
                 if isinstance(found, TreeRows):
+                    n_words, n_all = found.passing.shape[1], len(found.players)
                     alive_rows.explain(
                         forest,
                         found.tree,
@@ -300,7 +301,7 @@ class Interventional:
                         self.background_weight,
                         gain,
                         loss,
-                        at_once(found.tree, found.passing.shape[1], len(found.players), ROWS_BYTES_BY_ROW),
+                        at_once(found.tree, n_words, n_all, ROWS_BYTES_BY_ROW),
                         out,
                     )
                     continue

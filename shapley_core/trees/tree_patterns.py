@@ -48,7 +48,13 @@ class Told:
     def nbytes(self) -> int:
         """Memory taken."""
         arrays = (
-            self.steps, self.players, self.passing, self.words, self.weight, self.bin, self.bins
+            self.steps,
+            self.players,
+            self.passing,
+            self.words,
+            self.weight,
+            self.bin,
+            self.bins,
         )
         return sum(array.nbytes for array in arrays)
 
@@ -143,7 +149,9 @@ def sort_rows(
     """
     paths = groups.paths
     n_rows, n_leaves = columns.shape[1], len(leaves_of_tree(groups, tree))
-    steps, players = _pack(groups, tree, alive_sets.GROUP_TESTS) if tells else (NO_STEPS, NO_PLAYERS)
+    steps, players = NO_STEPS, NO_PLAYERS
+    if tells:
+        steps, players = _pack(groups, tree, alive_sets.GROUP_TESTS)
     start = np.empty(n_leaves + 1, np.int64)
     # Mostly enough; memory that is not written to costs nothing.
     most = n_leaves * min(n_rows, 16 * int(n_rows**0.5))
