@@ -323,11 +323,25 @@ cdef inline void add_leaf(
     """Add the shares of a leaf's value, of n sets of failed players, to the rows' values."""
     cdef const double* value = nodes.values + step.node * nodes.width
     cdef int64_t stride = leaf_stride(step)
-    cdef int64_t i, j, k, n
+    cdef int64_t n = rows.n[step.level]
+    cdef int64_t i, j, k
+    cdef bint shared = 2 * n_sets <= n
+    cdef const int32_t* kept = rows.kept[step.level]
+    cdef const double* shares
+    cdef double* line
     if rows.merged.end >= 0:
         add_merged(nodes, step, rows)
         return
-    n = list_living(rows, rows.number, rows.lives, rows.kept[step.level], rows.n[step.level])
+    # Where hardly two rows fail the same, row by row; the additions are the same.
+    for i in range(0 if shared else n):
+        if not rows.lives[rows.number[i]]:
+            continue
+        shares = rows.shares + rows.number[i] * stride
+        for j in range(step.n_players):
+            line = rows.lines + rows.player[j] * nodes.width * rows.line + kept[i]
+            for k in range(nodes.width):
+                line[k * rows.line] += value[k] * shares[j]
+    n = list_living(rows, rows.number, rows.lives, kept, n) if shared else 0
     for j in range(step.n_players if n else 0):
         for k in range(nodes.width):
             for i in range(n_sets):

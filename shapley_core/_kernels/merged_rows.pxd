@@ -91,17 +91,31 @@ cdef inline void part_rows(Rows* rows, int64_t width) noexcept nogil:
     cdef Merged* merged = &rows.merged
     cdef int64_t stride = merged.n_columns * width
     cdef int64_t count = rows.n[merged.level]
-    cdef int64_t i, j, k, n, player
+    cdef int64_t i, j, k, n
+    cdef const double* given
+    cdef double* line
     rows.n[merged.level] = merged.n_rows
     rows.kept[merged.level] = merged.kept
     merged.end = -1
+    for j in range(merged.n_above):
+        merged.player[j] = rows.player[j]
+    # Where hardly two rows share a merged one, row by row; the additions are the same.
+    for i in range(merged.n_rows if 2 * count > merged.n_rows else 0):
+        if not merged.lives[merged.number[i]]:
+            continue
+        given = merged.sums + merged.number[i] * stride
+        for j in range(merged.n_players):
+            line = rows.lines + merged.player[j] * width * rows.line + merged.kept[i]
+            for k in range(width):
+                line[k * rows.line] += given[j * width + k]
+    if 2 * count > merged.n_rows:
+        return
     n = list_living(rows, merged.number, merged.lives, merged.kept, merged.n_rows)
     for j in range(merged.n_players if n else 0):
-        player = rows.player[j] if j < merged.n_above else merged.player[j]
         for k in range(width):
             for i in range(count):
                 rows.column[i] = merged.sums[i * stride + j * width + k]
             add_column(
                 rows.set_of, rows.living, n, rows.column,
-                rows.lines + (player * width + k) * rows.line,
+                rows.lines + (merged.player[j] * width + k) * rows.line,
             )
