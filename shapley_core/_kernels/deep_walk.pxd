@@ -24,6 +24,11 @@ cdef extern from "alive.h" nogil:
     void add_column(const int32_t*, const int32_t*, int64_t, const double*, double*)
 
 
+# At most so many rows are given their values one by one, where hardly two are the same: measured.
+cdef enum:
+    BY_ROW = 256
+
+
 # Most tests of a subtree whose rows are merged, where they do not differ (see merged_rows.pxd).
 cdef enum:
     MOST_TESTS = 6
@@ -325,14 +330,14 @@ cdef inline void add_leaf(
     cdef int64_t stride = leaf_stride(step)
     cdef int64_t n = rows.n[step.level]
     cdef int64_t i, j, k
-    cdef bint shared = 2 * n_sets <= n
+    cdef bint shared = n > BY_ROW or 2 * n_sets <= n
     cdef const int32_t* kept = rows.kept[step.level]
     cdef const double* shares
     cdef double* line
     if rows.merged.end >= 0:
         add_merged(nodes, step, rows)
         return
-    # Where hardly two rows fail the same, row by row; the additions are the same.
+    # Where few rows hardly fail the same, row by row; the additions are the same.
     for i in range(0 if shared else n):
         if not rows.lives[rows.number[i]]:
             continue

@@ -7,7 +7,9 @@ the same values from its leaves. Many rows come to few such.
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint64_t
 from libc.string cimport memset
 
-from .deep_walk cimport Merged, Rows, Step, add_column, goes_left_plain, list_living
+from .deep_walk cimport (
+    BY_ROW, Merged, Rows, Step, add_column, goes_left_plain, list_living,
+)
 from .forest cimport LEAF, Nodes, goes_left
 from .group_patterns cimport FEW, compare_into_bit
 from .set_numbers cimport number_sets, places_for
@@ -92,6 +94,7 @@ cdef inline void part_rows(Rows* rows, int64_t width) noexcept nogil:
     cdef int64_t stride = merged.n_columns * width
     cdef int64_t count = rows.n[merged.level]
     cdef int64_t i, j, k, n
+    cdef bint by_row = merged.n_rows <= BY_ROW and 2 * count > merged.n_rows
     cdef const double* given
     cdef double* line
     rows.n[merged.level] = merged.n_rows
@@ -99,8 +102,8 @@ cdef inline void part_rows(Rows* rows, int64_t width) noexcept nogil:
     merged.end = -1
     for j in range(merged.n_above):
         merged.player[j] = rows.player[j]
-    # Where hardly two rows share a merged one, row by row; the additions are the same.
-    for i in range(merged.n_rows if 2 * count > merged.n_rows else 0):
+    # Where few rows hardly share merged ones, row by row; the additions are the same.
+    for i in range(merged.n_rows if by_row else 0):
         if not merged.lives[merged.number[i]]:
             continue
         given = merged.sums + merged.number[i] * stride
@@ -108,7 +111,7 @@ cdef inline void part_rows(Rows* rows, int64_t width) noexcept nogil:
             line = rows.lines + merged.player[j] * width * rows.line + merged.kept[i]
             for k in range(width):
                 line[k * rows.line] += given[j * width + k]
-    if 2 * count > merged.n_rows:
+    if by_row:
         return
     n = list_living(rows, merged.number, merged.lives, merged.kept, merged.n_rows)
     for j in range(merged.n_players if n else 0):
