@@ -80,4 +80,16 @@ WIDE static void add_shares(
     }
 }
 
+/* Add what the set of each of n rows, by its number, gives a player to the rows' values. */
+static void add_column(
+    const int32_t *RESTRICT number, const int32_t *RESTRICT kept, int64_t n,
+    const double *RESTRICT column, double *RESTRICT line
+) {
+    if (n && kept[n - 1] == n - 1) { /* the first n: they ascend */
+        for (int64_t i = 0; i < n; i++) line[i] += column[number[i]];
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) line[kept[i]] += column[number[i]];
+}
+
 #endif

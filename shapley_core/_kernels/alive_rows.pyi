@@ -16,6 +16,7 @@ def explain(
     columns: NDArray[np.float64],
     n_levels: int,
     n_players: int,
+    players: NDArray[np.int64],
     steps: NDArray[np.uint8],
     passing: NDArray[np.uint64],
     weight: NDArray[np.float64],

@@ -12,8 +12,8 @@ from libc.string cimport memset
 
 from .bits cimport count_bits
 from .deep_walk cimport (
-    Rows, Step, add_leaf, allocate_rows, begin_rows, decide_rows, enter, group_leaf, leave,
-    release_rows, share_given,
+    Rows, Step, add_leaf, allocate_rows, begin_rows, decide_rows, end_rows, enter,
+    group_leaf, release_rows, share_given,
 )
 from .forest cimport LEAF, Forest, Nodes
 from .group_patterns cimport decide
@@ -90,6 +90,7 @@ def explain(
     const double[:, ::1] columns,
     int64_t n_levels,
     int64_t n_players,
+    const int64_t[::1] players,
     const uint8_t[:, ::1] steps,
     const uint64_t[:, ::1] passing,
     const double[::1] weight,
@@ -101,6 +102,7 @@ def explain(
     """Add one tree's values of all rows to ``out`` (rows by players by outputs).
 
     n_players : most on a path
+    players : of the whole tree, ascending
     steps   : of the tree, see `pack` in alive_sets.pyx
     passing : which background rows pass each edge's player, see `tell`
     weight  : of the background rows
@@ -128,11 +130,11 @@ def explain(
     cdef int32_t* place = NULL
     cdef double* given = NULL
     cdef int status
-    if not n_rows or not out.shape[1]:
+    if not n_rows or not players.shape[0]:
         return
     with nogil:
         status = allocate_rows(
-            &rows, n_levels, at_once, n_words, n_players, nodes.width
+            &rows, n_levels, at_once, n_words, n_players, players.shape[0], nodes.width
         )
         alive = <uint64_t*>malloc(n_levels * at_once * size * sizeof(uint64_t))
         path = <const uint64_t**>malloc(n_levels * sizeof(uint64_t*))
@@ -148,10 +150,12 @@ def explain(
         i = steps.shape[0]
         while not status:
             if i == rows.merged.end:
-                part_rows(&rows, nodes.width, values, out.shape[1], out.shape[2])
+                part_rows(&rows, nodes.width)
             if i == steps.shape[0]:
                 if first:
-                    leave(&rows, 0, nodes.width, values, out.shape[1], out.shape[2])
+                    end_rows(
+                        &rows, &players[0], nodes.width, values, out.shape[1], out.shape[2]
+                    )
                 if first == n_rows:
                     break
                 begin_rows(
@@ -170,7 +174,6 @@ def explain(
             step = <const Step*>&steps[i, 0]
             level = step.level
             if level:
-                leave(&rows, level - 1, nodes.width, values, out.shape[1], out.shape[2])
                 enter(&rows, step)
                 path[level] = &passing[i, 0]
                 slot[level] = step.slot
@@ -219,7 +222,7 @@ def explain(
                 share_given(
                     &rows, step, j, sets if k >= MANY else list_, place, given, n_alive, lost
                 )
-            add_leaf(nodes, step, &rows)
+            add_leaf(nodes, step, &rows, k)
         release_rows(&rows)
         free(alive)
         free(path)

@@ -13,8 +13,8 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from .deep_walk cimport (
-    MOST_TESTS, Rows, Step, add_leaf, allocate_rows, begin_rows, decide_rows, enter, group_leaf,
-    leave, release_rows, share_given,
+    MOST_TESTS, Rows, Step, add_leaf, allocate_rows, begin_rows, decide_rows, end_rows, enter,
+    group_leaf, number_failed, release_rows, share_given,
 )
 from .forest cimport DEFAULT_LEFT, LEAF, Forest, Nodes
 from .group_patterns cimport FEW, is_plain
@@ -48,6 +48,7 @@ def pack(
     int64_t tree,
     Paths paths,
     const int64_t[::1] subtree,
+    const int64_t[::1] player,
     const int64_t[::1] leaves_before,
     const int64_t[::1] nodes_before,
     int64_t most_tests,
@@ -55,6 +56,8 @@ def pack(
 ):
     """Write what the kernels need of those nodes of a tree that are walked (nodes by STEP_BYTES).
 
+    player : of the edge into each of the tree's nodes, in the order of the walk, as a number among
+        those of the tree
     leaves_before, nodes_before : for each of the tree's nodes, in the order of the walk, and the
         end: of those before it, the leaves and all nodes that are walked
     most_tests : of a subtree whose rows are merged
@@ -81,7 +84,7 @@ def pack(
             step.subtree = <int32_t>(nodes_before[last] - at)
             step.level = <int32_t>paths.depth[node]
             step.feature = nodes.feature[node]
-            step.player = <int32_t>paths.player[node]
+            step.player = <int32_t>player[i]
             step.slot = <int32_t>paths.slot[node]
             step.is_left = paths.parent[node] != -1 and nodes.left[paths.parent[node]] == node
             if is_plain(nodes, node):
@@ -123,24 +126,29 @@ cdef inline void descend(Rows* rows, const Step* step) noexcept nogil:
 
 
 cdef inline void drop_rows(
-    Rows* rows, int64_t level, Meeting* meeting, int32_t* slots
+    Rows* rows, const Step* step, Meeting* meeting, int32_t* slots
 ) noexcept nogil:
     """Go on without the rows that no set of the background survives."""
-    cdef uint64_t* words = rows.failed + level * rows.most * rows.n_words
+    cdef int64_t level = step.level, size = rows.n_words
+    cdef uint64_t* words = rows.failed + level * rows.most * size
     cdef const int32_t* kept = rows.kept[level]
     cdef int32_t* room = rows.room + level * rows.most
-    cdef int64_t i, k, n = 0, size = rows.n_words
+    cdef int64_t i, k, n = 0
+    cdef int64_t n_sets = number_failed(rows, step)
+    for i in range(n_sets):
+        list_failed(meeting, words + rows.first[i] * size, slots)
+        rows.lives[i] = is_any_alive(meeting)
+        n += rows.lives[i]
+    if n == n_sets:
+        return
+    n = 0
     for i in range(rows.n[level]):
-        list_failed(meeting, words + i * size, slots)
-        if not is_any_alive(meeting):
-            continue
         for k in range(size):
             words[n * size + k] = words[i * size + k]
         room[n] = kept[i]
-        n += 1
-    if n < rows.n[level]:
-        rows.n[level] = n
-        rows.kept[level] = room
+        n += rows.lives[rows.number[i]]
+    rows.n[level] = n
+    rows.kept[level] = room
 
 
 def explain(
@@ -149,6 +157,7 @@ def explain(
     const double[:, ::1] columns,
     int64_t n_levels,
     int64_t n_players,
+    const int64_t[::1] players,
     const uint8_t[:, ::1] steps,
     const uint64_t[:, ::1] words,
     const int64_t[::1] count,
@@ -167,6 +176,7 @@ def explain(
     """Add one tree's values of all rows to ``out`` (rows by players by outputs).
 
     n_players : most on a path
+    players : of the whole tree, ascending
     steps : see `pack`
     words, count, passing : of the background, see background_sets.pyx
     group_words, group_weight, group_bin, bins : of its small subtrees
@@ -190,11 +200,12 @@ def explain(
     cdef int32_t* alive = NULL
     cdef double* given = NULL
     cdef int status
-    if not n_rows or not out.shape[1]:
+    if not n_rows or not players.shape[0]:
         return
     with nogil:
         status = allocate_rows(
-            &rows, n_levels, at_once, words.shape[1], n_players, nodes.width
+            &rows, n_levels, at_once, words.shape[1], n_players, players.shape[0],
+            nodes.width,
         )
         if allocate_met(
             &met, at_once, most_bins, words.shape[1], n_players, nodes.width
@@ -211,7 +222,9 @@ def explain(
         while not status:
             if i == steps.shape[0]:
                 if first:
-                    leave(&rows, 0, nodes.width, values, out.shape[1], out.shape[2])
+                    end_rows(
+                        &rows, &players[0], nodes.width, values, out.shape[1], out.shape[2]
+                    )
                 if first == n_rows:
                     break
                 begin_rows(
@@ -222,7 +235,6 @@ def explain(
                 i = 0
             step = <const Step*>&steps[i, 0]
             if step.level:
-                leave(&rows, step.level - 1, nodes.width, values, out.shape[1], out.shape[2])
                 enter(&rows, step)
                 descend(&rows, step)
             meeting.n_sets = step.n_sets
@@ -235,12 +247,12 @@ def explain(
                 met.bins = &bins[step.bin_start]
                 met.n_bins = step.n_bins
                 status = meet_group(nodes, step, &rows, &met)
-                part_rows(&rows, nodes.width, values, out.shape[1], out.shape[2])
+                part_rows(&rows, nodes.width)
                 i += step.subtree
                 continue
             if step.feature != LEAF:
                 if step.n_sets:
-                    drop_rows(&rows, step.level, meeting, met.slots)
+                    drop_rows(&rows, step, meeting, met.slots)
                     if not rows.n[step.level]:
                         i += step.subtree
                         continue
@@ -262,7 +274,7 @@ def explain(
                 )
                 share_given(&rows, step, j, meeting.words, alive, given, n_alive, lost)
             if not status:
-                add_leaf(nodes, step, &rows)
+                add_leaf(nodes, step, &rows, k)
             i += 1
         release_rows(&rows)
         release_met(&met)

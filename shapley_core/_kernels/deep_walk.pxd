@@ -21,6 +21,12 @@ cdef extern from "alive.h" nogil:
         const uint64_t*, int64_t, const int32_t*, const double*, int64_t, const uint64_t*, double,
         int64_t, double*
     )
+    void add_column(const int32_t*, const int32_t*, int64_t, const double*, double*)
+
+
+# At most so many rows are given their values one by one, where hardly two are the same: measured.
+cdef enum:
+    BY_ROW = 256
 
 
 # Most tests of a subtree whose rows are merged, where they do not differ (see merged_rows.pxd).
@@ -43,7 +49,7 @@ cdef struct Step:
     int32_t n_tests        # in it, where rows are merged
     int32_t level
     int32_t feature        # tested here, or LEAF
-    int32_t player         # of the edge into the node
+    int32_t player         # of the edge into the node, as a number among those of the tree
     int32_t slot
     uint8_t is_left
     uint8_t plain          # of a comparison 1, or 2 where what is missing goes left; else 0
@@ -84,7 +90,6 @@ cdef struct Rows:
     int32_t* room          # levels x rows: for them
     uint64_t* failed       # levels x rows x words: what each kept row fails
     uint16_t* left         # levels x rows: which way each kept row goes
-    int64_t level          # of the walk
     int64_t* player        # of each slot of the path
     double* shares         # different sets of failed players by players of the leaf
     int64_t n_shares
@@ -92,9 +97,12 @@ cdef struct Rows:
     int32_t* first         # a row that fails it
     int32_t* number        # rows: the set of each
     int32_t* table
-    int64_t* path          # levels: the new slot of the edge there, or -1
-    double* sums           # rows by slots of the path by values of a leaf: of what is below
-    int64_t n_sums         # of a row
+    double* column         # of such a set or a merged row: what it gives one player
+    int32_t* living        # of the rows that are given anything: which they are
+    int32_t* set_of        # and the set of each
+    double* lines          # players of the tree by values of a leaf by rows: the rows' values
+    int64_t line           # from one to the next
+    int64_t n_lines
     Merged merged
 
 
@@ -110,8 +118,9 @@ cdef inline void release_rows(Rows* rows) noexcept nogil:
     free(rows.first)
     free(rows.number)
     free(rows.table)
-    free(rows.path)
-    free(rows.sums)
+    free(rows.column)
+    free(rows.living)
+    free(rows.lines)
     free(rows.merged.number)
     free(rows.merged.first)
     free(rows.merged.every)
@@ -124,16 +133,26 @@ cdef inline void release_rows(Rows* rows) noexcept nogil:
 
 
 cdef inline int allocate_rows(
-    Rows* rows, int64_t n_levels, int64_t most, int64_t n_words, int64_t n_players, int64_t width
+    Rows* rows,
+    int64_t n_levels,
+    int64_t most,
+    int64_t n_words,
+    int64_t n_players,
+    int64_t n_all,
+    int64_t width,
 ) noexcept nogil:
-    """Room for so many rows at once; -1 without memory. Call `release_rows` in any case."""
-    cdef int64_t n_sums = padded(n_players) * width
+    """Room for so many rows at once; -1 without memory. Call `release_rows` in any case.
+
+    n_players, n_all : most on a path, and of the whole tree
+    """
     cdef Merged* merged = &rows.merged
     cdef int64_t i
     memset(rows, 0, sizeof(Rows))
     rows.most = most
     rows.n_words = n_words
-    rows.n_sums = n_sums
+    rows.n_lines = n_all * width
+    # Apart by no power of two, which would have them share a few places of the cache.
+    rows.line = most + 8
     rows.n = <int64_t*>malloc(n_levels * sizeof(int64_t))
     rows.kept = <int32_t**>malloc(n_levels * sizeof(int32_t*))
     rows.room = <int32_t*>malloc(n_levels * most * sizeof(int32_t))
@@ -144,8 +163,10 @@ cdef inline int allocate_rows(
     rows.first = <int32_t*>malloc(most * sizeof(int32_t))
     rows.number = <int32_t*>malloc(most * sizeof(int32_t))
     rows.table = <int32_t*>malloc(places_for(most) * sizeof(int32_t))
-    rows.path = <int64_t*>malloc(n_levels * sizeof(int64_t))
-    rows.sums = <double*>calloc(most * n_sums, sizeof(double))
+    rows.column = <double*>malloc(most * sizeof(double))
+    rows.living = <int32_t*>malloc(2 * most * sizeof(int32_t))
+    rows.set_of = rows.living + most
+    rows.lines = <double*>malloc(max(1, rows.n_lines * rows.line) * sizeof(double))
     merged.end = -1
     merged.number = <int32_t*>malloc(most * sizeof(int32_t))
     merged.first = <int32_t*>malloc(most * sizeof(int32_t))
@@ -159,7 +180,8 @@ cdef inline int allocate_rows(
     if (rows.n == NULL or rows.kept == NULL or rows.room == NULL or rows.failed == NULL
             or rows.left == NULL or rows.player == NULL or rows.lives == NULL
             or rows.first == NULL or rows.number == NULL or rows.table == NULL
-            or rows.path == NULL or rows.sums == NULL or merged.number == NULL
+            or rows.column == NULL or rows.living == NULL or rows.lines == NULL
+            or merged.number == NULL
             or merged.first == NULL or merged.every == NULL or merged.key == NULL
             or merged.outcome == NULL or merged.lives == NULL or merged.sums == NULL
             or merged.player == NULL or merged.column == NULL):
@@ -185,8 +207,24 @@ cdef inline void begin_rows(
     for i in range(n):
         rows.room[i] = <int32_t>i
     memset(rows.failed, 0, n * rows.n_words * sizeof(uint64_t))
-    rows.level = 0
-    rows.path[0] = -1
+    for i in range(rows.n_lines):
+        memset(rows.lines + i * rows.line, 0, n * sizeof(double))
+
+
+cdef inline void end_rows(
+    const Rows* rows, const int64_t* players, int64_t width, double* out, int64_t n_players,
+    int64_t n_outputs
+) noexcept nogil:
+    """Add the values of the rows that were begun to ``out``; ``players``: of the tree."""
+    cdef int64_t i, j, k
+    cdef const double* line
+    cdef double* target
+    for i in range(rows.n_begun):
+        for j in range(rows.n_lines // width):
+            line = rows.lines + j * width * rows.line + i
+            target = out + (i * n_players + players[j]) * n_outputs
+            for k in range(width):
+                target[k] += line[k * rows.line]
 
 
 cdef inline bint goes_left_plain(const Step* step, double value) noexcept nogil:
@@ -213,22 +251,26 @@ cdef inline void decide_rows(const Nodes* nodes, const Step* step, Rows* rows) n
             left[i] = goes_left(nodes, step.node, x[kept[i]])
 
 
+cdef inline int64_t number_failed(Rows* rows, const Step* step) noexcept nogil:
+    """Number the different sets that the rows fail at a step; return how many."""
+    cdef int64_t n = rows.n[step.level]
+    cdef int64_t i
+    if n > FEW:
+        return number_sets(
+            rows.failed + step.level * rows.most * rows.n_words, n, rows.n_words, step.n_players,
+            rows.table, places_for(n), rows.first, rows.number,
+        )
+    for i in range(n):
+        rows.first[i] = rows.number[i] = <int32_t>i
+    return n
+
+
 cdef inline int64_t group_leaf(Rows* rows, const Step* step) noexcept nogil:
     """Number the different sets that the rows fail at a leaf; return how many, -1 without memory.
 
     There is room for their shares, `leaf_stride` each.
     """
-    cdef int64_t n = rows.n[step.level]
-    cdef int64_t i, count = n
-    cdef const uint64_t* words = rows.failed + step.level * rows.most * rows.n_words
-    if n > FEW:
-        count = number_sets(
-            words, n, rows.n_words, step.n_players, rows.table, places_for(n), rows.first,
-            rows.number,
-        )
-    else:
-        for i in range(n):
-            rows.first[i] = rows.number[i] = <int32_t>i
+    cdef int64_t count = number_failed(rows, step)
     if count * leaf_stride(step) > rows.n_shares:
         rows.n_shares = 2 * count * leaf_stride(step)
         free(rows.shares)
@@ -268,72 +310,85 @@ cdef inline void share_given(
         sum_given(words, rows.n_words, place, given, n, failed, lost, j, shares + j * CHUNK)
 
 
-cdef inline void add_leaf(const Nodes* nodes, const Step* step, Rows* rows) noexcept nogil:
-    """Add the shares of a leaf's value to the sums."""
+cdef inline int64_t list_living(
+    Rows* rows, const int32_t* number, const uint8_t* lives, const int32_t* kept, int64_t n
+) noexcept nogil:
+    """List the rows whose set lives, and their sets; return how many."""
+    cdef int64_t i, count = 0
+    for i in range(n):
+        rows.living[count] = kept[i]
+        rows.set_of[count] = number[i]
+        count += lives[number[i]] != 0
+    return count
+
+
+cdef inline void add_leaf(
+    const Nodes* nodes, const Step* step, Rows* rows, int64_t n_sets
+) noexcept nogil:
+    """Add the shares of a leaf's value, of n sets of failed players, to the rows' values."""
+    cdef const double* value = nodes.values + step.node * nodes.width
+    cdef int64_t stride = leaf_stride(step)
+    cdef int64_t n = rows.n[step.level]
+    cdef int64_t i, j, k
+    cdef bint shared = n > BY_ROW or 2 * n_sets <= n
+    cdef const int32_t* kept = rows.kept[step.level]
+    cdef const double* shares
+    cdef double* line
+    if rows.merged.end >= 0:
+        add_merged(nodes, step, rows)
+        return
+    # Where few rows hardly fail the same, row by row; the additions are the same.
+    for i in range(0 if shared else n):
+        if not rows.lives[rows.number[i]]:
+            continue
+        shares = rows.shares + rows.number[i] * stride
+        for j in range(step.n_players):
+            line = rows.lines + rows.player[j] * nodes.width * rows.line + kept[i]
+            for k in range(nodes.width):
+                line[k * rows.line] += value[k] * shares[j]
+    n = list_living(rows, rows.number, rows.lives, kept, n) if shared else 0
+    for j in range(step.n_players if n else 0):
+        for k in range(nodes.width):
+            for i in range(n_sets):
+                rows.column[i] = value[k] * rows.shares[i * stride + j]
+            add_column(
+                rows.set_of, rows.living, n, rows.column,
+                rows.lines + (rows.player[j] * nodes.width + k) * rows.line,
+            )
+
+
+cdef inline void add_merged(const Nodes* nodes, const Step* step, Rows* rows) noexcept nogil:
+    """Add the shares of a leaf's value to the sums of merged rows."""
     cdef const double* value = nodes.values + step.node * nodes.width
     cdef const double* shares
     cdef double* target
     cdef const int32_t* kept = rows.kept[step.level]
     cdef Merged* merged = &rows.merged
-    cdef int64_t n_sums = rows.n_sums
-    cdef int64_t n_above = step.n_players
-    cdef double* sums = rows.sums
+    cdef int64_t n_sums = merged.n_columns * nodes.width
+    cdef int64_t n_above = merged.n_above
     cdef int64_t i, j, k
     cdef bint at_once = nodes.width == 1 and rows.n[step.level] > FEW
-    if merged.end >= 0:
-        sums = merged.sums
-        n_sums = merged.n_columns * nodes.width
-        n_above = merged.n_above
-    elif nodes.width == 1:
-        n_above = (n_above + 3) // 4 * 4  # there are zeros behind the last player
     if at_once:
         add_shares(
             rows.number, rows.lives, kept, rows.n[step.level], rows.shares, leaf_stride(step),
-            value[0], sums, n_sums, n_above,
+            value[0], merged.sums, n_sums, n_above,
         )
     for i in range(rows.n[step.level]):
         if not rows.lives[rows.number[i]]:
             continue
+        merged.lives[kept[i]] = True
         shares = rows.shares + rows.number[i] * leaf_stride(step)
-        target = sums + kept[i] * n_sums
+        target = merged.sums + kept[i] * n_sums
         for j in range(0 if at_once else n_above):
             for k in range(nodes.width):
                 target[j * nodes.width + k] += value[k] * shares[j]
-        if merged.end < 0:
-            continue
-        merged.lives[kept[i]] = True
         for j in range(n_above, step.n_players):
             for k in range(nodes.width):
                 target[merged.column[j] * nodes.width + k] += value[k] * shares[j]
 
 
-cdef inline void leave(
-    Rows* rows, int64_t level, int64_t width, double* out, int64_t n_players, int64_t n_outputs
-) noexcept nogil:
-    """Go up to a level: add the sums of the players met below it to the rows' values."""
-    cdef const int32_t* kept
-    cdef double* sums
-    cdef double* target
-    cdef int64_t i, k, slot
-    if rows.merged.end >= 0:
-        rows.level = level
-    while rows.level > level:
-        slot = rows.path[rows.level]
-        if slot >= 0:
-            kept = rows.kept[rows.level]
-            for i in range(rows.n[rows.level]):
-                sums = rows.sums + kept[i] * rows.n_sums + slot * width
-                target = out + (kept[i] * n_players + rows.player[slot]) * n_outputs
-                for k in range(width):
-                    target[k] += sums[k]
-                    sums[k] = 0.0
-        rows.level -= 1
-
-
 cdef inline void enter(Rows* rows, const Step* step) noexcept nogil:
-    """Note the edge to a step, once what is above has been left for."""
-    rows.level = step.level
-    rows.path[step.level] = -1 if step.again else step.slot
+    """Note the player of the edge to a step."""
     rows.player[step.slot] = step.player
     if rows.merged.end >= 0 and not step.again:
         enter_merged(&rows.merged, step)

@@ -7,7 +7,9 @@ the same values from its leaves. Many rows come to few such.
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint64_t
 from libc.string cimport memset
 
-from .deep_walk cimport Merged, Rows, Step, add_shares, goes_left_plain
+from .deep_walk cimport (
+    BY_ROW, Merged, Rows, Step, add_column, goes_left_plain, list_living,
+)
 from .forest cimport LEAF, Nodes, goes_left
 from .group_patterns cimport FEW, compare_into_bit
 from .set_numbers cimport number_sets, places_for
@@ -86,39 +88,37 @@ cdef inline int64_t merge_rows(const Nodes* nodes, const Step* root, Rows* rows)
     return count
 
 
-cdef inline void part_rows(
-    Rows* rows, int64_t width, double* out, int64_t n_players, int64_t n_outputs
-) noexcept nogil:
+cdef inline void part_rows(Rows* rows, int64_t width) noexcept nogil:
     """Give what was summed for merged rows to those that they stand for."""
     cdef Merged* merged = &rows.merged
-    cdef int64_t n_above = merged.n_above * width
     cdef int64_t stride = merged.n_columns * width
-    cdef int64_t i, j, k
-    cdef double* sums
+    cdef int64_t count = rows.n[merged.level]
+    cdef int64_t i, j, k, n
+    cdef bint by_row = merged.n_rows <= BY_ROW and 2 * count > merged.n_rows
     cdef const double* given
+    cdef double* line
     rows.n[merged.level] = merged.n_rows
     rows.kept[merged.level] = merged.kept
-    rows.level = merged.level
     merged.end = -1
-    for i in range(merged.n_rows if merged.n_rows <= FEW else 0):
-        if not merged.lives[i]:
+    for j in range(merged.n_above):
+        merged.player[j] = rows.player[j]
+    # Where few rows hardly share merged ones, row by row; the additions are the same.
+    for i in range(merged.n_rows if by_row else 0):
+        if not merged.lives[merged.number[i]]:
             continue
-        given = merged.sums + i * stride
-        sums = rows.sums + merged.kept[i] * rows.n_sums
-        for j in range(n_above):
-            sums[j] += given[j]
-        for j in range(merged.n_above, merged.n_players):
-            sums = out + (merged.kept[i] * n_players + merged.player[j]) * n_outputs
+        given = merged.sums + merged.number[i] * stride
+        for j in range(merged.n_players):
+            line = rows.lines + merged.player[j] * width * rows.line + merged.kept[i]
             for k in range(width):
-                sums[k] += given[j * width + k]
-    if merged.n_rows <= FEW:
+                line[k * rows.line] += given[j * width + k]
+    if by_row:
         return
-    add_shares(
-        merged.number, merged.lives, merged.kept, merged.n_rows, merged.sums, stride, 1.0,
-        rows.sums, rows.n_sums, n_above,
-    )
-    for j in range(merged.n_above, merged.n_players):
-        add_shares(
-            merged.number, merged.lives, merged.kept, merged.n_rows, merged.sums + j * width,
-            stride, 1.0, out + merged.player[j] * n_outputs, n_players * n_outputs, width,
-        )
+    n = list_living(rows, merged.number, merged.lives, merged.kept, merged.n_rows)
+    for j in range(merged.n_players if n else 0):
+        for k in range(width):
+            for i in range(count):
+                rows.column[i] = merged.sums[i * stride + j * width + k]
+            add_column(
+                rows.set_of, rows.living, n, rows.column,
+                rows.lines + (merged.player[j] * width + k) * rows.line,
+            )

@@ -276,10 +276,10 @@ class Interventional:
         gain, loss = self.gain_by_failed, self.loss_by_failed
         width: int = self.paths.ensemble.values.shape[1]
 
-        def at_once(tree: int, words: int, room: int) -> int:
+        def at_once(tree: int, words: int, n_players: int, room: int) -> int:
             words += int(groups.n_words[tree])
             level_bytes = 8 * words + 6
-            value_bytes = 16 * width * (int(groups.n_players[tree]) + 16)
+            value_bytes = 8 * width * (int(groups.n_players[tree]) + 16 + n_players)
             return max(8, room // (int(groups.n_levels[tree]) * level_bytes + value_bytes))
 
         def add(columns: NDArray[np.float64], out: NDArray[np.float64]) -> None:
@@ -288,18 +288,20 @@ class Interventional:
                 n_levels = int(groups.n_levels[found.tree])
                 n_players = int(groups.n_players[found.tree])
                 if isinstance(found, TreeRows):
+                    n_words, n_all = found.passing.shape[1], len(found.players)
                     alive_rows.explain(
                         forest,
                         found.tree,
                         columns,
                         n_levels,
                         n_players,
+                        found.players,
                         found.steps,
                         found.passing,
                         self.background_weight,
                         gain,
                         loss,
-                        at_once(found.tree, found.passing.shape[1], ROWS_BYTES_BY_ROW),
+                        at_once(found.tree, n_words, n_all, ROWS_BYTES_BY_ROW),
                         out,
                     )
                     continue
@@ -311,6 +313,7 @@ class Interventional:
                     columns,
                     n_levels,
                     n_players,
+                    told.players,
                     told.steps,
                     found.words,
                     found.count,
@@ -323,7 +326,7 @@ class Interventional:
                     told.most_bins,
                     gain,
                     loss,
-                    at_once(found.tree, 5, ROWS_BYTES_BY_SET),
+                    at_once(found.tree, 5, len(told.players), ROWS_BYTES_BY_SET),
                     out,
                 )
 

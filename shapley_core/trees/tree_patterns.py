@@ -9,6 +9,7 @@ from .._kernels import alive_rows, alive_sets, background_sets
 from .lookup import Groups
 from .tree import LEAF
 
+NO_PLAYERS = np.empty(0, np.int64)
 NO_STEPS = np.empty((0, alive_sets.STEP_BYTES), np.uint8)
 
 
@@ -20,6 +21,8 @@ class Told:
     ----------
     steps : uint8 (n_nodes, STEP_BYTES)
         The nodes in the order of the walk.
+    players : int64 (n_players,)
+        Of the tree, ascending; the steps number them.
     passing : uint64
         For leaves, small subtrees and some of the other nodes, player by player of the path, a bit
         for each set of the node: whether it does not hold the player.
@@ -33,6 +36,7 @@ class Told:
     """
 
     steps: NDArray[np.uint8]
+    players: NDArray[np.int64]
     passing: NDArray[np.uint64]
     words: NDArray[np.uint64]
     weight: NDArray[np.float64]
@@ -43,7 +47,15 @@ class Told:
     @property
     def nbytes(self) -> int:
         """Memory taken."""
-        arrays = (self.steps, self.passing, self.words, self.weight, self.bin, self.bins)
+        arrays = (
+            self.steps,
+            self.players,
+            self.passing,
+            self.words,
+            self.weight,
+            self.bin,
+            self.bins,
+        )
         return sum(array.nbytes for array in arrays)
 
 
@@ -96,6 +108,8 @@ class TreeRows:
         the way there of the player that the edge into the node tests.
     steps : uint8 (n_nodes, STEP_BYTES)
         The nodes as the kernels want them.
+    players : int64 (n_players,)
+        Of the tree, ascending; the steps number them.
     sets : TreePatterns, or None
         Of trees with tables for some leaves.
     """
@@ -103,13 +117,14 @@ class TreeRows:
     tree: int
     passing: NDArray[np.uint64]
     steps: NDArray[np.uint8]
+    players: NDArray[np.int64]
     sets: TreePatterns | None
 
     @property
     def nbytes(self) -> int:
         """Memory taken."""
         sets = 0 if self.sets is None else self.sets.nbytes
-        return self.passing.nbytes + self.steps.nbytes + sets
+        return self.passing.nbytes + self.steps.nbytes + self.players.nbytes + sets
 
 
 def leaves_of_tree(groups: Groups, tree: int) -> NDArray[np.int64]:
@@ -134,7 +149,9 @@ def sort_rows(
     """
     paths = groups.paths
     n_rows, n_leaves = columns.shape[1], len(leaves_of_tree(groups, tree))
-    steps = _pack(groups, tree, alive_sets.GROUP_TESTS) if tells else NO_STEPS
+    steps, players = NO_STEPS, NO_PLAYERS
+    if tells:
+        steps, players = _pack(groups, tree, alive_sets.GROUP_TESTS)
     start = np.empty(n_leaves + 1, np.int64)
     # Mostly enough; memory that is not written to costs nothing.
     most = n_leaves * min(n_rows, 16 * int(n_rows**0.5))
@@ -172,7 +189,7 @@ def sort_rows(
     group_words, group_weight, group_bin = (array[: used[2]].copy() for array in told)
     most_bins = int(group_bin.max(initial=0)) + 1
     rest = group_words, group_weight, group_bin, bins[: used[3]].copy(), most_bins
-    return TreePatterns(tree, start, *kept, Told(steps, bits, *rest))
+    return TreePatterns(tree, start, *kept, Told(steps, players, bits, *rest))
 
 
 def tell_rows(
@@ -183,17 +200,20 @@ def tell_rows(
     whole: int,
 ) -> TreeRows:
     """Find which rows pass the tests of a tree."""
-    steps = _pack(groups, tree, alive_sets.MERGED_TESTS)
+    steps, players = _pack(groups, tree, alive_sets.MERGED_TESTS)
     passing = np.empty((len(steps), -(-columns.shape[1] // 64)), np.uint64)
     forest = groups.paths.ensemble.kernel
     alive_rows.tell(forest, columns, int(groups.n_levels[tree]), steps, passing)
     sets = None
     if groups.max_bits[tree]:
         sets = sort_rows(groups, tree, columns, weight, whole, False)
-    return TreeRows(tree, passing, steps, sets)
+    return TreeRows(tree, passing, steps, players, sets)
 
 
-def _pack(groups: Groups, tree: int, most_tests: int) -> NDArray[np.uint8]:
+def _pack(
+    groups: Groups, tree: int, most_tests: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The steps of a tree, and its players."""
     paths = groups.paths
     nodes = paths.order[slice(*paths.ensemble.tree_offsets[tree : tree + 2])]
     # Nodes above deep leaves: the others are in tables.
@@ -201,18 +221,21 @@ def _pack(groups: Groups, tree: int, most_tests: int) -> NDArray[np.uint8]:
     leaves_before = np.concatenate([[0], np.cumsum(deep)])
     end = np.arange(len(nodes)) + groups.subtree[nodes]
     nodes_before = np.concatenate([[0], np.cumsum(leaves_before[end] > leaves_before[:-1])])
+    player = paths.player[nodes]
+    players = np.unique(player[(player >= 0) & (np.diff(nodes_before) > 0)])
     steps = np.empty((int(nodes_before[-1]), alive_sets.STEP_BYTES), np.uint8)
     alive_sets.pack(
         paths.ensemble.kernel,
         tree,
         paths.kernel,
         groups.subtree,
+        np.searchsorted(players, player),
         leaves_before,
         nodes_before,
         most_tests,
         steps,
     )
-    return steps
+    return steps, players
 
 
 def in_order(

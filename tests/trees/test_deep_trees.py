@@ -4,6 +4,7 @@ A small background's rows are met one by one, a larger one's as the sets that th
 """
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -206,7 +207,7 @@ def test_nothing_but_model_and_background_changes_a_bit(way, n_background, weigh
         assert (first(rows[-few:]).values == wanted[-few:]).all()
 
 
-@pytest.mark.parametrize("at_once", [1, 7])
+@pytest.mark.parametrize("at_once", [1, 7, 33])
 def test_blocks_of_the_kernel_do_not_change_a_bit(way, at_once, monkeypatch):
     rng = np.random.default_rng(3)
     ensemble = deep_ensemble(rng, width=2)
@@ -221,6 +222,81 @@ def test_blocks_of_the_kernel_do_not_change_a_bit(way, at_once, monkeypatch):
 
     monkeypatch.setattr(kernel, "explain", in_blocks)
     assert (explainer(rows).values == wanted).all()
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_each_tree_has_players_of_its_own(way, width):
+    """A tree tests some of many features, which another tree does not, for some of the outputs."""
+    rng = np.random.default_rng(10 + width)
+    trees = []
+    for output in (2, 0, 1):
+        tree = random_tree(rng, 25, 16, width, output, grow=0.78)
+        some = np.sort(rng.choice(300, 25, replace=False))
+        feature = np.asarray(tree.feature)
+        trees.append(replace(tree, feature=np.where(feature < 0, -1, some[feature])))
+    ensemble = TreeEnsemble.from_trees(
+        trees,
+        n_features=300,
+        n_outputs=4,
+        base=np.zeros(4),
+        comparison="<=",
+        input_dtype="float64",
+    )
+    others = random_rows(rng, 70, 300)
+    rows = np.where(rng.random((40, 300)) < 0.2, random_rows(rng, 40, 300), others[:40])
+    explainer = TreeExplainer(ensemble, others)
+    assert not has_tables(explainer).all()
+    values = explainer(rows).values
+    wanted = [by_leaf(ensemble, row, others, np.ones(70)) for row in rows[:12]]
+    np.testing.assert_allclose(values[:12], wanted, rtol=0, atol=1e-12)
+    tested = np.unique(ensemble.feature[ensemble.feature >= 0])
+    assert not np.delete(values, tested, axis=1).any()
+    assert (values[:, tested] != 0).any(axis=0).any(axis=1).mean() > 0.5
+
+
+def test_groups_of_features_are_players(way):
+    rng = np.random.default_rng(12)
+    ensemble = deep_ensemble(rng, n_features=60)
+    group = rng.permutation(60) % 20
+    groups = {f"group {j}": np.flatnonzero(group == j).tolist() for j in range(20)}
+    others, rows = random_rows(rng, 70, 60), random_rows(rng, 30, 60)
+    explainer = TreeExplainer(ensemble, others, groups=groups)
+    assert not has_tables(explainer).all()
+    explained = explainer(rows)
+    # A player whose features are those of the background gets nothing.
+    same = rows.copy()
+    same[:, group == 3] = others[0, group == 3]
+    alone = TreeExplainer(ensemble, others[:1], groups=groups)(same)
+    place = explainer.players.names.index("group 3")
+    assert not alone.values[:, place].any()
+    assert explained.values[:, place].any()
+    np.testing.assert_allclose(
+        explained.values.sum(axis=1) + explained.base_values,
+        ensemble.predict(rows).reshape(explained.base_values.shape),
+        rtol=0,
+        atol=1e-11,
+    )
+
+
+@pytest.mark.parametrize("n_background", [70, 300])
+def test_rows_that_meet_no_set_beside_others_that_do(way, no_tables, n_background):
+    """Many rows, most unlike any of the background: of the same bits alone as all together."""
+    rng = np.random.default_rng(13)
+    ensemble = deep_ensemble(rng, depth=14)
+    others = random_rows(rng, n_background, 30)
+    near = others[rng.integers(n_background, size=300)]
+    rows = np.where(
+        rng.random((300, 30)) < rng.choice([0.02, 0.3, 1.0], (300, 1)),
+        random_rows(rng, 300, 30),
+        near,
+    )
+    rows[200:] = rows[rng.integers(200, size=100)]
+    explainer = TreeExplainer(ensemble, others)
+    values = explainer(rows).values
+    for i in range(0, 300, 7):
+        assert (explainer(rows[i : i + 1]).values == values[i]).all()
+    wanted = [by_leaf(ensemble, row, others, np.ones(n_background))[:, 0] for row in rows[:6]]
+    np.testing.assert_allclose(values[:6], wanted, rtol=0, atol=1e-12)
 
 
 def test_both_ways_agree(monkeypatch):
