@@ -12,12 +12,13 @@ from libc.string cimport memset
 
 from .bits cimport count_bits
 from .deep_walk cimport (
-    Rows, Step, add_leaf, allocate_rows, begin_rows, decide_rows, end_rows, enter,
+    Rows, Step, allocate_rows, begin_rows, decide_rows, enter,
     group_leaf, release_rows, share_given,
 )
 from .forest cimport LEAF, Forest, Nodes
 from .group_patterns cimport decide
 from .merged_rows cimport merge_rows, part_rows
+from .row_values cimport add_leaf, end_rows
 
 
 cdef extern from "alive_rows.h" nogil:

@@ -13,7 +13,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from .deep_walk cimport (
-    MOST_TESTS, Rows, Step, add_leaf, allocate_rows, begin_rows, decide_rows, end_rows, enter,
+    MOST_TESTS, Rows, Step, allocate_rows, begin_rows, decide_rows, enter,
     group_leaf, number_failed, release_rows, share_given,
 )
 from .forest cimport DEFAULT_LEFT, LEAF, Forest, Nodes
@@ -23,6 +23,7 @@ from .meeting cimport (
 )
 from .merged_rows cimport merge_rows, part_rows
 from .paths cimport Paths
+from .row_values cimport add_leaf, end_rows
 from .small_groups cimport BIN_PLAYERS
 
 

@@ -13,20 +13,10 @@ cdef extern from "alive.h" nogil:
     enum:
         CHUNK
 
-    void add_shares(
-        const int32_t*, const uint8_t*, const int32_t*, int64_t, const double*, int64_t, double,
-        double*, int64_t, int64_t
-    )
     void sum_given(
         const uint64_t*, int64_t, const int32_t*, const double*, int64_t, const uint64_t*, double,
         int64_t, double*
     )
-    void add_column(const int32_t*, const int32_t*, int64_t, const double*, double*)
-
-
-# At most so many rows are given their values one by one, where hardly two are the same: measured.
-cdef enum:
-    BY_ROW = 256
 
 
 # Most tests of a subtree whose rows are merged, where they do not differ (see merged_rows.pxd).
@@ -211,22 +201,6 @@ cdef inline void begin_rows(
         memset(rows.lines + i * rows.line, 0, n * sizeof(double))
 
 
-cdef inline void end_rows(
-    const Rows* rows, const int64_t* players, int64_t width, double* out, int64_t n_players,
-    int64_t n_outputs
-) noexcept nogil:
-    """Add the values of the rows that were begun to ``out``; ``players``: of the tree."""
-    cdef int64_t i, j, k
-    cdef const double* line
-    cdef double* target
-    for i in range(rows.n_begun):
-        for j in range(rows.n_lines // width):
-            line = rows.lines + j * width * rows.line + i
-            target = out + (i * n_players + players[j]) * n_outputs
-            for k in range(width):
-                target[k] += line[k * rows.line]
-
-
 cdef inline bint goes_left_plain(const Step* step, double value) noexcept nogil:
     return (value <= step.threshold) | ((value != value) & (step.plain == 2))
 
@@ -308,83 +282,6 @@ cdef inline void share_given(
         return
     for j in range(leaf_stride(step) // CHUNK):
         sum_given(words, rows.n_words, place, given, n, failed, lost, j, shares + j * CHUNK)
-
-
-cdef inline int64_t list_living(
-    Rows* rows, const int32_t* number, const uint8_t* lives, const int32_t* kept, int64_t n
-) noexcept nogil:
-    """List the rows whose set lives, and their sets; return how many."""
-    cdef int64_t i, count = 0
-    for i in range(n):
-        rows.living[count] = kept[i]
-        rows.set_of[count] = number[i]
-        count += lives[number[i]] != 0
-    return count
-
-
-cdef inline void add_leaf(
-    const Nodes* nodes, const Step* step, Rows* rows, int64_t n_sets
-) noexcept nogil:
-    """Add the shares of a leaf's value, of n sets of failed players, to the rows' values."""
-    cdef const double* value = nodes.values + step.node * nodes.width
-    cdef int64_t stride = leaf_stride(step)
-    cdef int64_t n = rows.n[step.level]
-    cdef int64_t i, j, k
-    cdef bint shared = n > BY_ROW or 2 * n_sets <= n
-    cdef const int32_t* kept = rows.kept[step.level]
-    cdef const double* shares
-    cdef double* line
-    if rows.merged.end >= 0:
-        add_merged(nodes, step, rows)
-        return
-    # Where few rows hardly fail the same, row by row; the additions are the same.
-    for i in range(0 if shared else n):
-        if not rows.lives[rows.number[i]]:
-            continue
-        shares = rows.shares + rows.number[i] * stride
-        for j in range(step.n_players):
-            line = rows.lines + rows.player[j] * nodes.width * rows.line + kept[i]
-            for k in range(nodes.width):
-                line[k * rows.line] += value[k] * shares[j]
-    n = list_living(rows, rows.number, rows.lives, kept, n) if shared else 0
-    for j in range(step.n_players if n else 0):
-        for k in range(nodes.width):
-            for i in range(n_sets):
-                rows.column[i] = value[k] * rows.shares[i * stride + j]
-            add_column(
-                rows.set_of, rows.living, n, rows.column,
-                rows.lines + (rows.player[j] * nodes.width + k) * rows.line,
-            )
-
-
-cdef inline void add_merged(const Nodes* nodes, const Step* step, Rows* rows) noexcept nogil:
-    """Add the shares of a leaf's value to the sums of merged rows."""
-    cdef const double* value = nodes.values + step.node * nodes.width
-    cdef const double* shares
-    cdef double* target
-    cdef const int32_t* kept = rows.kept[step.level]
-    cdef Merged* merged = &rows.merged
-    cdef int64_t n_sums = merged.n_columns * nodes.width
-    cdef int64_t n_above = merged.n_above
-    cdef int64_t i, j, k
-    cdef bint at_once = nodes.width == 1 and rows.n[step.level] > FEW
-    if at_once:
-        add_shares(
-            rows.number, rows.lives, kept, rows.n[step.level], rows.shares, leaf_stride(step),
-            value[0], merged.sums, n_sums, n_above,
-        )
-    for i in range(rows.n[step.level]):
-        if not rows.lives[rows.number[i]]:
-            continue
-        merged.lives[kept[i]] = True
-        shares = rows.shares + rows.number[i] * leaf_stride(step)
-        target = merged.sums + kept[i] * n_sums
-        for j in range(0 if at_once else n_above):
-            for k in range(nodes.width):
-                target[j * nodes.width + k] += value[k] * shares[j]
-        for j in range(n_above, step.n_players):
-            for k in range(nodes.width):
-                target[merged.column[j] * nodes.width + k] += value[k] * shares[j]
 
 
 cdef inline void enter(Rows* rows, const Step* step) noexcept nogil:

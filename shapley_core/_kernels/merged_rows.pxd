@@ -7,11 +7,10 @@ the same values from its leaves. Many rows come to few such.
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint64_t
 from libc.string cimport memset
 
-from .deep_walk cimport (
-    BY_ROW, Merged, Rows, Step, add_column, goes_left_plain, list_living,
-)
+from .deep_walk cimport Merged, Rows, Step, goes_left_plain
 from .forest cimport LEAF, Nodes, goes_left
 from .group_patterns cimport FEW, compare_into_bit
+from .row_values cimport Given, give_rows
 from .set_numbers cimport number_sets, places_for
 
 
@@ -91,34 +90,20 @@ cdef inline int64_t merge_rows(const Nodes* nodes, const Step* root, Rows* rows)
 cdef inline void part_rows(Rows* rows, int64_t width) noexcept nogil:
     """Give what was summed for merged rows to those that they stand for."""
     cdef Merged* merged = &rows.merged
-    cdef int64_t stride = merged.n_columns * width
-    cdef int64_t count = rows.n[merged.level]
-    cdef int64_t i, j, k, n
-    cdef bint by_row = merged.n_rows <= BY_ROW and 2 * count > merged.n_rows
-    cdef const double* given
-    cdef double* line
+    cdef Given given
+    cdef int64_t j
+    given.n = rows.n[merged.level]
     rows.n[merged.level] = merged.n_rows
     rows.kept[merged.level] = merged.kept
     merged.end = -1
     for j in range(merged.n_above):
         merged.player[j] = rows.player[j]
-    # Where few rows hardly share merged ones, row by row; the additions are the same.
-    for i in range(merged.n_rows if by_row else 0):
-        if not merged.lives[merged.number[i]]:
-            continue
-        given = merged.sums + merged.number[i] * stride
-        for j in range(merged.n_players):
-            line = rows.lines + merged.player[j] * width * rows.line + merged.kept[i]
-            for k in range(width):
-                line[k * rows.line] += given[j * width + k]
-    if by_row:
-        return
-    n = list_living(rows, merged.number, merged.lives, merged.kept, merged.n_rows)
-    for j in range(merged.n_players if n else 0):
-        for k in range(width):
-            for i in range(count):
-                rows.column[i] = merged.sums[i * stride + j * width + k]
-            add_column(
-                rows.set_of, rows.living, n, rows.column,
-                rows.lines + (merged.player[j] * width + k) * rows.line,
-            )
+    given.numbers = merged.sums
+    given.stride = merged.n_columns * width
+    given.by_player = width
+    given.by_value = 1
+    given.times = NULL
+    given.lives = merged.lives
+    given.players = merged.player
+    given.n_players = merged.n_players
+    give_rows(rows, &given, merged.number, merged.kept, merged.n_rows, width)
