@@ -80,16 +80,56 @@ WIDE static void add_shares(
     }
 }
 
-/* Add what the set of each of n rows, by its number, gives a player to the rows' values. */
-static void add_column(
-    const int32_t *RESTRICT number, const int32_t *RESTRICT kept, int64_t n,
-    const double *RESTRICT column, double *RESTRICT line
-) {
-    if (n && kept[n - 1] == n - 1) { /* the first n: they ascend */
-        for (int64_t i = 0; i < n; i++) line[i] += column[number[i]];
-        return;
+#define ADD_FOUR(K, NUMBERS)                    \
+    {                                           \
+        Doubles sum;                            \
+        memcpy(&sum, lines[K] + i, sizeof sum); \
+        sum += times * NUMBERS;                 \
+        memcpy(lines[K] + i, &sum, sizeof sum); \
     }
-    for (int64_t i = 0; i < n; i++) line[kept[i]] += column[number[i]];
+
+/* Add to the values of rows, on four lines, the first four numbers of each row's set, times another:
+ * of the first n rows, or of those that are kept. Sets have `stride` numbers each.
+ */
+WIDE static void add_all(
+    const int32_t *RESTRICT set, int64_t n, const double *RESTRICT numbers, int64_t stride,
+    double times, double **lines
+) {
+    int64_t i = 0;
+#if defined(__GNUC__) && (defined(__clang__) || __GNUC__ >= 12)
+    for (; i + 4 <= n; i += 4) {
+        Doubles a, b, c, d, low, high;
+        memcpy(&a, numbers + set[i] * stride, sizeof a);
+        memcpy(&b, numbers + set[i + 1] * stride, sizeof b);
+        memcpy(&c, numbers + set[i + 2] * stride, sizeof c);
+        memcpy(&d, numbers + set[i + 3] * stride, sizeof d);
+        /* Four rows of four numbers are turned into four columns. */
+        low = __builtin_shufflevector(a, b, 0, 4, 2, 6);
+        high = __builtin_shufflevector(c, d, 0, 4, 2, 6);
+        ADD_FOUR(0, __builtin_shufflevector(low, high, 0, 1, 4, 5))
+        ADD_FOUR(2, __builtin_shufflevector(low, high, 2, 3, 6, 7))
+        low = __builtin_shufflevector(a, b, 1, 5, 3, 7);
+        high = __builtin_shufflevector(c, d, 1, 5, 3, 7);
+        ADD_FOUR(1, __builtin_shufflevector(low, high, 0, 1, 4, 5))
+        ADD_FOUR(3, __builtin_shufflevector(low, high, 2, 3, 6, 7))
+    }
+#endif
+    for (; i < n; i++)
+        for (int k = 0; k < 4; k++) lines[k][i] += times * numbers[set[i] * stride + k];
+}
+
+static void add_kept(
+    const int32_t *RESTRICT set, const int32_t *RESTRICT kept, int64_t n,
+    const double *RESTRICT numbers, int64_t stride, double times, double **lines
+) {
+    double *a = lines[0], *b = lines[1], *c = lines[2], *d = lines[3];
+    for (int64_t i = 0; i < n; i++) {
+        const double *given = numbers + set[i] * stride;
+        a[kept[i]] += times * given[0];
+        b[kept[i]] += times * given[1];
+        c[kept[i]] += times * given[2];
+        d[kept[i]] += times * given[3];
+    }
 }
 
 #endif

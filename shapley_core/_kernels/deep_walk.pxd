@@ -1,7 +1,7 @@
 """Rows on their way down a deep tree: what the kernels of the interventional game share."""
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from .forest cimport Nodes, goes_left
@@ -60,7 +60,7 @@ cdef struct Merged:
     uint64_t* key          # what each row fails above, and the outcomes of its tests
     uint16_t* outcome      # of each merged row
     uint8_t* lives         # whether a merged row has any value
-    double* sums           # merged rows by columns by values of a leaf
+    double* sums           # merged rows by values of a leaf by columns; and room, see `give_rows`
     int64_t n_columns      # of a merged row: the players of the path above, then those below
     int64_t n_players      # of them
     int64_t n_above
@@ -87,10 +87,9 @@ cdef struct Rows:
     int32_t* first         # a row that fails it
     int32_t* number        # rows: the set of each
     int32_t* table
-    double* column         # of such a set or a merged row: what it gives one player
     int32_t* living        # of the rows that are given anything: which they are
-    int32_t* set_of        # and the set of each
-    double* lines          # players of the tree by values of a leaf by rows: the rows' values
+    int32_t* set_of        # the set of each of these, or of all rows
+    double* lines          # players of the tree by values of a leaf, and nobody, by rows: values
     int64_t line           # from one to the next
     int64_t n_lines
     Merged merged
@@ -108,7 +107,6 @@ cdef inline void release_rows(Rows* rows) noexcept nogil:
     free(rows.first)
     free(rows.number)
     free(rows.table)
-    free(rows.column)
     free(rows.living)
     free(rows.lines)
     free(rows.merged.number)
@@ -153,10 +151,9 @@ cdef inline int allocate_rows(
     rows.first = <int32_t*>malloc(most * sizeof(int32_t))
     rows.number = <int32_t*>malloc(most * sizeof(int32_t))
     rows.table = <int32_t*>malloc(places_for(most) * sizeof(int32_t))
-    rows.column = <double*>malloc(most * sizeof(double))
     rows.living = <int32_t*>malloc(2 * most * sizeof(int32_t))
     rows.set_of = rows.living + most
-    rows.lines = <double*>malloc(max(1, rows.n_lines * rows.line) * sizeof(double))
+    rows.lines = <double*>malloc((rows.n_lines + 1) * rows.line * sizeof(double))
     merged.end = -1
     merged.number = <int32_t*>malloc(most * sizeof(int32_t))
     merged.first = <int32_t*>malloc(most * sizeof(int32_t))
@@ -164,13 +161,15 @@ cdef inline int allocate_rows(
     merged.key = <uint64_t*>malloc(most * sizeof(uint64_t))
     merged.outcome = <uint16_t*>malloc(most * sizeof(uint16_t))
     merged.lives = <uint8_t*>malloc(most)
-    merged.sums = <double*>malloc(most * (n_players + MOST_TESTS) * width * sizeof(double))
+    merged.sums = <double*>malloc(
+        ((most + 1) * (n_players + MOST_TESTS) * width + 3) * sizeof(double)
+    )
     merged.player = <int64_t*>malloc((n_players + MOST_TESTS) * sizeof(int64_t))
     merged.column = <int64_t*>malloc(64 * n_words * sizeof(int64_t))
     if (rows.n == NULL or rows.kept == NULL or rows.room == NULL or rows.failed == NULL
             or rows.left == NULL or rows.player == NULL or rows.lives == NULL
             or rows.first == NULL or rows.number == NULL or rows.table == NULL
-            or rows.column == NULL or rows.living == NULL or rows.lines == NULL
+            or rows.living == NULL or rows.lines == NULL
             or merged.number == NULL
             or merged.first == NULL or merged.every == NULL or merged.key == NULL
             or merged.outcome == NULL or merged.lives == NULL or merged.sums == NULL
@@ -197,7 +196,7 @@ cdef inline void begin_rows(
     for i in range(n):
         rows.room[i] = <int32_t>i
     memset(rows.failed, 0, n * rows.n_words * sizeof(uint64_t))
-    for i in range(rows.n_lines):
+    for i in range(rows.n_lines + 1):
         memset(rows.lines + i * rows.line, 0, n * sizeof(double))
 
 
@@ -242,11 +241,11 @@ cdef inline int64_t number_failed(Rows* rows, const Step* step) noexcept nogil:
 cdef inline int64_t group_leaf(Rows* rows, const Step* step) noexcept nogil:
     """Number the different sets that the rows fail at a leaf; return how many, -1 without memory.
 
-    There is room for their shares, `leaf_stride` each.
+    There is room for their shares, `leaf_stride` each, and those of one more.
     """
     cdef int64_t count = number_failed(rows, step)
-    if count * leaf_stride(step) > rows.n_shares:
-        rows.n_shares = 2 * count * leaf_stride(step)
+    if (count + 1) * leaf_stride(step) > rows.n_shares:
+        rows.n_shares = 2 * (count + 1) * leaf_stride(step)
         free(rows.shares)
         rows.shares = <double*>malloc(rows.n_shares * sizeof(double))
         if rows.shares == NULL:

@@ -238,19 +238,19 @@ cdef inline int meet_group(
                         nodes, met, &group, failed[i], merged.outcome[i], NULL, met.n_bins,
                         met.weights + met.kind_of[i] * size,
                     )
-            sums = merged.sums + i * merged.n_columns * width
             for k in range(width):
+                sums = merged.sums + (i * width + k) * merged.n_columns
                 add_bins(
                     n_alive, met.listed, few, met.sums,
                     weights + k * (n_alive if few else met.n_bins) * BIN_VALUES, quads, out, others,
                 )
                 for j in range(d):
-                    sums[j * width + k] = out[j]
+                    sums[j] = out[j]
                 bits = met.key[i]
                 while bits:
-                    sums[lowest_bit(bits) * width + k] = others[0]
+                    sums[lowest_bit(bits)] = others[0]
                     bits &= bits - 1
                 for j in range(group.n_players):
-                    sums[merged.column[j] * width + k] = others[1 + j]
+                    sums[merged.column[j]] = others[1 + j]
             i = met.next[i]
     return 0

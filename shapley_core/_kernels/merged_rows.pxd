@@ -100,8 +100,7 @@ cdef inline void part_rows(Rows* rows, int64_t width) noexcept nogil:
         merged.player[j] = rows.player[j]
     given.numbers = merged.sums
     given.stride = merged.n_columns * width
-    given.by_player = width
-    given.by_value = 1
+    given.by_value = merged.n_columns
     given.times = NULL
     given.lives = merged.lives
     given.players = merged.player
