@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 
 from shapley_core import TabularExplainer
 from shapley_core.errors import InputError
@@ -41,6 +42,18 @@ def test_several_outputs_and_their_names():
     np.testing.assert_array_equal(found.output("down").values, -EXPECTED)
     with pytest.raises(InputError, match="2 outputs, but there are 3"):
         TabularExplainer(pair, BACKGROUND, output_names=["a", "b", "c"])
+
+
+def test_outputs_are_named_where_the_model_is_not_asked(tmp_path):
+    labels = np.arange(len(BACKGROUND)) % 3
+    forest = RandomForestClassifier(3, max_depth=2, random_state=0).fit(BACKGROUND, labels)
+    line = (np.arange(3.0 * BACKGROUND.shape[1]).reshape(3, -1), np.zeros(3))
+    for number, model in enumerate((forest, line)):
+        explainer = TabularExplainer(model, BACKGROUND, output_names=["a", "b", "c"])
+        assert explainer.output_names == explainer(X).output_names == ("a", "b", "c")
+        assert explainer(X, out=tmp_path / f"run {number}").output_names == ("a", "b", "c")
+        with pytest.raises(InputError, match="3 outputs, but there are 2"):
+            TabularExplainer(model, BACKGROUND, output_names=["a", "b"])
 
 
 @pytest.mark.parametrize(
