@@ -17,6 +17,10 @@ TEXT, NUMBER, BOOL, NOTHING = "text", "numbers", "true and false", "nothing"
 # Of Python objects: which it is, the entries say.
 OBJECTS = "objects"
 Family = str | None
+# Floats from here on may be integers that were rounded: of a CSV file every number is a float.
+ROUNDED = 2.0**53
+# Of so many rows of the background it is seen whether a column holds integers.
+HEAD_ROWS = 64
 
 
 class AsKind:
@@ -43,11 +47,15 @@ class AsKind:
         # By the names of columns, those of an array by their places; so are missing entries.
         self._families: dict[Any, Family] = {}
         self._missing: dict[Any, Any] = {}
+        self._integers: set[Any] = set()
+        head = background.like(background.take(slice(0, HEAD_ROWS)), "the background")
         for at, family in enumerate(families):
             key = at if self._names is None else self._names[at]
             if family == OBJECTS:
                 family, self._missing[key] = _family_of(background.labels(at), f"column {key!r}")
             self._families[key] = family
+            if family in (NUMBER, None) and _are_integers(head.labels(at)):
+                self._integers.add(key)
 
     def __call__(self, rows: Any) -> Any:
         """Make the table, of one from a file; others are what they are.
@@ -60,8 +68,11 @@ class AsKind:
         if type(rows).__module__.partition(".")[0] != "pyarrow":
             return rows
         for at, field in enumerate(rows.schema):
-            wanted = self._families.get(at if self._names is None else field.name)
+            key = at if self._names is None else field.name
+            wanted = self._families.get(key)
             held = _arrow_family(field.type)
+            if key in self._integers:
+                _check_not_rounded(rows.column(at), field.name)
             if held in (NOTHING, wanted) or wanted is None or (held, wanted) == (BOOL, NUMBER):
                 continue
             raise InputError(
@@ -207,6 +218,28 @@ def _family_of(labels: list[Any], where: str) -> tuple[Family, Any]:
     elif kinds and all(issubclass(kind, (int, float, np.number)) for kind in kinds):
         family = NUMBER
     return family, missing[0] if missing else None
+
+
+def _are_integers(labels: list[Any]) -> bool:
+    """Whether a column of numbers, or of their categories, holds integers alone."""
+    held = [one for one in labels if isinstance(one, (int, float, np.number)) and one == one]
+    return bool(held) and all(isinstance(one, (int, np.integer)) for one in held)
+
+
+def _check_not_rounded(column: Any, name: Any) -> None:
+    """Refuse floats that may be other integers than the file held."""
+    import pyarrow as pa
+
+    if not pa.types.is_floating(column.type):
+        return
+    given = column.to_numpy()
+    large = (np.abs(given) >= ROUNDED) & np.isfinite(given)
+    if large.any():
+        raise InputError(
+            f"column {name!r} of X holds {given[large][0]:.0f} as a float, of which not every "
+            "integer so large is one; the background holds integers: give X in a Parquet file with "
+            "integers, or the background as floats"
+        )
 
 
 def _family_of_numpy(dtype: Any) -> Family:

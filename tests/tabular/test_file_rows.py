@@ -149,6 +149,40 @@ def test_whole_numbers_with_missing_ones(tmp_path, name, arrow):
         explainer(written(tmp_path, id=[1.5, 2.0], x=[1.0, 2.0]), out=tmp_path / "halves")
 
 
+INTEGERS = {
+    "numpy": lambda ids: np.stack([ids, [1, 2]], axis=1),
+    "numpy objects": lambda ids: np.stack([ids, [1, 2]], axis=1).astype(object),
+    "pandas": lambda ids: frame(id=ids, x=[1.0, 2.0]),
+    "pandas Int64": lambda ids: frame(id=pd.array(ids, "Int64"), x=[1.0, 2.0]),
+    "pandas arrow": lambda ids: frame(id=ids, x=[1.0, 2.0]).convert_dtypes(dtype_backend="pyarrow"),
+    "pandas objects": lambda ids: frame(id=ids.astype(object), x=[1.0, 2.0]),
+    "categories": lambda ids: frame(id=pd.Categorical(ids), x=[1.0, 2.0]),
+    "polars": lambda ids: polars.DataFrame({"id": ids, "x": [1.0, 2.0]}),
+    "pyarrow": lambda ids: pyarrow.table({"id": ids, "x": [1.0, 2.0]}),
+}
+
+
+@pytest.mark.parametrize("kind", INTEGERS)
+def test_integers_are_not_rounded_on_their_way_from_a_csv_file(tmp_path, kind):
+    def last_digits(table):
+        ids = np.asarray(table, object)[:, 0] if kind[:5] == "numpy" else list(table["id"])
+        return np.array([float(getattr(one, "as_py", lambda one=one: one)() % 10) for one in ids])
+
+    # Both are 2**53 as floats, or beside it.
+    background = INTEGERS[kind](np.array([2**53 - 1, 2**53]))
+    explainer = sc.TabularExplainer(last_digits, background)
+    for number, large in enumerate((2**53 - 1, 2**53 + 1)):
+        (tmp_path / "rows.csv").write_text(f"id,x\n5,1\n{large},2\n")
+        out = tmp_path / f"run {number}"
+        if large < 2**53:
+            if kind != "categories":
+                found = explainer(tmp_path / "rows.csv", out=out).load().values
+                np.testing.assert_allclose(found[:, 0], [5 - 1.5, 1 - 1.5], atol=1e-12)
+        else:
+            with pytest.raises(InputError, match="9007199254740992 as a float"):
+                explainer(tmp_path / "rows.csv", out=out)
+
+
 def test_decimals_and_columns_of_nothing_are_numbers(tmp_path):
     numbers = pyarrow.array([1.5, 2.25]).cast(pyarrow.decimal128(5, 2))
     path = written(tmp_path, a=numbers, b=pyarrow.nulls(2))
