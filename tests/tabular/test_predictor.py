@@ -69,6 +69,8 @@ def test_outputs_are_named_where_the_model_is_not_asked(tmp_path):
         (lambda rows: None, "what predict returns"),
         (lambda rows: total(rows) * 1j, "what predict returns"),
         (lambda rows: RNG.normal(size=len(rows)), "for the same row"),
+        (lambda rows: pd.Series(total(rows)).sort_values(), "0 to 9 in another order"),
+        (lambda rows: pd.DataFrame({"y": total(rows)})[::-1], "0 to 9 in another order"),
     ],
 )
 def test_answers_that_cannot_be_used(answer, said):
