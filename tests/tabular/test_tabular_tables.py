@@ -236,6 +236,30 @@ def test_lossless_conversions_are_made():
     np.testing.assert_allclose(found.values.sum(axis=1) + found.base_values, [1, 2])
 
 
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("more", [[], ["unused"]])
+@pytest.mark.parametrize("imputer", ["marginal", imputers.Nearest(2)])
+@pytest.mark.parametrize("link", ["identity", lambda worths: 2 * worths])
+def test_categories_in_another_order(ordered, more, imputer, link):
+    background = pd.DataFrame(
+        {"city": pd.Categorical(CITIES, CITIES, ordered=ordered), "age": [1.0, 2.0, 3.0]}
+    )
+    rows = pd.DataFrame({"city": ["oslo", "bern", "rome"], "age": [3.0, 4.0, 5.0]})
+
+    def model(table):
+        assert table["city"].dtype == background["city"].dtype
+        assert table["city"].cat.categories.tolist() == CITIES
+        return (
+            table["city"].map({"bern": 1.0, "oslo": 10.0, "rome": 100.0}).astype(float)
+            * (table["age"])
+        )
+
+    explainer = TabularExplainer(model, background, imputer=imputer, link=link)
+    wanted = explainer(rows.astype({"city": background["city"].dtype}))
+    other = rows.assign(city=pd.Categorical(rows["city"], [*more, *CITIES[::-1]]))
+    np.testing.assert_array_equal(explainer(other).values, wanted.values)
+
+
 BACKGROUND = pd.DataFrame(
     {"a": [1.0, 2.0, 3.0], "b": pd.Categorical(["x", "y", "x"]), "c": [1, 2, 3]}
 )
