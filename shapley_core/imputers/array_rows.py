@@ -99,7 +99,14 @@ class ArrayRows(Rows):
                     f"{what} has dtype {array.dtype}, the background {mine}; convert one of them "
                     "with .astype, so that masked rows can be made of both"
                 )
-            array = array.astype(mine)
+            given, array = array, array.astype(mine)
+            # Times far from now have no place among nanoseconds, and come out as any other.
+            if mine.kind in "mM" and (lost := (array.astype(given.dtype) != given)).any():
+                lost &= ~np.isnat(given)
+                if lost.any():
+                    raise InputError(
+                        f"{what} holds {given[lost][0]}, which the background's dtype {mine} cannot"
+                    )
         return ArrayRows(array, self.names, self._wrap, self._reader)
 
     def take(self, rows: slice | NDArray[np.int64]) -> Any:

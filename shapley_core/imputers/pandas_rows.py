@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..frames import NUMERIC_KINDS
+from ..frames import NUMERIC_KINDS, is_missing
 from .array_rows import ArrayRows
 from .frame_rows import (
     Column,
@@ -113,6 +113,13 @@ def _pandas_like(series: Any, wanted: Any, name: str, what: str) -> Any:
         if numbers and np.can_cast(dtype, wanted, "safe"):
             return series.astype(wanted)
     if _is_text(dtype) and _is_text(wanted):
+        if dtype.name == "object":
+            # To astype anything is text.
+            odd = [one for one in series if not (isinstance(one, str) or is_missing(one))]
+            if odd:
+                raise InputError(
+                    f"column {name!r} of {what} holds {odd[0]!r}, that of the background text"
+                )
         return series.astype(wanted)
     raise differing_types(name, what, dtype, wanted)
 

@@ -319,6 +319,42 @@ def test_a_background_that_is_none(background, said):
         TabularExplainer(lambda table: np.ones(len(table)), background)
 
 
+@pytest.mark.parametrize(
+    ("background", "rows", "said"),
+    [
+        (pd.DataFrame({"a": pd.array(["1"], "string")}), pd.Series(["1", 1], dtype=object), "1"),
+        (
+            pd.DataFrame({"a": pd.array(["1"], "string")}),
+            pd.Series([None, 1.5], dtype=object),
+            "1.5",
+        ),
+        (np.array([["2020-01-01"]], "M8[ns]"), np.array([["2920-01-01"]], "M8[D]"), "2920-01-01"),
+        (
+            pl.DataFrame({"a": [1.5]}, schema={"a": pl.Float32}),
+            pl.DataFrame({"a": [2**30 + 1]}),
+            "'a' of X has dtype Int64",
+        ),
+        (pl.DataFrame({"a": [1.5]}), pl.DataFrame({"a": [1.5]}).lazy(), "X is a polars LazyFrame"),
+    ],
+)
+def test_nothing_is_lost_on_the_way_to_the_backgrounds_type(background, rows, said):
+    explainer = TabularExplainer(lambda table: np.zeros(len(table)), background)
+    with pytest.raises(InputError, match=said):
+        explainer(rows.to_frame("a") if isinstance(rows, pd.Series) else rows)
+
+
+def test_times_that_have_a_place_and_missing_ones():
+    background = np.array([["2020-01-01", "NaT"]], "M8[ns]")
+    rows = np.array([["2020-01-02", "2020-01-01"], ["NaT", "2020-01-03"]], "M8[D]")
+
+    def model(table):
+        assert table.dtype == "M8[ns]"
+        return (~np.isnat(table)).sum(axis=1)
+
+    found = TabularExplainer(model, background)(rows).values
+    np.testing.assert_array_equal(found, [[0, 1], [-1, 1]])
+
+
 def test_sparse_and_wrapped_tables_are_refused_with_advice():
     import narwhals
     import scipy.sparse as sp
