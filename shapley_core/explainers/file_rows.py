@@ -14,6 +14,7 @@ from ..imputers.rows import Rows
 # column goes into a background's column of its own family, whole and unchanged, or not at all;
 # those of None are left to what the library of the table says.
 TEXT, NUMBER, BOOL, NOTHING = "text", "numbers", "true and false", "nothing"
+TIME, DURATION = "dates or times", "lengths of time"
 # Of Python objects: which it is, the entries say.
 OBJECTS = "objects"
 Family = str | None
@@ -87,6 +88,8 @@ class AsKind:
         for at, name in enumerate(rows.column_names):
             if dtype.kind in "fiub":
                 given = _numbers(rows.column(at), name, dtype)
+            elif dtype.kind in "mM":
+                given = rows.column(at).to_numpy()
             else:
                 given = _objects(rows.column(at), self._missing.get(at))
             out[:, at] = given
@@ -182,11 +185,15 @@ def _pandas_column(column: Any, dtype: Any, name: str) -> Any:
     series = column.to_pandas()
     if series.dtype == dtype:
         return series
+    kind = getattr(series.dtype, "kind", "O")
     if hasattr(dtype, "categories"):
-        lost = series.notna() & ~series.isin(dtype.categories)
+        kinds = {kind, getattr(dtype.categories.dtype, "kind", "O")}
+        # True is equal to 1, and yet no label that is looked up as 1.
+        other = "b" in kinds and kinds & {*"iuf"}
+        lost = series.notna() & (bool(other) | ~series.isin(dtype.categories))
         if lost.any():
             raise InputError(
-                f"column {name!r} of X holds {series[lost].iloc[0]!r}, which is not among "
+                f"column {name!r} of X holds {series[lost].tolist()[0]!r}, which is not among "
                 "the background's categories"
             )
     if dtype.kind == "b" and series.isna().any():
@@ -195,8 +202,10 @@ def _pandas_column(column: Any, dtype: Any, name: str) -> Any:
         cast = series.astype(dtype)
     except (ValueError, TypeError) as error:
         raise _not_made(name, dtype, error) from error
-    if getattr(series.dtype, "kind", "O") in "fiub" and isinstance(dtype, np.dtype):
+    if kind in "fiub" and isinstance(dtype, np.dtype):
         _check_kept(series.to_numpy(), cast.to_numpy(), name, dtype)
+    elif kind in "mM" and (series.notna() & (cast.astype(series.dtype) != series)).any():
+        raise _not_kept(name, dtype)
     return cast
 
 
@@ -244,9 +253,10 @@ def _check_not_rounded(column: Any, name: Any) -> None:
 
 def _family_of_numpy(dtype: Any) -> Family:
     kind = getattr(dtype, "kind", "O")
-    return {"O": OBJECTS, "U": TEXT, "S": TEXT, "b": BOOL, "f": NUMBER, "i": NUMBER}.get(
-        kind, NUMBER if kind == "u" else None
-    )
+    return {
+        **{"O": OBJECTS, "U": TEXT, "S": TEXT, "b": BOOL, "M": TIME, "m": DURATION},
+        **dict.fromkeys("fiu", NUMBER),
+    }.get(kind)
 
 
 def _pandas_families(like: Any) -> list[Family]:
@@ -269,9 +279,10 @@ def _polars_families(like: Any) -> list[Family]:
     return [
         NUMBER
         if dtype.is_numeric()
-        else {pl.Boolean: BOOL, pl.String: TEXT, pl.Categorical: TEXT, pl.Enum: TEXT}.get(
-            dtype.base_type()
-        )
+        else {
+            **{pl.Boolean: BOOL, pl.String: TEXT, pl.Categorical: TEXT, pl.Enum: TEXT},
+            **{pl.Date: TIME, pl.Datetime: TIME, pl.Duration: DURATION},
+        }.get(dtype.base_type())
         for dtype in like.dtypes
     ]
 
@@ -292,6 +303,10 @@ def _arrow_family(kind: Any) -> Family:
         return NUMBER
     if pa.types.is_boolean(kind):
         return BOOL
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return TIME
+    if pa.types.is_duration(kind):
+        return DURATION
     return NOTHING if pa.types.is_null(kind) else None
 
 
@@ -312,8 +327,11 @@ def _not_kept(name: Any, wanted: Any) -> InputError:
 
 
 def _check_kept(given: NDArray[Any], kept: NDArray[Any], name: Any, dtype: Any) -> None:
-    """Refuse whole numbers made of others; a float32 of a float64 is rounded, as always."""
-    if getattr(dtype, "kind", "O") not in "iub":
+    """Refuse whole numbers and times made of others; a float32 of a float64 is rounded."""
+    times = dtype.kind in "mM" and given.dtype.kind in "mM"
+    if times and (~np.isnat(given) & (kept.astype(given.dtype) != given)).any():
+        raise _not_kept(name, dtype)
+    if dtype.kind not in "iub":
         return
     changed = ~(given == kept)
     if changed.any():

@@ -149,6 +149,57 @@ def test_whole_numbers_with_missing_ones(tmp_path, name, arrow):
         explainer(written(tmp_path, id=[1.5, 2.0], x=[1.0, 2.0]), out=tmp_path / "halves")
 
 
+TIMES = pyarrow.array([10**9, 3 * 10**9 // 2], pyarrow.timestamp("ns"))
+LENGTHS = pyarrow.array([3600, 90], pyarrow.duration("s"))
+
+
+@pytest.mark.parametrize(
+    ("background", "entries", "said"),
+    [
+        (np.array(["2020-01-01"], "M8[s]"), [1, 2], "holds numbers, the background's dates"),
+        (np.array(["2020-01-01"], "M8[s]"), ["01/02/2020"] * 2, "holds text, the background's"),
+        (np.array(["2020-01-01"], "M8[s]"), LENGTHS, "holds lengths of time, the background's d"),
+        (np.array(["2020-01-01"], "M8[s]"), TIMES, "holds what the background's datetime64"),
+        (np.array([1], "m8[s]"), [1, 2], "holds numbers, the background's lengths of time"),
+        (np.array([1], "m8[s]"), pyarrow.array([1], pyarrow.duration("ns")), "holds what the"),
+        (pd.Categorical([0, 1]), [True, False], "holds True, which is not among"),
+        (pd.Categorical([True, False]), [1.0, 0.0], "holds 1.0, which is not among"),
+    ],
+)
+def test_times_and_labels_are_made_of_nothing_else(tmp_path, background, entries, said):
+    tables = [frame(a=background)]
+    if isinstance(background, np.ndarray):
+        tables += [background[:, None], polars.from_pandas(tables[0])]
+    for number, table in enumerate(tables):
+        # polars has no seconds; it tells by itself which times it cannot hold.
+        if number == 2 and "what" in said:
+            continue
+        explainer = sc.TabularExplainer(lambda table: np.zeros(len(table)), table)
+        with pytest.raises(InputError, match=said):
+            explainer(written(tmp_path, a=entries), out=tmp_path / f"run {number}")
+
+
+def test_times_from_files(tmp_path):
+    days = pyarrow.array([0, None, 5], pyarrow.date32())
+    for unit in ("D", "s", "ns"):
+        background = np.array([["1970-01-02"], ["NaT"]], f"M8[{unit}]")
+
+        def late(table):
+            return (np.asarray(table) > np.datetime64("1970-01-01")).sum(axis=1) * 1.0
+
+        for kind, table in {"array": background, "frame": frame(a=background[:, 0])}.items():
+            explainer = sc.TabularExplainer(late, table)
+            found = explainer(written(tmp_path, a=days), out=tmp_path / f"{unit} {kind}").load()
+            np.testing.assert_array_equal(found.values, [[-0.5], [-0.5], [0.5]])
+
+
+def test_columns_of_arrays(tmp_path):
+    background = frame(a=pd.Series([np.array([1, 2]), np.array([3])], dtype=object))
+    explainer = sc.TabularExplainer(lambda table: table["a"].map(sum).astype(float), background)
+    found = explainer(written(tmp_path, a=[[1], [5, 6]]), out=tmp_path / "run").load()
+    np.testing.assert_array_equal(found.values, [[-2.0], [8.0]])
+
+
 INTEGERS = {
     "numpy": lambda ids: np.stack([ids, [1, 2]], axis=1),
     "numpy objects": lambda ids: np.stack([ids, [1, 2]], axis=1).astype(object),
