@@ -109,7 +109,8 @@ class AsKind:
             if name not in like.columns:
                 columns[name] = rows.column(name).to_pandas()
             else:
-                columns[name] = _pandas_column(rows.column(name), like[name].dtype, name)
+                missing = self._missing.get(name)
+                columns[name] = _pandas_column(rows.column(name), like[name].dtype, name, missing)
         return pd.DataFrame(columns, columns=rows.column_names)
 
     def _polars(self, rows: Any) -> Any:
@@ -168,9 +169,14 @@ def _objects(column: Any, missing: Any) -> NDArray[Any]:
     return given
 
 
-def _pandas_column(column: Any, dtype: Any, name: str) -> Any:
+def _pandas_column(column: Any, dtype: Any, name: str, missing: Any) -> Any:
     import pandas as pd
     import pyarrow as pa
+
+    objects = isinstance(dtype, np.dtype) and dtype.hasobject
+    if objects and _arrow_family(column.type) in (TEXT, NUMBER, BOOL):
+        # Through numpy whole numbers would become floats beside missing ones.
+        return pd.Series(_objects(column, missing), dtype=object)
 
     arrow = getattr(dtype, "pyarrow_dtype", None)
     if arrow is None and dtype.kind in "fiub" and hasattr(dtype, "numpy_dtype"):

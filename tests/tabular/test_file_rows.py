@@ -47,13 +47,22 @@ def test_missing_labels_are_as_the_background_has_them(tmp_path):
         towns = [town for town, _ in rows]
         return np.array([5.0 * (t is None) + 10.0 * (t is pd.NA or t != t) for t in towns])
 
+    path = written(tmp_path, town=["a", None, "b"], x=[1.0, 2.0, 3.0])
     for number, missing in enumerate((None, np.nan, pd.NA)):
         background = np.array([["a", 1.0], [missing, 2.0], ["b", 3.0]], object)
-        explainer = sc.TabularExplainer(count, background)
-        path = written(tmp_path, town=["a", None, "b"], x=[1.0, 2.0, 3.0])
-        found = explainer(path, out=tmp_path / f"run {number}").load().values
-        np.testing.assert_allclose(found, explainer(background).values, atol=1e-12)
-        assert np.abs(found).max() > 0.5
+        held = pd.DataFrame(background, columns=["town", "x"], dtype=object)
+        for kind, table in {"array": background, "frame": held}.items():
+            explainer = sc.TabularExplainer(lambda rows: count(np.asarray(rows)), table)
+            found = explainer(path, out=tmp_path / f"run {number} {kind}").load().values
+            np.testing.assert_allclose(found, explainer(table).values, atol=1e-12)
+            assert np.abs(found).max() > 0.5
+
+
+def test_whole_numbers_among_objects_stay_whole(tmp_path):
+    background = pd.DataFrame({"a": pd.Series([1, 2], dtype=object)})
+    explainer = sc.TabularExplainer(lambda held: [len(str(one)) for one in held["a"]], background)
+    found = explainer(written(tmp_path, a=[30, None]), out=tmp_path / "run").load().values
+    np.testing.assert_array_equal(found, [[1.0], [3.0]])
 
 
 @pytest.mark.parametrize(
