@@ -147,7 +147,8 @@ class DonorGames:
             for low, high in row_blocks(len(inner), max(1, most // (stop - start))):
                 outputs = answers(masks[low:high])
                 if not masking.add_parts(outputs, weight, starts, inner[low:high], target):
-                    self.bound.games.predictor.check_finite(outputs.reshape(len(outputs), -1))
+                    rows_shown = outputs.reshape(-1, self.bound.n_outputs)
+                    self.bound.games.predictor.check_finite(rows_shown)
                     raise overflow(outputs)
                 self.shown((stop - start) * (high - low))
         out[sizes == 0] = nothing

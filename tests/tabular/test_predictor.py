@@ -88,6 +88,24 @@ def test_nan_that_only_masked_rows_give():
         TabularExplainer(strict, BACKGROUND)(X)
 
 
+@pytest.mark.parametrize("link", ["identity", lambda worths: worths])
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_a_row_without_an_answer_is_named_as_it_was_shown(link, n_outputs):
+    shown = []
+
+    def spoilt(rows):
+        shown.append(len(rows))
+        answers = np.tile(total(rows)[:, None], n_outputs)
+        if shown.count(30) == 2:
+            answers[13, -1] = np.nan
+        return answers
+
+    # Of the first batch of 30 masked rows, behind those of X.
+    explainer = TabularExplainer(spoilt, BACKGROUND, link=link, batch_size=30, check_repeats=False)
+    with pytest.raises(InputError, match="nan for row 13 of a batch of 30 masked rows"):
+        explainer(RNG.normal(size=(30, 4)))
+
+
 def test_a_model_that_answers_in_one_buffer():
     buffer = np.empty(4096)
 
