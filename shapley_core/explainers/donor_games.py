@@ -255,15 +255,22 @@ def _by_count(
 
 
 def add_values(
-    parts: Parts, values: Array, shares: Array, out: Array, order: int, n_players: int
+    parts: Parts,
+    values: Array,
+    shares: Array,
+    out: Array,
+    order: int,
+    n_players: int,
+    add: np.ufunc = np.add,
 ) -> None:
     """Add values of the players of parts, (n_interactions, n_parts * n_outputs), to their rows'.
 
     ``out`` has the shape (n_rows in all, n_interactions in all, n_outputs); C-contiguous.
+    ``add`` makes one number of two.
     """
     n_outputs = out.shape[2]
     found = values.reshape(len(values), len(parts), n_outputs) * shares[:, None]
     # Flat: so it is quick.
     at = parts.rows[:, None] * out.shape[1] + places(parts.players, n_players, order)
     at = (at * n_outputs)[:, :, None] + np.arange(n_outputs)
-    np.add.at(out.reshape(-1), at.reshape(-1), found.transpose(1, 0, 2).reshape(-1))
+    add.at(out.reshape(-1), at.reshape(-1), found.transpose(1, 0, 2).reshape(-1))
