@@ -178,6 +178,27 @@ def test_numeric_frames_keep_their_one_type():
     assert found.feature_names == ("7", "b", "c")
 
 
+class OwnFrame(pd.DataFrame):
+    @property
+    def _constructor(self):
+        return OwnFrame
+
+
+@pytest.mark.parametrize("columns", [["age", "visits"], ["age", "city", "visits"]])
+def test_frames_of_a_class_of_ones_own(columns):
+    background, rows = pandas_frame(N_ROWS, 1)[columns], pandas_frame(2, 2)[columns]
+
+    def model(table):
+        return table["age"] * table["visits"]
+
+    wanted = TabularExplainer(model, background)(rows).values
+    for kind in (OwnFrame, pd.DataFrame):
+        found = TabularExplainer(model, OwnFrame(background))(kind(rows)).values
+        np.testing.assert_array_equal(found, wanted)
+    with pytest.raises(InputError, match="OwnFrame, the background an array"):
+        TabularExplainer(lambda table: table[:, 0], np.ones((2, 2)))(OwnFrame(np.ones((2, 2))))
+
+
 def test_gaussian_shows_floats_in_a_frame():
     background = pd.DataFrame({"a": RNG.integers(0, 9, 20), "b": RNG.normal(size=20)})
 
