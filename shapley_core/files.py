@@ -89,6 +89,14 @@ def _read(path: Path, ensemble: TreeEnsemble, drop: Sequence[str]) -> Any:
     return numbers_as_labels(table, labels)
 
 
+def csv_stream(path: Path) -> Any:
+    """Open a CSV file, unpacked if its name says so: pyarrow itself knows small letters alone."""
+    import pyarrow
+
+    packed = path.name.lower().endswith(".gz")
+    return pyarrow.input_stream(str(path), compression="gzip" if packed else None)
+
+
 def open_parquet(path: Path, **options: Any) -> Any:
     """Open a Parquet file, whose checksums are verified where it has any."""
     from pyarrow import parquet
@@ -119,14 +127,14 @@ def _read_csv(
 ) -> tuple[Any, dict[str, Sequence[Any]]]:
     from pyarrow import csv
 
-    with csv.open_csv(path) as reader:
+    with csv.open_csv(csv_stream(path)) as reader:
         names = [name for name in reader.schema.names if name not in drop]
     if ensemble.feature_names is None and looks_like_a_row(names):
         raise TableFileError(f"{path}: the first line must name the columns, not hold numbers")
     labels = labels_by_column(names, ensemble)
     types, nulls = text_types(labels)
     convert = csv.ConvertOptions(column_types=types, strings_can_be_null=True, null_values=nulls)
-    table = csv.read_csv(path, convert_options=convert)
+    table = csv.read_csv(csv_stream(path), convert_options=convert)
     keep = [at for at, name in enumerate(table.column_names) if name not in drop]
     return table.select(keep), labels
 

@@ -222,4 +222,8 @@ class _Translation:
 def is_missing(label: Any) -> bool:
     """Tell whether a Python object is None, NaN, NaT or NA."""
     # pandas.NA is equal to nothing in a boolean context, so it goes by name.
-    return label is None or type(label).__name__ == "NAType" or label != label
+    if label is None or type(label).__name__ == "NAType":
+        return True
+    # Of an array that is another array.
+    different = label != label
+    return isinstance(different, (bool, np.bool_)) and bool(different)

@@ -114,7 +114,7 @@ sys.exit(main(["demo"]))
 # --- explain
 
 
-@pytest.mark.parametrize("source", ["csv", "parquet", "csv.gz"])
+@pytest.mark.parametrize("source", ["csv", "parquet", "csv.gz", "CSV.GZ"])
 @pytest.mark.parametrize("target", ["csv", "parquet"])
 def test_explain_from_and_to_every_format(tmp_path, capsys, example, source, target):
     data, out = tmp_path / f"rows.{source}", tmp_path / f"values.{target}"
@@ -122,7 +122,7 @@ def test_explain_from_and_to_every_format(tmp_path, capsys, example, source, tar
     if source == "parquet":
         shuffled.set_axis([f"row {i}" for i in range(500)]).to_parquet(data)
     else:
-        shuffled.to_csv(data, index=False)
+        shuffled.to_csv(data, index=False, compression="gzip" if "z" in source.lower() else None)
     assert run("explain", MODEL, data, "-o", out) == 0
     assert capsys.readouterr() == ("", "")
     exactly = {"float_precision": "round_trip"}

@@ -147,7 +147,8 @@ class DonorGames:
             for low, high in row_blocks(len(inner), max(1, most // (stop - start))):
                 outputs = answers(masks[low:high])
                 if not masking.add_parts(outputs, weight, starts, inner[low:high], target):
-                    self.bound.games.predictor.check_finite(outputs.reshape(len(outputs), -1))
+                    rows_shown = outputs.reshape(-1, self.bound.n_outputs)
+                    self.bound.games.predictor.check_finite(rows_shown)
                     raise overflow(outputs)
                 self.shown((stop - start) * (high - low))
         out[sizes == 0] = nothing
@@ -254,15 +255,22 @@ def _by_count(
 
 
 def add_values(
-    parts: Parts, values: Array, shares: Array, out: Array, order: int, n_players: int
+    parts: Parts,
+    values: Array,
+    shares: Array,
+    out: Array,
+    order: int,
+    n_players: int,
+    add: np.ufunc = np.add,
 ) -> None:
     """Add values of the players of parts, (n_interactions, n_parts * n_outputs), to their rows'.
 
     ``out`` has the shape (n_rows in all, n_interactions in all, n_outputs); C-contiguous.
+    ``add`` makes one number of two.
     """
     n_outputs = out.shape[2]
     found = values.reshape(len(values), len(parts), n_outputs) * shares[:, None]
     # Flat: so it is quick.
     at = parts.rows[:, None] * out.shape[1] + places(parts.players, n_players, order)
     at = (at * n_outputs)[:, :, None] + np.arange(n_outputs)
-    np.add.at(out.reshape(-1), at.reshape(-1), found.transpose(1, 0, 2).reshape(-1))
+    add.at(out.reshape(-1), at.reshape(-1), found.transpose(1, 0, 2).reshape(-1))

@@ -14,9 +14,14 @@ from ..imputers.rows import Rows
 # column goes into a background's column of its own family, whole and unchanged, or not at all;
 # those of None are left to what the library of the table says.
 TEXT, NUMBER, BOOL, NOTHING = "text", "numbers", "true and false", "nothing"
+TIME, DURATION = "dates or times", "lengths of time"
 # Of Python objects: which it is, the entries say.
 OBJECTS = "objects"
 Family = str | None
+# Floats from here on may be integers that were rounded: of a CSV file every number is a float.
+ROUNDED = 2.0**53
+# Of so many rows of the background it is seen whether a column holds integers.
+HEAD_ROWS = 64
 
 
 class AsKind:
@@ -43,11 +48,15 @@ class AsKind:
         # By the names of columns, those of an array by their places; so are missing entries.
         self._families: dict[Any, Family] = {}
         self._missing: dict[Any, Any] = {}
+        self._integers: set[Any] = set()
+        head = background.like(background.take(slice(0, HEAD_ROWS)), "the background")
         for at, family in enumerate(families):
             key = at if self._names is None else self._names[at]
             if family == OBJECTS:
                 family, self._missing[key] = _family_of(background.labels(at), f"column {key!r}")
             self._families[key] = family
+            if family in (NUMBER, None) and _are_integers(head.labels(at)):
+                self._integers.add(key)
 
     def __call__(self, rows: Any) -> Any:
         """Make the table, of one from a file; others are what they are.
@@ -60,8 +69,11 @@ class AsKind:
         if type(rows).__module__.partition(".")[0] != "pyarrow":
             return rows
         for at, field in enumerate(rows.schema):
-            wanted = self._families.get(at if self._names is None else field.name)
+            key = at if self._names is None else field.name
+            wanted = self._families.get(key)
             held = _arrow_family(field.type)
+            if key in self._integers:
+                _check_not_rounded(rows.column(at), field.name)
             if held in (NOTHING, wanted) or wanted is None or (held, wanted) == (BOOL, NUMBER):
                 continue
             raise InputError(
@@ -76,6 +88,8 @@ class AsKind:
         for at, name in enumerate(rows.column_names):
             if dtype.kind in "fiub":
                 given = _numbers(rows.column(at), name, dtype)
+            elif dtype.kind in "mM":
+                given = rows.column(at).to_numpy()
             else:
                 given = _objects(rows.column(at), self._missing.get(at))
             out[:, at] = given
@@ -95,7 +109,8 @@ class AsKind:
             if name not in like.columns:
                 columns[name] = rows.column(name).to_pandas()
             else:
-                columns[name] = _pandas_column(rows.column(name), like[name].dtype, name)
+                missing = self._missing.get(name)
+                columns[name] = _pandas_column(rows.column(name), like[name].dtype, name, missing)
         return pd.DataFrame(columns, columns=rows.column_names)
 
     def _polars(self, rows: Any) -> Any:
@@ -154,9 +169,14 @@ def _objects(column: Any, missing: Any) -> NDArray[Any]:
     return given
 
 
-def _pandas_column(column: Any, dtype: Any, name: str) -> Any:
+def _pandas_column(column: Any, dtype: Any, name: str, missing: Any) -> Any:
     import pandas as pd
     import pyarrow as pa
+
+    objects = isinstance(dtype, np.dtype) and dtype.hasobject
+    if objects and _arrow_family(column.type) in (TEXT, NUMBER, BOOL):
+        # Through numpy whole numbers would become floats beside missing ones.
+        return pd.Series(_objects(column, missing), dtype=object)
 
     arrow = getattr(dtype, "pyarrow_dtype", None)
     if arrow is None and dtype.kind in "fiub" and hasattr(dtype, "numpy_dtype"):
@@ -171,11 +191,15 @@ def _pandas_column(column: Any, dtype: Any, name: str) -> Any:
     series = column.to_pandas()
     if series.dtype == dtype:
         return series
+    kind = getattr(series.dtype, "kind", "O")
     if hasattr(dtype, "categories"):
-        lost = series.notna() & ~series.isin(dtype.categories)
+        kinds = {kind, getattr(dtype.categories.dtype, "kind", "O")}
+        # True is equal to 1, and yet no label that is looked up as 1.
+        other = "b" in kinds and kinds & {*"iuf"}
+        lost = series.notna() & (bool(other) | ~series.isin(dtype.categories))
         if lost.any():
             raise InputError(
-                f"column {name!r} of X holds {series[lost].iloc[0]!r}, which is not among "
+                f"column {name!r} of X holds {series[lost].tolist()[0]!r}, which is not among "
                 "the background's categories"
             )
     if dtype.kind == "b" and series.isna().any():
@@ -184,8 +208,10 @@ def _pandas_column(column: Any, dtype: Any, name: str) -> Any:
         cast = series.astype(dtype)
     except (ValueError, TypeError) as error:
         raise _not_made(name, dtype, error) from error
-    if getattr(series.dtype, "kind", "O") in "fiub" and isinstance(dtype, np.dtype):
+    if kind in "fiub" and isinstance(dtype, np.dtype):
         _check_kept(series.to_numpy(), cast.to_numpy(), name, dtype)
+    elif kind in "mM" and (series.notna() & (cast.astype(series.dtype) != series)).any():
+        raise _not_kept(name, dtype)
     return cast
 
 
@@ -209,11 +235,34 @@ def _family_of(labels: list[Any], where: str) -> tuple[Family, Any]:
     return family, missing[0] if missing else None
 
 
+def _are_integers(labels: list[Any]) -> bool:
+    """Whether a column of numbers, or of their categories, holds integers alone."""
+    held = [one for one in labels if isinstance(one, (int, float, np.number)) and one == one]
+    return bool(held) and all(isinstance(one, (int, np.integer)) for one in held)
+
+
+def _check_not_rounded(column: Any, name: Any) -> None:
+    """Refuse floats that may be other integers than the file held."""
+    import pyarrow as pa
+
+    if not pa.types.is_floating(column.type):
+        return
+    given = column.to_numpy()
+    large = (np.abs(given) >= ROUNDED) & np.isfinite(given)
+    if large.any():
+        raise InputError(
+            f"column {name!r} of X holds {given[large][0]:.0f} as a float, of which not every "
+            "integer so large is one; the background holds integers: give X in a Parquet file with "
+            "integers, or the background as floats"
+        )
+
+
 def _family_of_numpy(dtype: Any) -> Family:
     kind = getattr(dtype, "kind", "O")
-    return {"O": OBJECTS, "U": TEXT, "S": TEXT, "b": BOOL, "f": NUMBER, "i": NUMBER}.get(
-        kind, NUMBER if kind == "u" else None
-    )
+    return {
+        **{"O": OBJECTS, "U": TEXT, "S": TEXT, "b": BOOL, "M": TIME, "m": DURATION},
+        **dict.fromkeys("fiu", NUMBER),
+    }.get(kind)
 
 
 def _pandas_families(like: Any) -> list[Family]:
@@ -236,9 +285,10 @@ def _polars_families(like: Any) -> list[Family]:
     return [
         NUMBER
         if dtype.is_numeric()
-        else {pl.Boolean: BOOL, pl.String: TEXT, pl.Categorical: TEXT, pl.Enum: TEXT}.get(
-            dtype.base_type()
-        )
+        else {
+            **{pl.Boolean: BOOL, pl.String: TEXT, pl.Categorical: TEXT, pl.Enum: TEXT},
+            **{pl.Date: TIME, pl.Datetime: TIME, pl.Duration: DURATION},
+        }.get(dtype.base_type())
         for dtype in like.dtypes
     ]
 
@@ -259,6 +309,10 @@ def _arrow_family(kind: Any) -> Family:
         return NUMBER
     if pa.types.is_boolean(kind):
         return BOOL
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return TIME
+    if pa.types.is_duration(kind):
+        return DURATION
     return NOTHING if pa.types.is_null(kind) else None
 
 
@@ -279,8 +333,11 @@ def _not_kept(name: Any, wanted: Any) -> InputError:
 
 
 def _check_kept(given: NDArray[Any], kept: NDArray[Any], name: Any, dtype: Any) -> None:
-    """Refuse whole numbers made of others; a float32 of a float64 is rounded, as always."""
-    if getattr(dtype, "kind", "O") not in "iub":
+    """Refuse whole numbers and times made of others; a float32 of a float64 is rounded."""
+    times = dtype.kind in "mM" and given.dtype.kind in "mM"
+    if times and (~np.isnat(given) & (kept.astype(given.dtype) != given)).any():
+        raise _not_kept(name, dtype)
+    if dtype.kind not in "iub":
         return
     changed = ~(given == kept)
     if changed.any():

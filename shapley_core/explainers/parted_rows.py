@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -143,13 +144,16 @@ def _rounded(n: int, least: int, budget: int, count: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class _Sums:
-    """Sums over parts of rows: of values, of their standard errors and of the squares of these."""
+    """Sums over parts of rows: of values, of their standard errors, and roots of sums of squares.
+
+    Roots, for squares of large errors overflow, and those of small ones vanish.
+    """
 
     values: Array
     baseline: Array
     n_evaluations: NDArray[np.int64]
     std_error: Array | None = None
-    squares: Array | None = None
+    roots: Array | None = None
 
     @classmethod
     def empty(cls, shape: tuple[int, ...], n_evaluations: NDArray[np.int64]) -> "_Sums":
@@ -166,8 +170,9 @@ class _Sums:
 
     def error(self) -> Array:
         """Standard errors of the values of the rows."""
-        assert self.std_error is not None and self.squares is not None
-        found: Array = np.sqrt(_ALIKE * self.std_error**2 + (1 - _ALIKE) * self.squares)
+        assert self.std_error is not None and self.roots is not None
+        alike, apart = sqrt(_ALIKE) * self.std_error, sqrt(1 - _ALIKE) * self.roots
+        found: Array = np.hypot(alike, apart)
         return found
 
 
@@ -261,13 +266,13 @@ class _Asking:
             self._add(some, found, into)
 
     def _add(self, parts: Parts, found: ManyValues, into: _Sums) -> None:
-        """Add values of parts, by their shares, to their rows'; and errors, and squares of them."""
+        """Add values of parts, by their shares, to their rows'; and errors, in both ways."""
         shares, n = self.games.shares(parts), self.games.bound.n_players
         add_values(parts, found.values, shares, into.values, self.order, n)
         if found.std_error is not None and into.std_error is not None:
-            assert into.squares is not None
+            assert into.roots is not None
             add_values(parts, found.std_error, shares, into.std_error, self.order, n)
-            add_values(parts, found.std_error**2, shares**2, into.squares, self.order, n)
+            add_values(parts, found.std_error, shares, into.roots, self.order, n, np.hypot)
         if self.spec.has_constant:
             baseline = found.baseline.reshape(len(parts), -1) * shares[:, None]
             np.add.at(into.baseline, parts.rows, baseline)

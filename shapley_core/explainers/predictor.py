@@ -154,8 +154,25 @@ def _numbers(answer: Any, n_rows: int) -> NDArray[np.float64]:
             "lambda X: model(X).detach().numpy()"
         )
     if not isinstance(answer, np.ndarray) and hasattr(answer, "to_numpy"):
+        _check_order(answer, n_rows)
         answer = answer.to_numpy()
     return real_numbers(answer, f"what predict returns for {n_rows} rows")
+
+
+def _check_order(answer: Any, n_rows: int) -> None:
+    """Refuse a series or frame of pandas whose index says that rows stand in another order."""
+    index = getattr(answer, "index", None)
+    if index is None or not hasattr(index, "to_numpy") or len(answer) != n_rows:
+        return
+    labels, order = index.to_numpy(), np.arange(n_rows)
+    if labels.dtype.kind not in "iu" or np.array_equal(labels, order):
+        return
+    if np.array_equal(np.sort(labels), order):
+        raise InputError(
+            f"predict returned a {type(answer).__name__} whose index holds 0 to {n_rows - 1} in "
+            "another order than the rows that it was given; let it return them in that order, as "
+            "by .sort_index()"
+        )
 
 
 def link_function(link: Any) -> Callable[[NDArray[np.float64]], NDArray[np.float64]] | None:

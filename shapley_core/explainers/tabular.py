@@ -12,6 +12,7 @@ from ..arrays import check_integer
 from ..coalitions import InteractionSet
 from ..errors import InputError
 from ..estimators.randomness import seed_of
+from ..estimators.registry import resolve
 from ..explanation import Explanation
 from ..imputers.any_rows import own_rows_of
 from ..imputers.marginal import Baseline, Marginal
@@ -126,6 +127,8 @@ class TabularExplainer:
         threads = resolve_threads(n_threads)
         self._threads = threads
         self._memory = memory_bytes(memory)
+        # Also where there is nothing to estimate: a wrong name is wrong for every model.
+        resolve(estimator)
         self._estimator = estimator
         self._link = link
         if batch_size is not None:
@@ -160,11 +163,13 @@ class TabularExplainer:
             )
             self.players = self._trees.players
             self.feature_names = self.players.names or names
-            self.output_names = given or self._trees.output_names
+            if given:
+                self._trees.output_names = _named(given, self._trees.ensemble.n_outputs)
+            self.output_names = self._trees.output_names
         elif line is not None and plain:
             rows, part = self._weighted_background()
             self._linear = LinearGames(line, rows, part, self.players)
-            self.output_names = given or line.output_names
+            self.output_names = _named(given or line.output_names, len(line.coefficients))
         else:
             function, known = masked_function(predict, trees, line, self._background, threads)
             self._games = MaskedGames(
@@ -399,3 +404,10 @@ class TabularExplainer:
         return self._explanation(
             None, spec, order, RowValues(values, None, np.empty((0, outputs)), None)
         )
+
+
+def _named(names: tuple[str, ...] | None, count: int) -> tuple[str, ...] | None:
+    """Names of so many outputs, if there are any."""
+    if names and len(names) != count:
+        raise InputError(f"the model has {count} outputs, but there are {len(names)} output_names")
+    return names

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..estimators.randomness import seed_of
+from ..estimators.stopping import as_rule
 from ..explanation import Explanation
 from ..imputers.base import Imputer
 from ..imputers.rows import Rows
@@ -18,6 +19,9 @@ from .linear import LinearGames
 from .masked_games import MaskedGames
 from .predictor import Predictor
 
+# Above, not every integer is a float64.
+MOST_EXACT = 2.0**53
+
 # Rows of a part of a long run, where the model is asked: minutes of work, not hours.
 MODEL_CHUNK_ROWS = 1 << 12
 
@@ -27,11 +31,15 @@ DIGITS = 6
 
 
 def hash_of_rows(rows: Rows) -> str:
-    """Hash all that rows hold: numbers, and labels by how Python shows them."""
+    """Hash all that rows hold: numbers, and labels by how Python shows them.
+
+    So are integers that float64 would round.
+    """
     numbers, is_number = rows.numbers()
+    rounded = (np.isfinite(numbers) & (np.abs(numbers) >= MOST_EXACT)).any(axis=0)
     labels = [
         [repr(label) for label in rows.labels(int(feature))]
-        for feature in np.flatnonzero(~is_number)
+        for feature in np.flatnonzero(~is_number | rounded)
     ]
     return hash_of(numbers, is_number, labels, rows.names)
 
@@ -145,7 +153,7 @@ def run_model(
             **({} if drawn else seed),
             "order": options["order"],
             "budget": options["budget"],
-            "tolerance": repr(options["tolerance"]),
+            "tolerance": repr(as_rule(options["tolerance"])),
         },
         left_open=seed if drawn else {},
         chunk_rows=chunk_rows,

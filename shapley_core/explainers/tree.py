@@ -108,6 +108,7 @@ class TreeExplainer:
     ) -> None:
         threads = resolve_threads(n_threads)
         self.ensemble: TreeEnsemble = read_model(model, iteration_range=iteration_range)
+        self.output_names = self.ensemble.output_names
         self._model = LiveModel.of(model, iteration_range)
         names = self.ensemble.feature_names
         self.players = Players.of(groups, self.ensemble.n_features, names)
@@ -142,11 +143,6 @@ class TreeExplainer:
     def feature_names(self) -> tuple[str, ...] | None:
         """Names of the features, where the model has them."""
         return self.ensemble.feature_names
-
-    @property
-    def output_names(self) -> tuple[str, ...] | None:
-        """Names of the outputs, where the model has them."""
-        return self.ensemble.output_names
 
     def __call__(
         self,

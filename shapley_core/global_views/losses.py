@@ -33,6 +33,8 @@ class Loss:
     def __init__(self, kind: Any, y: Any) -> None:
         if not callable(kind) and kind not in ("squared", "log"):
             raise InputError(f"loss must be 'squared', 'log' or a function, not {kind!r}")
+        if np.ma.is_masked(y):
+            raise InputError("y has masked entries; wanted the truth of each row")
         self.y: NDArray[Any] = np.asarray(y)
         if self.y.ndim < 1:
             raise InputError("y must be an array with an entry for each row, not a single number")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from .._kernels import masking
 from ..errors import InputError
 from ..frames import NUMERIC_KINDS
-from ..tables import WANTED
+from ..tables import WANTED, is_pandas
 from ..threads import row_blocks, run_blocks
 from .codes import Codes
 from .rows import Donors, Mixer, Pairs, Rows, differing_bits, differing_pairs, distinct
@@ -72,9 +72,10 @@ class ArrayRows(Rows):
         if self._reader is not None:
             array = self._reader(X, what)
         else:
-            if type(X).__module__.partition(".")[0] in ("pandas", "polars", "pyarrow"):
+            library = type(X).__module__.partition(".")[0]
+            if is_pandas(X) or library in ("pandas", "polars", "pyarrow"):
                 raise InputError(
-                    f"{what} is a {type(X).__module__.partition('.')[0]} {type(X).__name__}, the "
+                    f"{what} is a {library} {type(X).__name__}, the "
                     "background an array: give both as one kind of table, that which the model "
                     "was trained on"
                 )
@@ -99,7 +100,14 @@ class ArrayRows(Rows):
                     f"{what} has dtype {array.dtype}, the background {mine}; convert one of them "
                     "with .astype, so that masked rows can be made of both"
                 )
-            array = array.astype(mine)
+            given, array = array, array.astype(mine)
+            # Times far from now have no place among nanoseconds, and come out as any other.
+            if mine.kind in "mM" and (lost := (array.astype(given.dtype) != given)).any():
+                lost &= ~np.isnat(given)
+                if lost.any():
+                    raise InputError(
+                        f"{what} holds {given[lost][0]}, which the background's dtype {mine} cannot"
+                    )
         return ArrayRows(array, self.names, self._wrap, self._reader)
 
     def take(self, rows: slice | NDArray[np.int64]) -> Any:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .._kernels import masking
 from ..errors import InputError
 from ..frames import align, listed
+from ..tables import is_pandas
 from ..threads import row_blocks, run_blocks
 from .codes import Codes
 from .rows import Donors, Mixer, Pairs, Rows, differing_bits, differing_pairs, distinct
@@ -286,7 +287,9 @@ def positions(
     X: Any, columns: Sequence[Any], module: str, names: tuple[str, ...], what: str
 ) -> list[int]:
     """Where a second frame has the columns of the first."""
-    if type(X).__module__.partition(".")[0] != module or not len(columns):
+    # Frames of pandas may be of a class of the user's own.
+    alike = is_pandas(X) if module == "pandas" else type(X).__module__.partition(".")[0] == module
+    if not alike or not len(columns):
         raise InputError(
             f"{what} is a {type(X).__name__}, the background a {module} frame: give both as one "
             "kind of table, that which the model was trained on"

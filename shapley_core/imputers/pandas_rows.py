@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..frames import NUMERIC_KINDS
+from ..frames import NUMERIC_KINDS, is_missing
 from .array_rows import ArrayRows
 from .frame_rows import (
     Column,
@@ -96,23 +96,30 @@ def _pandas_like(series: Any, wanted: Any, name: str, what: str) -> Any:
     if dtype == wanted and dtype.name != "category":
         return series
     if wanted.name == "category" and dtype.name == "category":
-        if dtype.categories.equals(wanted.categories) and dtype.ordered == wanted.ordered:
-            return series
-        # A label without a place would become a missing value without a word.
-        used = series.cat.remove_unused_categories().cat.categories
-        unseen = [label for label in used if label not in wanted.categories]
-        if unseen:
-            raise InputError(
-                f"column {name!r} of {what} holds {unseen[0]!r}, which is not among the "
-                f"{len(wanted.categories)} categories of the background's column; give both the "
-                "categories that the model knows"
-            )
-        return series.astype(wanted)
+        if not dtype.categories.equals(wanted.categories):
+            # A label without a place would become a missing value without a word.
+            used = series.cat.remove_unused_categories().cat.categories
+            unseen = [label for label in used if label not in wanted.categories]
+            if unseen:
+                raise InputError(
+                    f"column {name!r} of {what} holds {unseen[0]!r}, which is not among the "
+                    f"{len(wanted.categories)} categories of the background's column; give both "
+                    "the categories that the model knows"
+                )
+        # To astype, the same categories in another order are the same type: codes would stay.
+        return series.cat.set_categories(wanted.categories, ordered=bool(wanted.ordered))
     if isinstance(dtype, np.dtype) and isinstance(wanted, np.dtype):
         numbers = dtype.kind in NUMERIC_KINDS and wanted.kind in NUMERIC_KINDS
         if numbers and np.can_cast(dtype, wanted, "safe"):
             return series.astype(wanted)
     if _is_text(dtype) and _is_text(wanted):
+        if dtype.name == "object":
+            # To astype anything is text.
+            odd = [one for one in series if not (isinstance(one, str) or is_missing(one))]
+            if odd:
+                raise InputError(
+                    f"column {name!r} of {what} holds {odd[0]!r}, that of the background text"
+                )
         return series.astype(wanted)
     raise differing_types(name, what, dtype, wanted)
 

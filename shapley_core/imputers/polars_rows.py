@@ -36,6 +36,8 @@ def polars_rows(X: Any, what: str) -> Rows:
         )
 
     def read(Y: Any, of: str) -> FrameRows:
+        if isinstance(Y, pl.LazyFrame):
+            raise InputError(f"{of} is a polars LazyFrame; call .collect() first")
         at = positions(Y, getattr(Y, "columns", ()), "polars", names, of)
         series = [_polars_like(Y.to_series(i), dtypes[k], names[k], of) for k, i in enumerate(at)]
 
@@ -79,7 +81,10 @@ def _polars_like(series: Any, wanted: Any, name: str, what: str) -> Any:
     numbers = dtype.is_integer() and wanted.is_numeric()
     if (dtype in labels and wanted in labels) or numbers or dtype == pl.Null:
         try:
-            return series.cast(wanted, strict=True)
+            cast = series.cast(wanted, strict=True)
+            kept = not wanted.is_float() or cast.cast(dtype, strict=True).eq_missing(series).all()
         except pl.exceptions.PolarsError as error:
             raise InputError(f"column {name!r} of {what}: {error}") from error
+        if kept:
+            return cast
     raise differing_types(name, what, dtype, wanted)

@@ -105,7 +105,9 @@ def run(
     chosen = dict(left_open or {})
     # What is wrong with the rows' columns or the settings shows before anything is written.
     trial = explain(Chunk(source.empty(), 0, {**settings, **chosen}, None))
-    wanted = {"package": __version__, **settings, "data": source.identity}
+    # The parts are one table: their columns have one set of names.
+    names = {"feature_names": trial.feature_names, "output_names": trial.output_names}
+    wanted = {"package": __version__, **names, **settings, "data": source.identity}
     _make(directory)
     with locked(directory):
         journal = _open(directory, wanted, chosen, source.n_rows, chunk_rows, most_rows, trial)

@@ -11,6 +11,7 @@ from ..files import (
     CSV,
     PARQUET,
     check_ending,
+    csv_stream,
     looks_like_a_row,
     naming,
     need_pyarrow,
@@ -209,7 +210,9 @@ class FileSource(ABC):
 
         labels = self.labels(self.schema.names)
         for tables in _regroup(self._read_from(start), size):
-            # Files written one by one may disagree on integer or float.
+            if any(table.schema != tables[0].schema for table in tables):
+                tables = [table.cast(_without_codes(table.schema)) for table in tables]
+            # Files written one by one may disagree on integer or float, on text or codes of text.
             table = pyarrow.concat_tables(tables, promote_options="permissive")
             yield numbers_as_labels(table, labels)
         if not self.n_rows:
@@ -218,6 +221,16 @@ class FileSource(ABC):
     @abstractmethod
     def _read_from(self, start: int) -> Iterator[Any]:
         """Yield tables of moderate size that hold the rows from ``start`` on."""
+
+
+def _without_codes(schema: Any) -> Any:
+    """The schema with the types of labels in place of those of their codes."""
+    import pyarrow
+
+    def plain(kind: Any) -> Any:
+        return kind.value_type if pyarrow.types.is_dictionary(kind) else kind
+
+    return pyarrow.schema([(field.name, plain(field.type)) for field in schema])
 
 
 def _regroup(tables: Iterator[Any], size: int) -> Iterator[list[Any]]:
@@ -238,10 +251,30 @@ def _regroup(tables: Iterator[Any], size: int) -> Iterator[list[Any]]:
         yield pending
 
 
+def _both_types(known: Any, more: Any, path: Path) -> Any:
+    """Types that hold the columns of the files so far and of one more; refuse others."""
+    import pyarrow
+
+    fields = []
+    for field in known:
+        its = _without_codes(more).field(field.name)
+        try:
+            both = [pyarrow.schema([field]), pyarrow.schema([its])]
+            fields.append(pyarrow.unify_schemas(both, promote_options="permissive").field(0))
+        except pyarrow.ArrowException as error:
+            raise TableFileError(
+                f"column {field.name!r} holds {its.type} in {path}, but {field.type} in the files "
+                "before; write all with one type"
+            ) from error
+    return pyarrow.schema(fields)
+
+
 class ParquetSource(FileSource):
     """Rows in Parquet files."""
 
     def __init__(self, where: TableFile, labels: Labels) -> None:
+        import pyarrow
+
         super().__init__(where, labels)
         self.rows_of_file: list[int] = []
         for number, path in enumerate(where.paths):
@@ -249,16 +282,17 @@ class ParquetSource(FileSource):
                 self.rows_of_file.append(file.metadata.num_rows)
                 schema = file.schema_arrow
             names = self._keep(schema.names)
+            held = pyarrow.schema([schema.field(name) for name in names])
             if number == 0:
-                import pyarrow
-
-                self.schema = pyarrow.schema([schema.field(name) for name in names])
+                self.schema, known = held, _without_codes(held)
             elif set(names) != set(self.schema.names):
                 odd = sorted(set(names) ^ set(self.schema.names))
                 raise TableFileError(
                     f"{path} and {where.paths[0]} do not hold the same columns: "
                     f"{listed(odd)} is in one of them only"
                 )
+            else:
+                known = _both_types(known, held, path)
         self.n_rows = sum(self.rows_of_file)
 
     @staticmethod
@@ -307,7 +341,8 @@ class CsvSource(FileSource):
         from pyarrow import csv
 
         read = csv.ReadOptions(block_size=CSV_BLOCK_BYTES, use_threads=False)
-        return csv.open_csv(self.where.paths[0], read_options=read, convert_options=convert)
+        place = csv_stream(self.where.paths[0])
+        return csv.open_csv(place, read_options=read, convert_options=convert)
 
     def _choose_types(self, names: list[str]) -> Any:
         """Let labels, and else the first block, say what is text; every number is a float64."""

@@ -268,6 +268,7 @@ def test_what_cannot_be_used():
         ("loss returned nan", (y, lambda y, p: p * np.nan)),
         ("what loss returns must be real", (y, lambda y, p: p.astype(str))),
         ("an entry for each row", (1.0,)),
+        ("y has masked entries", (np.ma.masked_array(y, y > 0),)),
     ]:
         with pytest.raises(InputError, match=match):
             LossGame(masked, *given)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pyarrow
 import pytest
+from pyarrow import parquet
 from random_trees import random_ensemble
 from run_cases import NAMES, same
 
@@ -17,6 +18,7 @@ def files(tmp_path_factory, rows):
     place = tmp_path_factory.mktemp("files")
     rows.to_csv(place / "rows.csv", index=False)
     rows.to_csv(place / "rows.csv.gz", index=False)
+    rows.to_csv(place / "ROWS.CSV.GZ", index=False, compression="gzip")
     rows.assign(target=1)[[*reversed(NAMES), "target"]].to_parquet(
         place / "rows.parquet", row_group_size=130
     )
@@ -27,7 +29,9 @@ def files(tmp_path_factory, rows):
     return place
 
 
-@pytest.mark.parametrize("name", ["rows.csv", "rows.csv.gz", "rows.parquet", "several", "list"])
+@pytest.mark.parametrize(
+    "name", ["rows.csv", "rows.csv.gz", "ROWS.CSV.GZ", "rows.parquet", "several", "list"]
+)
 @pytest.mark.parametrize("size", [33, 1000])
 def test_files_give_what_the_table_gives(tmp_path, explainer, files, name, size, monkeypatch):
     monkeypatch.setattr(sources, "READ_ROWS", 50)
@@ -100,6 +104,30 @@ def test_parts_of_several_files_with_other_columns_or_types(tmp_path, explainer,
         explainer(tmp_path / "none.parquet", out=tmp_path.parent / "other")
     with pytest.raises(InputError, match="need out"):
         explainer(tmp_path / "0.parquet")
+
+
+def test_text_of_several_files_as_codes_or_not(tmp_path):
+    background = pd.DataFrame({"town": ["a", "b", "c", None], "x": [1.0, 2.0, 3.0, 4.0]})
+    explainer = sc.TabularExplainer(
+        lambda rows: rows["town"].map({"a": 1.0, "b": 5.0}).fillna(9.0) * rows["x"], background
+    )
+    plain = pyarrow.array(["a", "b", "c", None])
+    for number, town in enumerate(
+        [plain, plain.dictionary_encode(), plain.cast(pyarrow.large_string()), pyarrow.nulls(4)]
+    ):
+        table = pyarrow.table({"town": town, "x": [1.0, 2.0, 3.0, 4.0]})
+        parquet.write_table(table, tmp_path / f"{number}.parquet")
+    wanted = explainer(background).values
+    missing = explainer(background.assign(town=pd.Series([None] * 4, dtype="str"))).values
+    for size in (3, 4, 7, 100):
+        found = explainer(tmp_path, out=tmp_path.parent / f"run {size}", chunk_rows=size).load()
+        np.testing.assert_array_equal(found.values, np.concatenate([wanted] * 3 + [missing]))
+    parquet.write_table(table.set_column(0, "town", [[1, 2, 3, 4]]), tmp_path / "4.parquet")
+    with pytest.raises(
+        InputError, match=r"'town' holds int64 in .*4\.parquet, but large_string in"
+    ):
+        explainer(tmp_path, out=tmp_path.parent / "other", chunk_rows=4)
+    assert not (tmp_path.parent / "other").exists()
 
 
 def test_a_row_group_as_large_as_the_file_is_read_as_it_goes(tmp_path, explainer):

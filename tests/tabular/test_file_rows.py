@@ -47,13 +47,22 @@ def test_missing_labels_are_as_the_background_has_them(tmp_path):
         towns = [town for town, _ in rows]
         return np.array([5.0 * (t is None) + 10.0 * (t is pd.NA or t != t) for t in towns])
 
+    path = written(tmp_path, town=["a", None, "b"], x=[1.0, 2.0, 3.0])
     for number, missing in enumerate((None, np.nan, pd.NA)):
         background = np.array([["a", 1.0], [missing, 2.0], ["b", 3.0]], object)
-        explainer = sc.TabularExplainer(count, background)
-        path = written(tmp_path, town=["a", None, "b"], x=[1.0, 2.0, 3.0])
-        found = explainer(path, out=tmp_path / f"run {number}").load().values
-        np.testing.assert_allclose(found, explainer(background).values, atol=1e-12)
-        assert np.abs(found).max() > 0.5
+        held = pd.DataFrame(background, columns=["town", "x"], dtype=object)
+        for kind, table in {"array": background, "frame": held}.items():
+            explainer = sc.TabularExplainer(lambda rows: count(np.asarray(rows)), table)
+            found = explainer(path, out=tmp_path / f"run {number} {kind}").load().values
+            np.testing.assert_allclose(found, explainer(table).values, atol=1e-12)
+            assert np.abs(found).max() > 0.5
+
+
+def test_whole_numbers_among_objects_stay_whole(tmp_path):
+    background = pd.DataFrame({"a": pd.Series([1, 2], dtype=object)})
+    explainer = sc.TabularExplainer(lambda held: [len(str(one)) for one in held["a"]], background)
+    found = explainer(written(tmp_path, a=[30, None]), out=tmp_path / "run").load().values
+    np.testing.assert_array_equal(found, [[1.0], [3.0]])
 
 
 @pytest.mark.parametrize(
@@ -147,6 +156,91 @@ def test_whole_numbers_with_missing_ones(tmp_path, name, arrow):
     assert found[0, 0] > 0.9
     with pytest.raises(InputError, match="'id' of X cannot be made"):
         explainer(written(tmp_path, id=[1.5, 2.0], x=[1.0, 2.0]), out=tmp_path / "halves")
+
+
+TIMES = pyarrow.array([10**9, 3 * 10**9 // 2], pyarrow.timestamp("ns"))
+LENGTHS = pyarrow.array([3600, 90], pyarrow.duration("s"))
+
+
+@pytest.mark.parametrize(
+    ("background", "entries", "said"),
+    [
+        (np.array(["2020-01-01"], "M8[s]"), [1, 2], "holds numbers, the background's dates"),
+        (np.array(["2020-01-01"], "M8[s]"), ["01/02/2020"] * 2, "holds text, the background's"),
+        (np.array(["2020-01-01"], "M8[s]"), LENGTHS, "holds lengths of time, the background's d"),
+        (np.array(["2020-01-01"], "M8[s]"), TIMES, "holds what the background's datetime64"),
+        (np.array([1], "m8[s]"), [1, 2], "holds numbers, the background's lengths of time"),
+        (np.array([1], "m8[s]"), pyarrow.array([1], pyarrow.duration("ns")), "holds what the"),
+        (pd.Categorical([0, 1]), [True, False], "holds True, which is not among"),
+        (pd.Categorical([True, False]), [1.0, 0.0], "holds 1.0, which is not among"),
+    ],
+)
+def test_times_and_labels_are_made_of_nothing_else(tmp_path, background, entries, said):
+    tables = [frame(a=background)]
+    if isinstance(background, np.ndarray):
+        tables += [background[:, None], polars.from_pandas(tables[0])]
+    for number, table in enumerate(tables):
+        # polars has no seconds; it tells by itself which times it cannot hold.
+        if number == 2 and "what" in said:
+            continue
+        explainer = sc.TabularExplainer(lambda table: np.zeros(len(table)), table)
+        with pytest.raises(InputError, match=said):
+            explainer(written(tmp_path, a=entries), out=tmp_path / f"run {number}")
+
+
+def test_times_from_files(tmp_path):
+    days = pyarrow.array([0, None, 5], pyarrow.date32())
+    for unit in ("D", "s", "ns"):
+        background = np.array([["1970-01-02"], ["NaT"]], f"M8[{unit}]")
+
+        def late(table):
+            return (np.asarray(table) > np.datetime64("1970-01-01")).sum(axis=1) * 1.0
+
+        for kind, table in {"array": background, "frame": frame(a=background[:, 0])}.items():
+            explainer = sc.TabularExplainer(late, table)
+            found = explainer(written(tmp_path, a=days), out=tmp_path / f"{unit} {kind}").load()
+            np.testing.assert_array_equal(found.values, [[-0.5], [-0.5], [0.5]])
+
+
+def test_columns_of_arrays(tmp_path):
+    background = frame(a=pd.Series([np.array([1, 2]), np.array([3])], dtype=object))
+    explainer = sc.TabularExplainer(lambda table: table["a"].map(sum).astype(float), background)
+    found = explainer(written(tmp_path, a=[[1], [5, 6]]), out=tmp_path / "run").load()
+    np.testing.assert_array_equal(found.values, [[-2.0], [8.0]])
+
+
+INTEGERS = {
+    "numpy": lambda ids: np.stack([ids, [1, 2]], axis=1),
+    "numpy objects": lambda ids: np.stack([ids, [1, 2]], axis=1).astype(object),
+    "pandas": lambda ids: frame(id=ids, x=[1.0, 2.0]),
+    "pandas Int64": lambda ids: frame(id=pd.array(ids, "Int64"), x=[1.0, 2.0]),
+    "pandas arrow": lambda ids: frame(id=ids, x=[1.0, 2.0]).convert_dtypes(dtype_backend="pyarrow"),
+    "pandas objects": lambda ids: frame(id=ids.astype(object), x=[1.0, 2.0]),
+    "categories": lambda ids: frame(id=pd.Categorical(ids), x=[1.0, 2.0]),
+    "polars": lambda ids: polars.DataFrame({"id": ids, "x": [1.0, 2.0]}),
+    "pyarrow": lambda ids: pyarrow.table({"id": ids, "x": [1.0, 2.0]}),
+}
+
+
+@pytest.mark.parametrize("kind", INTEGERS)
+def test_integers_are_not_rounded_on_their_way_from_a_csv_file(tmp_path, kind):
+    def last_digits(table):
+        ids = np.asarray(table, object)[:, 0] if kind[:5] == "numpy" else list(table["id"])
+        return np.array([float(getattr(one, "as_py", lambda one=one: one)() % 10) for one in ids])
+
+    # Both are 2**53 as floats, or beside it.
+    background = INTEGERS[kind](np.array([2**53 - 1, 2**53]))
+    explainer = sc.TabularExplainer(last_digits, background)
+    for number, large in enumerate((2**53 - 1, 2**53 + 1)):
+        (tmp_path / "rows.csv").write_text(f"id,x\n5,1\n{large},2\n")
+        out = tmp_path / f"run {number}"
+        if large < 2**53:
+            if kind != "categories":
+                found = explainer(tmp_path / "rows.csv", out=out).load().values
+                np.testing.assert_allclose(found[:, 0], [5 - 1.5, 1 - 1.5], atol=1e-12)
+        else:
+            with pytest.raises(InputError, match="9007199254740992 as a float"):
+                explainer(tmp_path / "rows.csv", out=out)
 
 
 def test_decimals_and_columns_of_nothing_are_numbers(tmp_path):

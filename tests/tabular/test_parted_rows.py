@@ -115,6 +115,25 @@ def test_errors_are_in_proportion_to_interactions_however_small(scale):
     assert covered >= 0.85
 
 
+@pytest.mark.parametrize("tolerance", [None, 0.05])
+@pytest.mark.parametrize("exponent", [1000, 520, -520, -1000])
+def test_errors_are_in_proportion_to_predictions_however_large(exponent, tolerance):
+    rng = np.random.default_rng(8)
+    background, X, weights = (rng.normal(size=(k, 10)) for k in (12, 3, 4))
+
+    def plain(rows):
+        return np.tanh(rows @ weights.T).sum(axis=1)
+
+    options = {"budget": 400, "tolerance": tolerance}
+    wanted = sc.TabularExplainer(plain, background)(X, **options)
+    large = sc.TabularExplainer(lambda rows: np.ldexp(plain(rows), exponent), background)
+    found = large(X, **options)
+    np.testing.assert_allclose(np.ldexp(found.values, -exponent), wanted.values, atol=1e-12)
+    np.testing.assert_allclose(np.ldexp(found.std_error, -exponent), wanted.std_error, rtol=1e-9)
+    assert (found.std_error > 0).all()
+    np.testing.assert_array_equal(found.n_evaluations, wanted.n_evaluations)
+
+
 def test_parts_err_less_than_one_design_of_all_donors(monkeypatch):
     background, rows = np.random.default_rng(0).normal(size=(2, 64, N))
     truth = sc.TabularExplainer(smooth, background)(rows[:8], budget=256).values

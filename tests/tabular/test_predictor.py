@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 
 from shapley_core import TabularExplainer
 from shapley_core.errors import InputError
@@ -43,6 +44,18 @@ def test_several_outputs_and_their_names():
         TabularExplainer(pair, BACKGROUND, output_names=["a", "b", "c"])
 
 
+def test_outputs_are_named_where_the_model_is_not_asked(tmp_path):
+    labels = np.arange(len(BACKGROUND)) % 3
+    forest = RandomForestClassifier(3, max_depth=2, random_state=0).fit(BACKGROUND, labels)
+    line = (np.arange(3.0 * BACKGROUND.shape[1]).reshape(3, -1), np.zeros(3))
+    for number, model in enumerate((forest, line)):
+        explainer = TabularExplainer(model, BACKGROUND, output_names=["a", "b", "c"])
+        assert explainer.output_names == explainer(X).output_names == ("a", "b", "c")
+        assert explainer(X, out=tmp_path / f"run {number}").output_names == ("a", "b", "c")
+        with pytest.raises(InputError, match="3 outputs, but there are 2"):
+            TabularExplainer(model, BACKGROUND, output_names=["a", "b"])
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
@@ -56,6 +69,8 @@ def test_several_outputs_and_their_names():
         (lambda rows: None, "what predict returns"),
         (lambda rows: total(rows) * 1j, "what predict returns"),
         (lambda rows: RNG.normal(size=len(rows)), "for the same row"),
+        (lambda rows: pd.Series(total(rows)).sort_values(), "0 to 9 in another order"),
+        (lambda rows: pd.DataFrame({"y": total(rows)})[::-1], "0 to 9 in another order"),
     ],
 )
 def test_answers_that_cannot_be_used(answer, said):
@@ -71,6 +86,24 @@ def test_nan_that_only_masked_rows_give():
 
     with pytest.raises(InputError, match="masked rows"):
         TabularExplainer(strict, BACKGROUND)(X)
+
+
+@pytest.mark.parametrize("link", ["identity", lambda worths: worths])
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_a_row_without_an_answer_is_named_as_it_was_shown(link, n_outputs):
+    shown = []
+
+    def spoilt(rows):
+        shown.append(len(rows))
+        answers = np.tile(total(rows)[:, None], n_outputs)
+        if shown.count(30) == 2:
+            answers[13, -1] = np.nan
+        return answers
+
+    # Of the first batch of 30 masked rows, behind those of X.
+    explainer = TabularExplainer(spoilt, BACKGROUND, link=link, batch_size=30, check_repeats=False)
+    with pytest.raises(InputError, match="nan for row 13 of a batch of 30 masked rows"):
+        explainer(RNG.normal(size=(30, 4)))
 
 
 def test_a_model_that_answers_in_one_buffer():

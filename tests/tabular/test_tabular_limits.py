@@ -170,6 +170,14 @@ def test_wrong_arguments_are_refused_where_nothing_is_estimated(name, wrong, err
         EXPLAINERS[name]()(X, **wrong)
 
 
+@pytest.mark.parametrize("model", [FOREST, (np.ones(N), 0.0), smooth])
+def test_an_estimator_that_there_is_not_is_refused_at_once(model):
+    with pytest.raises(InputError, match="unknown estimator 'kernel'"):
+        TabularExplainer(model, BACKGROUND, estimator="kernel")
+    with pytest.raises(TypeError, match="estimator must be a name"):
+        TabularExplainer(model, BACKGROUND, estimator=3)
+
+
 @pytest.mark.parametrize("name", EXPLAINERS)
 def test_progress_ends_with_all_rows(name):
     told = []

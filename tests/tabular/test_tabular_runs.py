@@ -330,6 +330,50 @@ def test_an_index_of_ones_own_is_known_by_its_weights(tmp_path, rows, of, kind):
         explainer(rows, index=of(3), order=2, out=out)
 
 
+def test_parts_have_one_set_of_names(tmp_path, rows):
+    def begin(out, **names):
+        return sc.TabularExplainer(model, rows[:5], **names)(
+            rows, out=tmp_path / out, chunk_rows=20, progress=stop
+        )
+
+    groups = {name: {name: [0, 1], "c": [2], "d": [3, 4]} for name in ("ab", "first two")}
+    for out, name, mine, other in [
+        ("outputs", "output_names", {"output_names": "uv"}, {"output_names": "xy"}),
+        ("none", "output_names", {"output_names": "uv"}, {}),
+        ("groups", "feature_names", {"groups": groups["ab"]}, {"groups": groups["first two"]}),
+    ]:
+        with pytest.raises(StoppedError):
+            begin(out, **mine)
+        with pytest.raises(InputError, match=f"other settings: {name} was"):
+            begin(out, **other)
+
+
+def test_integers_beyond_float64_are_told_apart(tmp_path):
+    background = np.array([[2**60, 1], [2**60 + 2, 2], [1, 3]])
+    X = np.array([[2**60 + 4, 1], [2**60 + 6, 5]])
+    one = np.array([1, 0])
+
+    def begin(X, kind, background=background):
+        explainer = sc.TabularExplainer(lambda Z: np.asarray(Z)[:, 0] % 100.0, kind(background))
+        return explainer(kind(X), out=tmp_path / kind.__name__)
+
+    for kind in (np.array, pd.DataFrame):
+        begin(X, kind)
+        begin(X.copy(), kind)
+        with pytest.raises(InputError, match="data, hash was"):
+            begin(X + one, kind)
+        with pytest.raises(InputError, match="background was"):
+            begin(X, kind, background + one)
+
+
+def test_a_tolerance_is_known_whatever_its_type(tmp_path, rows):
+    explainer = sc.TabularExplainer(model, rows[:5])
+    for tolerance in (0.5, np.float32(0.5), sc.estimators.stopping.RelativeStdErrorBelow(0.5)):
+        explainer(rows, out=tmp_path / "run", budget=24, tolerance=tolerance)
+    with pytest.raises(InputError, match="tolerance was"):
+        explainer(rows, out=tmp_path / "run", budget=24, tolerance=0.25)
+
+
 def test_integers_of_numpy_are_settings_as_others_are(tmp_path, rows):
     def explainer(batch_size):
         return sc.TabularExplainer(model, rows[:5], batch_size=batch_size)

@@ -178,6 +178,27 @@ def test_numeric_frames_keep_their_one_type():
     assert found.feature_names == ("7", "b", "c")
 
 
+class OwnFrame(pd.DataFrame):
+    @property
+    def _constructor(self):
+        return OwnFrame
+
+
+@pytest.mark.parametrize("columns", [["age", "visits"], ["age", "city", "visits"]])
+def test_frames_of_a_class_of_ones_own(columns):
+    background, rows = pandas_frame(N_ROWS, 1)[columns], pandas_frame(2, 2)[columns]
+
+    def model(table):
+        return table["age"] * table["visits"]
+
+    wanted = TabularExplainer(model, background)(rows).values
+    for kind in (OwnFrame, pd.DataFrame):
+        found = TabularExplainer(model, OwnFrame(background))(kind(rows)).values
+        np.testing.assert_array_equal(found, wanted)
+    with pytest.raises(InputError, match="OwnFrame, the background an array"):
+        TabularExplainer(lambda table: table[:, 0], np.ones((2, 2)))(OwnFrame(np.ones((2, 2))))
+
+
 def test_gaussian_shows_floats_in_a_frame():
     background = pd.DataFrame({"a": RNG.integers(0, 9, 20), "b": RNG.normal(size=20)})
 
@@ -234,6 +255,30 @@ def test_lossless_conversions_are_made():
 
     found = TabularExplainer(model, background)(rows)
     np.testing.assert_allclose(found.values.sum(axis=1) + found.base_values, [1, 2])
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("more", [[], ["unused"]])
+@pytest.mark.parametrize("imputer", ["marginal", imputers.Nearest(2)])
+@pytest.mark.parametrize("link", ["identity", lambda worths: 2 * worths])
+def test_categories_in_another_order(ordered, more, imputer, link):
+    background = pd.DataFrame(
+        {"city": pd.Categorical(CITIES, CITIES, ordered=ordered), "age": [1.0, 2.0, 3.0]}
+    )
+    rows = pd.DataFrame({"city": ["oslo", "bern", "rome"], "age": [3.0, 4.0, 5.0]})
+
+    def model(table):
+        assert table["city"].dtype == background["city"].dtype
+        assert table["city"].cat.categories.tolist() == CITIES
+        return (
+            table["city"].map({"bern": 1.0, "oslo": 10.0, "rome": 100.0}).astype(float)
+            * (table["age"])
+        )
+
+    explainer = TabularExplainer(model, background, imputer=imputer, link=link)
+    wanted = explainer(rows.astype({"city": background["city"].dtype}))
+    other = rows.assign(city=pd.Categorical(rows["city"], [*more, *CITIES[::-1]]))
+    np.testing.assert_array_equal(explainer(other).values, wanted.values)
 
 
 BACKGROUND = pd.DataFrame(
@@ -293,6 +338,42 @@ def test_another_array_is_refused(rows, said):
 def test_a_background_that_is_none(background, said):
     with pytest.raises(InputError, match=said):
         TabularExplainer(lambda table: np.ones(len(table)), background)
+
+
+@pytest.mark.parametrize(
+    ("background", "rows", "said"),
+    [
+        (pd.DataFrame({"a": pd.array(["1"], "string")}), pd.Series(["1", 1], dtype=object), "1"),
+        (
+            pd.DataFrame({"a": pd.array(["1"], "string")}),
+            pd.Series([None, 1.5], dtype=object),
+            "1.5",
+        ),
+        (np.array([["2020-01-01"]], "M8[ns]"), np.array([["2920-01-01"]], "M8[D]"), "2920-01-01"),
+        (
+            pl.DataFrame({"a": [1.5]}, schema={"a": pl.Float32}),
+            pl.DataFrame({"a": [2**30 + 1]}),
+            "'a' of X has dtype Int64",
+        ),
+        (pl.DataFrame({"a": [1.5]}), pl.DataFrame({"a": [1.5]}).lazy(), "X is a polars LazyFrame"),
+    ],
+)
+def test_nothing_is_lost_on_the_way_to_the_backgrounds_type(background, rows, said):
+    explainer = TabularExplainer(lambda table: np.zeros(len(table)), background)
+    with pytest.raises(InputError, match=said):
+        explainer(rows.to_frame("a") if isinstance(rows, pd.Series) else rows)
+
+
+def test_times_that_have_a_place_and_missing_ones():
+    background = np.array([["2020-01-01", "NaT"]], "M8[ns]")
+    rows = np.array([["2020-01-02", "2020-01-01"], ["NaT", "2020-01-03"]], "M8[D]")
+
+    def model(table):
+        assert table.dtype == "M8[ns]"
+        return (~np.isnat(table)).sum(axis=1)
+
+    found = TabularExplainer(model, background)(rows).values
+    np.testing.assert_array_equal(found, [[0, 1], [-1, 1]])
 
 
 def test_sparse_and_wrapped_tables_are_refused_with_advice():
