@@ -48,6 +48,22 @@ def literal(values, weights):
     return mean, np.sqrt(spread * n / (n - 1)) / total
 
 
+@pytest.mark.parametrize("exponents", [(-900,), (900,), (-900, 0, 900), (900, -900), (0, 1000, 3)])
+def test_moments_are_in_proportion_to_the_numbers(exponents):
+    # Blocks of other sizes than those before; the first begins with a 0.
+    rng = np.random.default_rng(0)
+    blocks = [np.ldexp(rng.normal(size=(5, 2)), k) for k in exponents]
+    blocks[0][:, 1] = 0.0
+    weights = [rng.uniform(size=5) for _ in blocks]
+    moments = Moments((2,))
+    for block, weight in zip(blocks, weights, strict=True):
+        moments.add(block, weight)
+    unit = max(exponents)
+    mean, error = literal(np.ldexp(np.concatenate(blocks), -unit), np.concatenate(weights))
+    assert np.ldexp(moments.mean, -unit) == pytest.approx(mean, rel=1e-12)
+    assert np.ldexp(moments.std_error, -unit) == pytest.approx(error, rel=1e-12)
+
+
 @pytest.mark.parametrize("n_outputs", [None, 2])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_means_are_the_literal_ones(tmp_path, n_outputs, weighted):
