@@ -148,6 +148,10 @@ def test_base_margins_of_other_shapes_are_refused():
             sc.TreeExplainer(one)(X[:4], base_margin=wrong)
     with pytest.raises(InputError, match="finite"):
         sc.TreeExplainer(one)(X[:4], base_margin=some[:4] * np.inf)
+    masked = np.ma.array(some[:4], mask=[False, True, False, False])
+    for wrong in (masked, some[:4] * 1j, ["1", "2", "3", "4"], "a"):
+        with pytest.raises(InputError, match="base_margin must be real numbers"):
+            sc.TreeExplainer(one)(X[:4], base_margin=wrong)
 
 
 @pytest.mark.parametrize("missing", [-999.0, 0.0])
