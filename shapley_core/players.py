@@ -57,6 +57,8 @@ class Players:
         """
         if groups is None:
             return cls.single(n_features, feature_names)
+        if not isinstance(groups, Iterable):
+            raise TypeError(f"groups must be a list or mapping of groups, not {groups!r}")
         given = (
             list(groups.items())
             if isinstance(groups, Mapping)

@@ -4,8 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
+from ..arrays import real_numbers
 from ..errors import InputError
 from ..explanation import Explanation
 from ..files import labels_by_column
@@ -76,7 +75,7 @@ def run_trees(
     **options
         Of each call of ``explain``; those that the values depend on are settings too.
     """
-    margin = None if base_margin is None else np.asarray(base_margin, np.float64)
+    margin = None if base_margin is None else real_numbers(base_margin, "base_margin")
     if margin is not None and (margin.ndim < 1 or len(margin) != source.n_rows):
         raise InputError(
             f"base_margin has shape {margin.shape}; wanted one entry for each of the "

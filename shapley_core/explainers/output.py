@@ -114,14 +114,14 @@ class TreeOutputExplainer:
         link: Link | None = None
         self.output_names: tuple[str, ...] | None = None
         if isinstance(output, str):
-            link = (log_probability_of if self._losses else probability_of)(ensemble)
-            if output == "probability":
-                self.output_names = ensemble.output_names
-            elif not self._losses:
+            if output not in ("probability", "log_loss"):
                 raise InputError(
                     "output must be 'raw', 'probability', 'log_loss' or a function of raw "
                     f"margins, not {output!r}"
                 )
+            link = (log_probability_of if self._losses else probability_of)(ensemble)
+            if not self._losses:
+                self.output_names = ensemble.output_names
         elif callable(output):
             link = partial(checked_link, output)
         else:

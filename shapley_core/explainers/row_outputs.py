@@ -16,7 +16,7 @@ from .probabilities import Array, Link, log_probability_of
 
 def base_margins(given: ArrayLike, n_rows: int, n_outputs: int) -> Array:
     """Raw margins that rows start from, checked: (n_rows, n_outputs)."""
-    margin = np.asarray(given, np.float64)
+    margin = real_numbers(given, "base_margin")
     # Of other shapes, as of a transposed array, it would be a guess whose margins they are.
     shapes = [(n_rows,), (n_rows, 1)] if n_outputs == 1 else [(n_rows, n_outputs)]
     if margin.shape not in shapes or not np.isfinite(margin).all():
@@ -44,6 +44,8 @@ def label_codes(y: Any, n_rows: int, ensemble: TreeEnsemble) -> NDArray[np.int64
     """
     if y is None:
         raise InputError("output='log_loss' needs the labels: explainer(X, y)")
+    if np.ma.is_masked(y):
+        raise InputError("y has masked labels; every row needs one")
     labels = np.asarray(y)
     if labels.shape != (n_rows,) or labels.dtype.kind not in "biufOUST":
         raise InputError(f"y has shape {labels.shape}, {labels.dtype}; wanted ({n_rows},) labels")

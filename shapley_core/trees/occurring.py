@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import combinations
+from itertools import chain, combinations
 from math import comb
 from typing import Any
 
@@ -17,6 +17,9 @@ from .tree import LEAF
 Members = NDArray[np.int32]
 # Interactions of paths listed at once, before equal ones are joined.
 AT_ONCE = 1 << 22
+# Bytes that listing those of one path takes for each of their players: three arrays of int64.
+LISTED_BYTES = 24
+ADVICE = "Explain fewer rows a call, ask for a lower order, or for the largest of each row by top="
 
 
 def leaves_of(paths: Paths) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -44,7 +47,8 @@ def subsets(n: int, size: int) -> NDArray[np.int64]:
     """All subsets of range(n) of a size, colexicographic: (C(n, size), size)."""
     # Of n - 1 - i the lexicographic order, read backwards in both directions.
     count = comb(n, size)
-    rows = np.array(list(combinations(range(n), size)), np.int64).reshape(count, size)
+    members = chain.from_iterable(combinations(range(n), size))
+    rows = np.fromiter(members, np.int64, count * size).reshape(count, size)
     out = np.ascontiguousarray((n - 1 - rows)[::-1, ::-1])
     out.setflags(write=False)
     return out
@@ -74,6 +78,15 @@ class Occurring:
         self._keys: list[NDArray[np.int64]] = []
         self.blocks: list[NDArray[np.int32]] = [np.arange(n_players, dtype=np.int32)[:, None]]
         sets = _different_sets(paths)
+        deepest = int(paths.distinct.max(initial=0))
+        for size in range(2, order + 1):
+            # Those of the longest path all occur, and are listed together.
+            least = comb(deepest, size)
+            check_memory(
+                (column_bytes + LISTED_BYTES * size) * least,
+                f"listing {human_count(least)} interactions of size {size} of one path",
+                ADVICE,
+            )
         for size in range(2, order + 1):
             known = np.empty(0, np.int64)
             for some in sets:
@@ -84,8 +97,7 @@ class Occurring:
                         column_bytes * (len(known) + sum(map(len, self.blocks))),
                         f"the values of {human_count(len(known))} interactions or more of size "
                         f"{size}",
-                        "Explain fewer rows a call, ask for a lower order, or for the largest of "
-                        "each row by top=",
+                        ADVICE,
                     )
             self._keys.append(known)
             prefix, last = np.divmod(known, n_players)

@@ -338,6 +338,13 @@ def test_one_against_all_has_no_log_loss():
         ),
         (lambda m: TreeExplainer(m, BACKGROUND, output="log_loss")(X, [0]), InputError, "wanted"),
         (
+            lambda m: TreeExplainer(m, BACKGROUND, output="log_loss")(
+                X, np.ma.array([0, 1, 1, 0], mask=[0, 0, 1, 0])
+            ),
+            InputError,
+            "masked labels",
+        ),
+        (
             lambda m: TreeExplainer(m, BACKGROUND, output="probability")(X, [0, 1, 1, 0]),
             InputError,
             "log_loss",
@@ -359,6 +366,8 @@ def test_a_regression_has_no_probability():
     model = xgboost.XGBRegressor(n_estimators=3).fit(TRAIN, TRAIN[:, 0])
     with pytest.raises(InputError, match="output=function"):
         TreeExplainer(model, BACKGROUND, output="probability")
+    with pytest.raises(InputError, match=r"output must be 'raw', .* not 'margin'"):
+        TreeExplainer(model, BACKGROUND, output="margin")
 
 
 def test_a_model_changed_since_it_was_read():

@@ -131,7 +131,7 @@ def test_base_margin():
     np.testing.assert_allclose(total, model.predict(data, output_margin=True), atol=1e-4)
 
 
-def test_base_margins_of_other_shapes_are_refused():
+def test_base_margins_of_other_shapes_are_refused(tmp_path):
     one, three = train(REAL), train(CLASSES, **THREE)
     some = np.linspace(-1, 1, 12)
     single = sc.TreeExplainer(one)(X[:4], base_margin=some[:4])
@@ -148,6 +148,12 @@ def test_base_margins_of_other_shapes_are_refused():
             sc.TreeExplainer(one)(X[:4], base_margin=wrong)
     with pytest.raises(InputError, match="finite"):
         sc.TreeExplainer(one)(X[:4], base_margin=some[:4] * np.inf)
+    masked = np.ma.array(some[:4], mask=[False, True, False, False])
+    for wrong in (masked, some[:4] * 1j, ["1", "2", "3", "4"], "a"):
+        with pytest.raises(InputError, match="base_margin must be real numbers"):
+            sc.TreeExplainer(one)(X[:4], base_margin=wrong)
+        with pytest.raises(InputError, match="base_margin must be real numbers"):
+            sc.TreeExplainer(one)(X[:4], base_margin=wrong, out=tmp_path / "values")
 
 
 @pytest.mark.parametrize("missing", [-999.0, 0.0])

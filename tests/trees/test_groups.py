@@ -119,3 +119,8 @@ def test_names_order_and_frames():
 def test_what_is_no_grouping_is_refused(groups, text):
     with pytest.raises(InputError, match=text):
         Players.of(groups, 4, ["a", "b", "c", "d"])
+
+
+def test_groups_that_are_no_list_are_refused():
+    with pytest.raises(TypeError, match="groups must be a list or mapping of groups, not 3"):
+        Players.of(3, 4, None)

@@ -340,6 +340,24 @@ def test_what_does_not_fit_is_refused(monkeypatch):
     assert len(fresh(rows[:900], index="SII", order=4).interactions) == count
 
 
+@pytest.mark.parametrize("with_background", [False, True])
+def test_interactions_of_a_long_path_are_refused_before_they_are_listed(with_background):
+    ensemble = TreeEnsemble.from_trees(
+        [chain(200, 0.5)],
+        n_features=200,
+        n_outputs=1,
+        base=0.0,
+        comparison="<=",
+        input_dtype="float64",
+    )
+    rows = np.ones((1, 200))
+    explainer = TreeExplainer(ensemble, -rows if with_background else None)
+    for top in (None, 3):
+        with pytest.raises(MemoryLimitError, match=r"size \d of one path .* lower order"):
+            explainer(rows, index="SII", order=9, top=top)
+    assert len(explainer(rows, index="SII", order=2).interactions) == 200 + 200 * 199 // 2
+
+
 def test_wrong_indices_and_orders_are_refused():
     rng = np.random.default_rng(15)
     ensemble = random_ensemble(rng, n_features=4)
