@@ -76,6 +76,13 @@ def test_a_worth_beyond_float64():
         TableGame([0, 10**400])
 
 
+@pytest.mark.skipif(np.finfo(np.longdouble).max == np.finfo(np.float64).max, reason="no longer one")
+def test_a_longer_float_beyond_float64():
+    # Warnings of numpy are errors in the tests.
+    with pytest.raises(InputError, match="worths must be finite"):
+        TableGame(np.array([0, "1e400"], np.longdouble))
+
+
 @pytest.mark.parametrize("n", [31, 1000, 20000])
 @pytest.mark.parametrize("order", [1, 2, 500])
 def test_messages_for_absurd_numbers_of_players(n, order):
