@@ -36,7 +36,9 @@ def real_numbers(given: Any, what: str) -> NDArray[np.float64]:
         raise InputError(
             f"{what} must be real numbers in an array; got shape {array.shape}, {array.dtype}"
         )
-    return array.astype(np.float64, copy=False)
+    # What a longer float holds beyond float64 becomes infinite, which callers refuse.
+    with np.errstate(over="ignore"):
+        return array.astype(np.float64, copy=False)
 
 
 def check_integer(value: Any, what: str, least: int | None = None) -> int:

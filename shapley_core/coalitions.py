@@ -106,6 +106,8 @@ def check_names(names: Iterable[Any] | None, n_players: int) -> tuple[str, ...] 
         return None
     if isinstance(names, str):
         raise TypeError(f"player_names must be a list of names, not one string {names!r}")
+    if not isinstance(names, Iterable):
+        raise TypeError(f"player_names must be a list of names, not {type(names).__name__}")
     checked = tuple(str(name) for name in names)
     if len(checked) != n_players:
         raise InputError(f"player_names has {len(checked)} names for {n_players} players")

@@ -72,12 +72,16 @@ class InteractionValues:
         self._n_players = sets.check_n_players(n_players)
         if isinstance(index, indices.IndexSpec | indices.IndexName):
             self._index = indices.get(index).name
-        else:
+        elif isinstance(index, str):
             self._index = str(index)
-        self._order = check_integer(order, "order")
+        else:
+            raise TypeError(f"index must be a name or an IndexSpec, not {type(index).__name__}")
+        self._order = check_integer(order, "order", 1)
         self._baseline = float(baseline)
         self._player_names = sets.check_names(player_names, self._n_players)
-        self._n_evaluations = None if n_evaluations is None else int(n_evaluations)
+        self._n_evaluations = (
+            None if n_evaluations is None else check_integer(n_evaluations, "n_evaluations", 0)
+        )
         self._is_exact = bool(is_exact)
         self._absent_is_zero = bool(absent_is_zero)
         self._estimator = None if estimator is None else str(estimator)

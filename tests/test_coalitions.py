@@ -139,3 +139,5 @@ def test_checks():
         sets.check_names(["a", "a"], 2)
     with pytest.raises(TypeError, match="one string"):
         sets.check_names("ab", 2)
+    with pytest.raises(TypeError, match="list of names, not int"):
+        sets.check_names(2, 2)

@@ -218,6 +218,32 @@ def test_a_missing_file_is_refused(copy):
         ground_truth.load(name)
 
 
+@pytest.fixture
+def published_copy(tmp_path, monkeypatch):
+    """The published games in a file that may be damaged."""
+    monkeypatch.setattr(published, "FILE", tmp_path / "published.json")
+    published._entries.cache_clear()
+    shutil.copy(library.HERE / "published.json", tmp_path)
+    yield tmp_path / "published.json"
+    published._entries.cache_clear()
+
+
+@pytest.mark.parametrize("damage", [("25", "26"), (": ", ":"), ('"games"', '"game"')])
+def test_published_games_that_were_changed_are_refused(published_copy, damage):
+    text = published_copy.read_text()
+    assert damage[0] in text
+    published_copy.write_text(text.replace(*damage, 1))
+    for ask in (ground_truth.names, lambda: ground_truth.load("published/glove_LRR")):
+        with pytest.raises(GroundTruthError, match=r"published.json has the SHA-256"):
+            ask()
+    published_copy.write_text(text[:1000])
+    with pytest.raises(GroundTruthError, match="SHA-256"):
+        ground_truth.describe()
+    published_copy.unlink()
+    with pytest.raises(GroundTruthError, match="cannot be read"):
+        ground_truth.names()
+
+
 def test_unknown_names():
     with pytest.raises(InputError, match="wine_neighbours"):
         ground_truth.load("wine_neighbors")

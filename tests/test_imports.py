@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "threads": {"_kernels", "errors"},
     "players": {"errors"},
     "coalitions": {"_kernels", "arrays", "errors", "memory"},
-    "indices": {"errors", "coalitions"},
+    "indices": {"arrays", "errors", "coalitions"},
     "transforms": LOW | {"coalitions", "indices"},
     "game": LOW | {"coalitions", "indices"},
     "whole_files": set(),

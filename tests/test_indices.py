@@ -215,9 +215,25 @@ def test_refused_parameters():
         ([[0.5, 0, 0.4, 0], [1, 0, 0, 0]], "sum to 1"),
         ([[0, 1, 0, 0], [1, 0, 0, 0]], "coalitions with it"),
         ([[2, 0, -1, 0], [1, 0, 0, 0]], "at least 0"),
+        ([[1, 0], [1, 0, 0, 0]], "real numbers"),
+        ([["1", "0", "0", "0"], ["1", "0", "0", "0"]], "real numbers"),
+        ([[1 + 1j, 0, 0, 0], [1, 0, 0, 0]], "real numbers"),
+        (np.ma.masked_equal([[1, 0, 0, 0], [1, 0, 0, 0]], 1), "masked"),
     ]:
         with pytest.raises(InputError, match=message):
             indices.ProbabilisticValue(wrong)
+
+
+@pytest.mark.parametrize("name", ["SV", "JointSV", "WBV(0.3)", "BetaShapley(1, 1)"])
+def test_a_probabilistic_value_does_not_pass_for_another_index(name):
+    with pytest.raises(InputError, match="name of a built-in index"):
+        indices.ProbabilisticValue([[1.0, 0.0]], name=name)
+
+
+@pytest.mark.parametrize("name", [3, None, ""])
+def test_a_probabilistic_value_has_a_text_for_a_name(name):
+    with pytest.raises(InputError, match="name must be a text"):
+        indices.ProbabilisticValue([[1.0, 0.0]], name=name)
 
 
 def test_out_of_range_tables():

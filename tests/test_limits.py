@@ -49,9 +49,38 @@ def test_sums_that_overflow_raise_no_warning():
         engine.exact(TableGame(worths), "SII", 2)
 
 
+@pytest.mark.parametrize(
+    "solve",
+    [
+        lambda game: structures.owen(game, [[0], [1, 2]]),
+        lambda game: structures.banzhaf_owen(game, [[0, 1, 2]]),
+        lambda game: structures.winter(game, [0, [1, 2]]),
+        lambda game: structures.asymmetric_shapley(game, [(0, 1)]),
+        structures.least_core,
+        structures.egalitarian_least_core,
+    ],
+)
+def test_structured_values_that_overflow(solve):
+    with pytest.raises(InputError, match="divide"):
+        solve(TableGame([1.7e308] + 7 * [-1.7e308]))
+
+
+def test_a_least_surplus_that_overflows():
+    # Each of two players asks for more than half of float64's range; all together lose as much.
+    with pytest.raises(InputError, match="divide"):
+        structures.least_core(TableGame([0, 1.7e308, 1.7e308, -1.7e308]))
+
+
 def test_a_worth_beyond_float64():
     with pytest.raises(InputError, match="float64"):
         TableGame([0, 10**400])
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).max == np.finfo(np.float64).max, reason="no longer one")
+def test_a_longer_float_beyond_float64():
+    # Warnings of numpy are errors in the tests.
+    with pytest.raises(InputError, match="worths must be finite"):
+        TableGame(np.array([0, "1e400"], np.longdouble))
 
 
 @pytest.mark.parametrize("n", [31, 1000, 20000])

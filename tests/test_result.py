@@ -254,10 +254,22 @@ def test_pickle():
     [({"values": [1.0, 2.0]}, "each of the 3"), ({"values": np.ones((3, 1))}, "each of the 3"),
      ({"std_error": [1.0]}, "std_error"), ({"order": 1}, "beyond the order"),
      ({"n_players": 2, "player_names": None}, "0..1"), ({"player_names": ["a"]}, "1 names for 3"),
-     ({"interactions": InteractionSet.complete(4, 1)}, "4 players, not 3")],
+     ({"interactions": InteractionSet.complete(4, 1)}, "4 players, not 3"),
+     ({"order": 0, "interactions": [], "values": []}, "order must be at least 1"),
+     ({"n_evaluations": -1}, "n_evaluations must be at least 0")],
 )  # fmt: skip
 def test_wrong_arguments(changed, message):
     with pytest.raises(InputError, match=message):
+        make(**changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [({"index": None}, "index must be a name or an IndexSpec, not NoneType"),
+     ({"n_evaluations": 3.7}, "n_evaluations must be an integer, not float")],
+)  # fmt: skip
+def test_arguments_of_another_kind(changed, message):
+    with pytest.raises(TypeError, match=message):
         make(**changed)
 
 

@@ -93,13 +93,26 @@ def weighted_mean_and_error(kinds: list[Matrix], costs: list[int]) -> tuple[Matr
             for weight, some in zip(weights, kinds, strict=True)
         ]
     )
-    # Degrees of freedom of a sum of variances (Satterthwaite 1946), of the values together.
-    each = parts.mean(axis=1)
     freedom = np.array([len(some) - 1 for some in kinds])[:, None]
-    squares = (each**2 / freedom).sum(axis=0)
-    degrees = np.full(each.shape[1], float(freedom.sum()))
-    np.divide(each.sum(axis=0) ** 2, squares, out=degrees, where=squares > 0)
-    return np.sum(means, axis=0), error_of_sum(parts.sum(axis=0), degrees)
+    error = error_of_sum(parts.sum(axis=0), degrees_of_sum(parts, freedom))
+    return np.sum(means, axis=0), error
+
+
+def degrees_of_sum(parts: Matrix, degrees: Matrix) -> Matrix:
+    """Degrees of freedom of a sum of variances (Satterthwaite 1946), of the values together.
+
+    Parameters
+    ----------
+    parts : array of shape (n_parts, n_values, n_games)
+        The variances.
+    degrees : array of shape (n_parts, n_games or 1)
+        Their degrees of freedom, more than 0.
+    """
+    each = parts.mean(axis=1)
+    squares = (each**2 / degrees).sum(axis=0)
+    found: Matrix = np.full(each.shape[1], degrees.sum(axis=0), dtype=np.float64)
+    np.divide(each.sum(axis=0) ** 2, squares, out=found, where=squares > 0)
+    return found
 
 
 def error_of_sum(variance: Matrix, degrees: Any) -> Matrix:

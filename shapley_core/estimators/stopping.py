@@ -1,6 +1,7 @@
 """When to stop: rules that look at the estimates so far, and combine with ``|`` and ``&``."""
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -128,7 +129,7 @@ def as_rule(tolerance: Any) -> StoppingRule | None:
     """The rule that a ``tolerance`` argument stands for: a number is short for the relative one."""
     if tolerance is None or isinstance(tolerance, StoppingRule):
         return tolerance
-    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | np.number):
+    if not _is_real(tolerance):
         raise TypeError(
             "tolerance must be a number (relative to the range of the values), a rule of "
             f"estimators.stopping or None, not {type(tolerance).__name__}"
@@ -142,6 +143,12 @@ def _checked(rule: Any) -> StoppingRule:
     return rule
 
 
+def _is_real(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def _check_positive(value: Any, what: str) -> None:
+    if not _is_real(value):
+        raise TypeError(f"{what} must be a positive number, not {type(value).__name__}")
     if not value > 0 or not np.isfinite(value):
         raise InputError(f"{what} must be a positive number, not {value!r}")

@@ -11,7 +11,7 @@ from .base import Design, Estimates, Estimator, Task, estimates_of_sizes
 from .incidence import meeting_chances, subset_ranks, superset_sums
 from .pairs import PairedDesign, paired_design
 from .registry import register
-from .replicates import error_of_sum
+from .replicates import degrees_of_sum, error_of_sum
 from .sums import Matrix, Pairs, horvitz_thompson, log_law, pair_weights, pairs_of
 
 # A size is cut into strata by intersection if the least of them may expect so many pairs.
@@ -66,12 +66,17 @@ class SVARM(Estimator):
             cut = _cut(design, task.n_players, size)
             value, variance, degrees = horvitz_thompson(pairs, size, ~cut)
             value += pairs.known(size)
+            within = np.zeros_like(variance)
             for stratum in np.flatnonzero(cut):
                 mean, spread = _by_intersection(pairs, size, int(stratum))
                 value += mean
-                variance += spread
-            # Every cut size has some pairs for each mean: no fewer degrees than these.
-            degrees = np.maximum(degrees, design.counts[cut].sum() / 2.0**size)
+                within += spread
+            if cut.any() and np.isfinite(variance).all():
+                # Every cut size has some pairs for each mean: no fewer degrees than these.
+                of_cut = np.full_like(degrees, design.counts[cut].sum() / 2.0**size)
+                both = np.stack([variance, within])
+                degrees = degrees_of_sum(both, np.stack([degrees, of_cut]))
+            variance = variance + within
             parts.append((value, error_of_sum(variance, degrees)))
         return estimates_of_sizes(parts)
 

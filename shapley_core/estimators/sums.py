@@ -142,7 +142,13 @@ def horvitz_thompson(
         variance[:] = np.inf
     chances = meeting_chances(n, size)[design.sizes] * ways(size)
     parts = (missing * chances[of][:, :, None] * counts**2).sum(axis=1)
-    return value, variance, effective_number(parts)
+    degrees = effective_number(parts)
+    # Each value sees only the pairs that count for it: few, where it hangs on few coalitions, as a
+    # Moebius coefficient does; where it sees none, nothing but the other values tells its error.
+    seen = (chances * ((by_first != 0.0) | (by_second != 0.0))).sum(axis=1)[of]
+    total = parts.sum(axis=0)
+    np.divide(degrees * (seen @ parts), total, out=degrees, where=total > 0)
+    return value, variance, degrees
 
 
 def _is_open(

@@ -142,7 +142,7 @@ def loss_values(
     shuffled = np.random.default_rng(root).permutation(used)
     blocks = np.array_split(shuffled, min(count, len(used)))
     measure = Loss(loss, y)
-    estimator = _unbiased(index, order) if estimator is None else estimator
+    estimator = _hardly_biased(index, order) if estimator is None else estimator
     n = predictions.n_players
     is_exact = n < checked_budget(budget).bit_length()
     moments: Moments | None = None
@@ -179,7 +179,7 @@ def loss_values(
     )
 
 
-def _unbiased(index: Any, order: int) -> str:
+def _hardly_biased(index: Any, order: int) -> str:
     for name in ("KernelRegression", "SampleReuse"):
         if get(name)().supports(index, order):
             return name
@@ -291,8 +291,8 @@ def sage(
     weights : array (n_rows,), optional
         Of the rows; equal by default.
     estimator : str or Estimator, optional
-        By default one without bias that gives the index, for the mean over blocks takes noise
-        away but not bias: "KernelRegression", else "SampleReuse", else "auto".
+        By default one with hardly any bias that gives the index, for the mean over blocks takes
+        noise away but not bias: "KernelRegression", else "SampleReuse", else "auto".
     n_blocks : int
         At least 2. The standard errors are as sure as a spread of so many numbers is.
     random_state : int, numpy Generator or None

@@ -4,6 +4,7 @@ Stored tables of worths of real machine-learning games, and published examples, 
 games of any size with values in closed form are in ``shapley_core.games``.
 """
 
-from .library import GroundTruth, GroundTruthError, describe, load, names
+from .library import GroundTruth, describe, load, names
+from .released import GroundTruthError
 
 __all__ = ["GroundTruth", "GroundTruthError", "describe", "load", "names"]

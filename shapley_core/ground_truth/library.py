@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,6 +21,7 @@ from ..game import Game, TableGame
 from ..games import AnalyticGame
 from ..result import InteractionValues
 from . import published
+from .released import GroundTruthError, released_bytes
 
 HERE = Path(__file__).parent
 DATA = HERE / "data"
@@ -42,10 +42,6 @@ MAIN_VALUES = (
 RELATIVE_TOLERANCE = 1e-10
 
 Stored = Mapping[tuple[str, int], InteractionValues]
-
-
-class GroundTruthError(ValueError):
-    """A stored game that is damaged, or an engine whose values are not the stored ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,7 +227,7 @@ def _load_published(name: str) -> GroundTruth:
         model="",
         absent="",
         stored=MappingProxyType(published.stored_values(entry)),
-        checksum=sha256(published.FILE.read_bytes()).hexdigest(),
+        checksum=published.SHA256,
         made_by="published.json",
         versions=MappingProxyType({}),
         tolerance=0.0,
@@ -246,22 +242,15 @@ def read_file(path: Path, checksum: str, name: str) -> dict[str, NDArray[np.floa
     GroundTruthError
         If it is missing or has another checksum.
     """
-    advice = "install the package again, or make the game again with shapley_core.ground_truth"
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise GroundTruthError(f"{name}: {path} cannot be read; {advice}.generate") from error
-    found = sha256(content).hexdigest()
-    if found != checksum:
-        raise GroundTruthError(
-            f"{name}: {path} has the SHA-256 {found} but should have {checksum}: it is damaged or "
-            f"was changed; {advice}.generate"
-        )
+    advice = (
+        "install the package again, or make the game again with shapley_core.ground_truth.generate"
+    )
+    content = released_bytes(path, checksum, name, advice)
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return {key: arrays[key] for key in arrays.files}
     except (ValueError, zipfile.BadZipFile) as error:
-        raise GroundTruthError(f"{name}: {path} is not a stored game; {advice}.generate") from error
+        raise GroundTruthError(f"{name}: {path} is not a stored game; {advice}") from error
 
 
 def field_name(index: str, order: int) -> str:

@@ -13,8 +13,11 @@ from ..errors import InputError
 from ..game import Game, TableGame, as_table
 from ..games import Airport, Glove, WeightedVoting
 from ..result import InteractionValues
+from .released import released_bytes
 
 FILE = Path(__file__).parent / "published.json"
+# Of the file; what changes the one changes the other.
+SHA256 = "005a2d8cbdbc4577349e2cca237e93dbe5d7aa7426e3599f41ecb42d69193be8"
 PREFIX = "published/"
 
 # Players of games that are given as tables, as the stored ones are.
@@ -26,7 +29,8 @@ _POWER = {"weights", "SSI", "SSI_exact", "swings", "banzhaf_absolute", "banzhaf_
 
 @cache
 def _entries() -> dict[str, dict[str, Any]]:
-    games = json.loads(FILE.read_text("utf-8"))["games"]
+    content = released_bytes(FILE, SHA256, "the published games", "install the package again")
+    games = json.loads(content)["games"]
     return {PREFIX + game["name"]: game for game in games}
 
 

@@ -41,7 +41,7 @@ def get(index: Any) -> IndexSpec:
     if isinstance(index, IndexName):
         index = index.spec
     if isinstance(index, IndexSpec):
-        if not index.is_built_in and _is_taken(index.name):
+        if not index.is_built_in and is_taken(index.name):
             raise InputError(
                 f"{index.name} is the name of a built-in index, and this IndexSpec is not that "
                 "one: give it a name of its own"
@@ -66,7 +66,7 @@ def get(index: Any) -> IndexSpec:
     )
 
 
-def _is_taken(name: str) -> bool:
+def is_taken(name: str) -> bool:
     """Whether a name is that of a built-in index, whatever its parameters."""
     call = _CALL.fullmatch(name.strip())
     return name in _BY_NAME or (call is not None and call[1] in _PARAMETRISED)

@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import real_numbers
 from ..errors import InputError, UnknownIndexError
+from .catalogue import is_taken
 
 
 class ProbabilisticValue:
@@ -20,7 +22,7 @@ class ProbabilisticValue:
         ``weights[i, T]``, T as the position of a coalition in a table: at least 0, 0 where T
         holds i, each row with sum 1.
     name : str
-        What the result is called.
+        What the result is called; the names of the built-in indices are taken.
 
     References
     ----------
@@ -28,7 +30,11 @@ class ProbabilisticValue:
     """
 
     def __init__(self, weights: Any, name: str = "ProbabilisticValue") -> None:
-        table = np.array(weights, dtype=np.float64)
+        if not isinstance(name, str) or not name:
+            raise InputError(f"name must be a text, not {name!r}")
+        if is_taken(name):
+            raise InputError(f"{name} is the name of a built-in index: give this one another")
+        table = np.array(real_numbers(weights, "weights"))
         if table.ndim != 2 or table.shape[1] != 1 << table.shape[0]:
             raise InputError(
                 f"weights must have shape (n_players, 2**n_players); got {table.shape}"

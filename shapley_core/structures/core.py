@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..errors import InputError, MemoryLimitError
 from ..game import Game, as_table, checked_game
 from ..result import InteractionValues
-from ._values import player_values
+from ._values import check_overflow, player_values
 
 Vector = NDArray[np.float64]
 
@@ -112,15 +112,20 @@ def _solve(game: Game, index: str) -> CoreSolution:
             "players"
         )
     table = as_table(checked).values
-    worths = table - table[0]
+    with np.errstate(over="ignore"):
+        worths = table - table[0]
     scale = float(np.abs(worths).max()) or 1.0
+    check_overflow(scale)
     worths /= scale
     if n == 1:
         allocation, surplus = worths[1:], 0.0
     else:
         allocation, surplus = _least_core(worths, n, egalitarian=index == "EgalitarianLeastCore")
-    values = player_values(allocation * scale, checked, index, float(table[0]), 1 << n)
-    return CoreSolution(values, (0.0 - surplus) * scale)  # not -0.0
+    with np.errstate(over="ignore"):
+        allocation = allocation * scale
+    epsilon = (0.0 - surplus) * scale  # not -0.0
+    check_overflow(epsilon)
+    return CoreSolution(player_values(allocation, checked, index, float(table[0]), 1 << n), epsilon)
 
 
 def _least_core(worths: Vector, n: int, egalitarian: bool) -> tuple[Vector, float]:

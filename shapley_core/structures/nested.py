@@ -281,7 +281,10 @@ def _walk(given: Game, tree: Tree, weights: _Weights, index: str) -> Interaction
             out_in = table.reshape(-1, 2, 1 << at)
             share = joins.reshape(out_in.shape)[:, 0].ravel()
             if child < 0:
-                values[nodes.members[node][at]] = share @ (out_in[:, 1] - out_in[:, 0]).ravel()
+                # What overflows is refused with the values.
+                with np.errstate(over="ignore", invalid="ignore"):
+                    gains = (out_in[:, 1] - out_in[:, 0]).ravel()
+                    values[nodes.members[node][at]] = share @ gains
             else:
                 ends = np.array([share @ out_in[:, 0].ravel(), share @ out_in[:, 1].ravel()])
                 todo.append((child, _Step(contexts, shares, blocks, joins, at), ends))

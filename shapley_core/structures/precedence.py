@@ -66,9 +66,11 @@ def asymmetric_shapley(game: Game, precedence: Iterable[tuple[int, int]]) -> Int
     values = np.zeros(n)
     for size, level in enumerate(levels[:-1]):
         orders = up[level.source] * downs[size + 1][level.target]
-        gains = worths[size + 1][level.target] - worths[size][level.source]
-        # Every order takes one step of each size, so the steps of a size share all of them.
-        values += np.bincount(level.player, orders * gains, minlength=n) / orders.sum()
+        # What overflows is refused with the values.
+        with np.errstate(over="ignore", invalid="ignore"):
+            gains = worths[size + 1][level.target] - worths[size][level.source]
+            # Every order takes one step of each size, so the steps of a size share all of them.
+            values += np.bincount(level.player, orders * gains, minlength=n) / orders.sum()
         reached = len(levels[size + 1].words)
         counts = np.bincount(level.target, up[level.source], minlength=reached)
         up = counts / counts.max()

@@ -316,6 +316,19 @@ def test_rules_combine():
         loose | 0.1
 
 
+@pytest.mark.parametrize("wrong", ["0.1", None, True, np.array([0.1, 0.2]), 1j])
+def test_bounds_that_are_no_numbers(wrong):
+    for rule in (stopping.StdErrorBelow, stopping.RelativeStdErrorBelow, stopping.TimeSpent):
+        with pytest.raises(TypeError, match="must be a positive number"):
+            rule(wrong)
+
+
+def test_a_tolerance_is_real():
+    with pytest.raises(TypeError, match="tolerance must be a number"):
+        estimate(game(), 100, tolerance=np.complex128(0.1))
+    assert estimate(game(), 100, tolerance=np.float32(0.1)).n_evaluations <= 100
+
+
 def test_rules_in_use():
     one = sc.CallableGame(smooth, 20)
     result = estimate(one, 100_000, tolerance=stopping.StdErrorBelow(0.001))

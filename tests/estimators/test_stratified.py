@@ -107,3 +107,21 @@ def test_the_control_takes_most_of_the_variance():
             inside = [np.abs(one.values - truth) <= 2 * one.std_error for one in found]
             assert np.mean(inside) > 0.85
         assert off[0] < 0.7 * off[1]
+
+
+@pytest.mark.parametrize(
+    ("index", "order", "times"), [("Moebius", 2, 2), ("Co-Moebius", 2, 2), ("STII", 3, 4)]
+)
+def test_values_that_hang_on_coalitions_which_are_not_in(index, order, times):
+    # A pair's value hangs on the coalition of the two: without it the sample says nothing of it,
+    # and that others of its size are in tells how far off it may be.
+    n = 12
+    game, estimator = random_table(n), SVARM()
+    budget = times * estimator.least_budget(n, index, order)
+    truth = exact(game, index, order)
+    pairs = truth.interaction_set.slice_of(2)
+    inside = []
+    for seed in range(10):
+        found = estimator.estimate(game, budget, index=index, order=order, random_state=seed)
+        inside.append(np.abs(found.values - truth.values) <= 2 * found.std_error + 1e-10)
+    assert np.mean([one[pairs] for one in inside]) > 0.9
