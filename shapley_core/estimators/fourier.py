@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from .. import coalitions as sets
 from ..transforms import transform
-from . import covariance
 from .base import Task
-from .covariance import ODD, Prior, Terms, characters
+from .covariance import ODD, Prior, Terms, characters, signs
 from .gaussian import GaussianProcess
-from .posterior import blocks, parities_of, worth_covariance
+from .posterior import blocks, parities_of
 from .readout import Readout
 from .registry import register
 from .sample import Sample
@@ -28,6 +27,8 @@ _TRIPLES = 128
 # Terms that are compared exactly in a step, and at most taken, of the rows.
 _CANDIDATES, _SHARE = 64, 0.4
 _ROUNDS = 3
+# Of more rows than these, terms are first looked for in so many.
+_MANY_ROWS, _FEW_ROWS = 2048, 1500
 # Players that may join a term: these, and those of the terms that are in, up to so many.
 _MOST_JOINING = 40
 # By how much the likelihood must rise beyond the choice among the terms of a size.
@@ -36,6 +37,8 @@ _PENALTY = 3.0
 _SURELY = 10.0
 # A fit to this, relative, with half as many terms as different rows, is the game itself.
 _EXACT = 1e-10
+# Rows beyond those that would tell that terms do not fit.
+_TO_SPARE = 64
 
 
 @register
@@ -71,6 +74,12 @@ class FourierRegression(GaussianProcess):
     def prior(self, task: Task, sample: Sample) -> Prior:
         """The parameters and the terms that the worths choose; of one game."""
         prior = super().prior(task, sample)
+        if len(sample.train) > _MANY_ROWS:
+            # What stands out far is seen in a part of the rows; all are for what does less.
+            prior = self._with_terms(prior, task, sample.thinned(_FEW_ROWS))
+        return self._with_terms(prior, task, sample)
+
+    def _with_terms(self, prior: Prior, task: Task, sample: Sample) -> Prior:
         for _ in range(_ROUNDS):
             chosen = {parity: select(prior, sample, parity) for parity in parities_of(task)}
             if not any(chosen.values()):
@@ -81,14 +90,21 @@ class FourierRegression(GaussianProcess):
 
     def _game(self, task: Task, sample: Sample) -> tuple[Matrix, Matrix]:
         prior = self.prior(task, sample)
+        exact = recovered(prior, task, sample)
+        if all(exact.values()):
+            return exact_values(task, exact)
         values, errors = self._raised(task, sample, prior)
-        recover_sizes(task, sample, prior, values, errors)
+        put_exact(task, exact, values, errors)
         return values, errors
 
 
-def recover_sizes(task: Task, sample: Sample, prior: Prior, values: Matrix, errors: Matrix) -> None:
+def recovered(prior: Prior, task: Task, sample: Sample) -> dict[int, "Exact | None"]:
+    """The parts that the values depend on, where few terms fit all worths."""
+    return {parity: recover(prior, sample, parity) for parity in parities_of(task)}
+
+
+def put_exact(task: Task, exact: dict[int, "Exact | None"], values: Matrix, errors: Matrix) -> None:
     """Put in the values of those sizes whose parts of the game few terms fit exactly."""
-    exact = {parity: recover(prior, sample, parity) for parity in parities_of(task)}
     for readout, here in blocks(task):
         fits = [exact[parity] for parity in readout.parities()]
         if any(fit is None for fit in fits):
@@ -100,21 +116,33 @@ def recover_sizes(task: Task, sample: Sample, prior: Prior, values: Matrix, erro
             errors[0, here] += fit.residual
 
 
+def exact_values(task: Task, exact: dict[int, "Exact | None"]) -> tuple[Matrix, Matrix]:
+    """Values and standard errors of one game, all of whose parts are fitted exactly."""
+    values = np.zeros((1, task.spec.has_constant + len(task.interactions)))
+    errors = np.zeros_like(values)
+    put_exact(task, exact, values, errors)
+    return values, errors
+
+
 def select(prior: Prior, sample: Sample, parity: int) -> Terms:
     """Terms of one parity that the likelihood wants in, best first."""
     z, y = sample.z, sample.target(parity)[:, 0]
-    inverse = covariance.inverted(covariance.factor(worth_covariance(prior, parity, z)))
+    known = sample.factored(prior, parity)
+    # Of the inverse, less what the terms take off that were chosen.
+    alpha, trace = known.solve(y), len(z) * float(known.precisions().mean())
+    down = np.zeros((0, len(z)))
     joining = np.sort(np.argsort(-prior.log_b, kind="stable")[:_LATTICE])
     candidates = _Candidates(sample.inside[sample.train], parity, prior.terms[parity], joining)
     room = int(_SHARE * len(z)) - len(prior.terms[parity])
     chosen: list[Term] = []
     while len(chosen) < room:
-        terms = candidates.best(inverse @ y, float(np.trace(inverse)))
+        terms = candidates.best(alpha, trace)
         if not terms:
             break
         penalty = np.array([_penalty(prior.n_players, len(term)) for term in terms])
         chi = characters(terms, z)
-        solved = inverse @ chi
+        solved = known.solve(chi)
+        solved -= down.T @ (down @ chi)
         gram, projected = chi.T @ solved, y @ solved
         first = 0.0
         taken: list[int] = []
@@ -132,13 +160,14 @@ def select(prior: Prior, sample: Sample, parity: int) -> Terms:
             share = variance[at] / (1 + variance[at] * gram[at, at])
             less.append(sqrt(share) * solved[:, at])
             projected = projected - share * projected[at] * gram[at]
-            solved = solved - share * np.outer(solved[:, at], gram[at])
+            solved -= share * np.outer(solved[:, at], gram[at])
             gram = gram - share * np.outer(gram[:, at], gram[at])
         if not taken:
             break
-        # All at once: one by one each would go through the whole matrix.
-        down = np.stack(less)
-        inverse -= down.T @ down
+        more = np.stack(less)
+        down = np.concatenate([down, more])
+        alpha -= more.T @ (more @ y)
+        trace -= float((more**2).sum())
         chosen += [terms[at] for at in taken]
         candidates.add([terms[at] for at in taken])
     return tuple(chosen)
@@ -168,7 +197,7 @@ class _Candidates:
         players: NDArray[np.int64],
     ) -> None:
         self.inside, self.parity, self.n = inside, parity, inside.shape[1]
-        self.z = covariance.signs(inside)
+        self.z = signs(inside)
         self.players, self.joining = players, players.tolist()
         self.have: set[Term] = set()
         # Terms that are in, and how many of ``joining`` may join them.
@@ -301,9 +330,14 @@ def recover(prior: Prior, sample: Sample, parity: int) -> Exact | None:
         return plain
     z, y = sample.z, sample.target(parity)[:, 0]
     terms = _ranked(prior, sample, parity)
+    constant: list[Term] = [()] if parity != ODD else []
+    most = [*constant, *terms][: len(z) // 2]
+    # What all cannot fit, no part of them can.
+    if _surely_left(most, z, y):
+        return None
     count = 1
     while True:
-        some = [*([()] if parity != ODD else []), *terms[:count]]
+        some = [*constant, *terms[:count]]
         if 2 * len(some) > len(z):
             return None
         fit = _fit(some, z, y)
@@ -327,9 +361,9 @@ def _plain(sample: Sample, parity: int) -> Exact | None:
 
 def _fit(terms: list[Term], z: Matrix, y: Matrix) -> Exact | None:
     """Least squares, if it leaves nothing."""
-    chi = characters(terms, z)
-    if _surely_left(chi, y):
+    if _surely_left(terms, z, y):
         return None
+    chi = characters(terms, z)
     beta, _, rank, _ = np.linalg.lstsq(chi, y, rcond=1e-9)
     residual = float(np.abs(y - chi @ beta).max())
     if residual > _EXACT or rank < len(terms):
@@ -337,10 +371,19 @@ def _fit(terms: list[Term], z: Matrix, y: Matrix) -> Exact | None:
     return Exact(terms, np.asarray(beta, dtype=np.float64), max(residual, 1e-15))
 
 
-def _surely_left(chi: Matrix, y: Matrix) -> bool:
-    """Whether least squares leave something, where that can be seen in a fifth of their time."""
+def _surely_left(terms: list[Term], z: Matrix, y: Matrix) -> bool:
+    """Whether least squares leave something, where that can be seen in a fraction of their time.
+
+    In a part of the rows, first: what fits all of them fits these.
+    """
     from scipy.linalg import cho_solve, solve_triangular
 
+    enough = 5 * len(terms) // 4 + _TO_SPARE
+    if enough < len(z):
+        few = np.linspace(0, len(z) - 1, enough).astype(np.int64)
+        if _surely_left(terms, z[few], y[few]):
+            return True
+    chi = characters(terms, z)
     try:
         lower = np.linalg.cholesky(chi.T @ chi)
     except np.linalg.LinAlgError:
@@ -390,11 +433,8 @@ def _different(sample: Sample, terms: list[Term]) -> int:
 
 def _ranked(prior: Prior, sample: Sample, parity: int) -> list[Term]:
     """Terms by the size of their expected coefficients, largest first."""
-    from scipy.linalg import cho_solve
-
     z, y = sample.z, sample.target(parity)[:, 0]
-    lower = covariance.factor(worth_covariance(prior, parity, z))
-    alpha = cho_solve((lower, True), y, check_finite=False)
+    alpha = sample.factored(prior, parity).solve(y)
     n = prior.n_players
     fade = np.tanh(np.exp(prior.log_b))
     level = exp(prior.log_scale) * float(np.prod((1 + np.exp(-2 * np.exp(prior.log_b))) / 2))
