@@ -24,8 +24,9 @@ Term = tuple[int, ...]
 _LATTICE = 16
 # Triples are looked at up to so many players; larger terms once a part of them is in.
 _TRIPLES = 128
-# Terms that are compared exactly in a step, and at most taken, of the rows.
-_CANDIDATES, _SHARE = 64, 0.4
+# Terms that are compared exactly in a step, and at most taken, of the rows and in all: a game that
+# seems to have more is none of a few terms.
+_CANDIDATES, _SHARE, _MOST_TERMS = 64, 0.4, 600
 _ROUNDS = 3
 # Of more rows than these, terms are first looked for in so many.
 _MANY_ROWS, _FEW_ROWS = 2048, 1500
@@ -127,13 +128,15 @@ def exact_values(task: Task, exact: dict[int, "Exact | None"]) -> tuple[Matrix, 
 def select(prior: Prior, sample: Sample, parity: int) -> Terms:
     """Terms of one parity that the likelihood wants in, best first."""
     z, y = sample.z, sample.target(parity)[:, 0]
+    room = min(int(_SHARE * len(z)), _MOST_TERMS) - len(prior.terms[parity])
+    if room <= 0:
+        return ()
     known = sample.factored(prior, parity)
     # Of the inverse, less what the terms take off that were chosen.
     alpha, trace = known.solve(y), len(z) * float(known.precisions().mean())
     down = np.zeros((0, len(z)))
     joining = np.sort(np.argsort(-prior.log_b, kind="stable")[:_LATTICE])
     candidates = _Candidates(sample.inside[sample.train], parity, prior.terms[parity], joining)
-    room = int(_SHARE * len(z)) - len(prior.terms[parity])
     chosen: list[Term] = []
     while len(chosen) < room:
         terms = candidates.best(alpha, trace)
@@ -202,6 +205,8 @@ class _Candidates:
         self.have: set[Term] = set()
         # Terms that are in, and how many of ``joining`` may join them.
         self.parents: list[tuple[Term, int]] = []
+        # Parities of these, and of the pairs of players that may join.
+        self.of_parents, self.of_pairs = np.zeros((0, len(inside))), np.zeros((len(inside), 0))
         self.add(list(have))
         self.sizes = sets.sizes_by_position(len(players)).astype(np.int64)
         self.penalty = np.array([_penalty(self.n, d) for d in range(len(players) + 1)])[self.sizes]
@@ -216,6 +221,7 @@ class _Candidates:
         new = [i for i in dict.fromkeys(sum(terms, ())) if i not in self.joining]
         self.joining = [*self.joining, *new][:_MOST_JOINING]
         self.parents += [(term, len(self.joining)) for term in terms]
+        self.of_parents = np.concatenate([self.of_parents, characters(terms, self.z).T])
 
     def best(self, alpha: Matrix, precision: float) -> list[Term]:
         """The most promising, all with the same guess of their precision."""
@@ -254,16 +260,16 @@ class _Candidates:
         if not self.parents:
             return {}
         joining = np.array(self.joining)
-        rows = np.ascontiguousarray(self.z.T)
-        theirs = rows[joining]
         first, second = np.triu_indices(len(joining), 1)
-        score = np.empty((len(self.parents), len(first)))
-        # One product of matrices for all pairs that join a term: thousands of terms a parent.
+        if self.of_pairs.shape[1] != len(first):
+            self.of_pairs = self.z[:, joining[first]] * self.z[:, joining[second]]
+        # One product of matrices for all: hundreds of parents, each with hundreds of pairs.
+        score = (self.of_parents * alpha) @ self.of_pairs
+        score **= 2
+        score /= 2 * precision
+        score -= np.array([_penalty(self.n, len(term) + 2) for term, _ in self.parents])[:, None]
         for at, (term, count) in enumerate(self.parents):
-            sums = (theirs * (alpha * rows[list(term)].prod(axis=0))) @ theirs.T
             own = np.isin(joining, term) | (np.arange(len(joining)) >= count)
-            score[at] = sums[first, second] ** 2 / (2 * precision)
-            score[at] -= _penalty(self.n, len(term) + 2)
             score[at, own[first] | own[second]] = -np.inf
         flat = score.ravel()
         most = 4 * _CANDIDATES
