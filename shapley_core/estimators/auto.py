@@ -9,11 +9,12 @@ from ..indices import IndexSpec
 from . import registry
 from .base import Design, Estimates, Estimator, Task
 from .covariance import Prior
-from .fourier import FourierRegression, exact_values, put_exact, recovered
+from .fourier import FourierRegression
 from .gaussian import GaussianProcess
 from .heldout import HeldOut, LeftOut, can_hold_out, left_out_of
 from .pairs import PairedDesign
 from .posterior import allowance, blocks, estimates, parities_of, posteriors_of, values_under
+from .recovery import exact_values, put_exact, recovered
 from .reuse import SampleReuse
 from .sample import Sample
 

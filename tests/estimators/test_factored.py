@@ -7,7 +7,15 @@ import pytest
 
 import shapley_core as sc
 from shapley_core import indices
-from shapley_core.estimators import GaussianProcess, covariance, factored, fourier, posterior
+from shapley_core.estimators import (
+    GaussianProcess,
+    candidates,
+    covariance,
+    factored,
+    fourier,
+    posterior,
+    recovery,
+)
 from shapley_core.estimators import sample as samples
 from shapley_core.estimators.base import Task
 from shapley_core.estimators.covariance import EVEN, ODD, Prior
@@ -159,21 +167,21 @@ def test_terms_that_fit_are_not_held_to_leave_something(n_terms):
     terms = [tuple(sorted(rng.choice(15, 3, replace=False).tolist())) for _ in range(n_terms)]
     terms = list(dict.fromkeys(terms))
     y = covariance.characters(terms, z) @ rng.normal(size=len(terms))
-    assert not fourier._surely_left(terms, z, y)
+    assert not recovery._surely_left(terms, z, y)
     off = y.copy()
     off[150] += 1e-3
-    assert fourier._surely_left(terms, z, off)
-    assert fourier._fit(terms, z, y) is not None and fourier._fit(terms, z, off) is None
+    assert recovery._surely_left(terms, z, off)
+    assert recovery._fit(terms, z, y) is not None and recovery._fit(terms, z, off) is None
 
 
 def test_children_are_scored_by_their_sums():
     rng = np.random.default_rng(6)
     inside, n = rng.random((80, 22)) < 0.5, 22
     z, alpha = covariance.signs(inside), rng.normal(size=80)
-    candidates = fourier._Candidates(inside, ODD, ((0, 1, 2),), np.arange(16))
-    candidates.add([(3, 4, 20), (5,)])
-    found = candidates._children(alpha, 2.0)
+    pool = candidates.Candidates(inside, ODD, ((0, 1, 2),), np.arange(16))
+    pool.add([(3, 4, 20), (5,)])
+    found = pool._children(alpha, 2.0)
     assert any(len(term) == 5 for term in found) and any(20 in term for term in found)
     for term, score in found.items():
         sums = alpha @ z[:, list(term)].prod(axis=1)
-        assert score == pytest.approx(sums**2 / 4 - fourier._penalty(n, len(term)))
+        assert score == pytest.approx(sums**2 / 4 - candidates.penalty_of(n, len(term)))
