@@ -17,7 +17,7 @@ are known at a pair of complements, and they are held to be independent, so each
 with a row a pair. They share b, A, c, B, l and η.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import exp, log
 from typing import Any
@@ -46,6 +46,10 @@ _FEW_ROWS, _FIRST_STEPS = 120, 40
 # The search ends where a step gains less than this part of the loss: measured, further ones do not
 # make values better.
 _ENOUGH = 1e-3
+# Numbers in a work array.
+_CELLS = 1 << 18
+# Exponentials of minus twice as much do not vanish.
+_MODERATE = 300.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,22 +130,47 @@ def characters(terms: Sequence[tuple[int, ...]], z: Matrix) -> Matrix:
     return np.ascontiguousarray(out.T)
 
 
-def smooth(prior: Prior, z: Matrix, other: Matrix) -> tuple[Matrix, Matrix]:
-    """The even and the odd part of k between two lists of coalitions, shapes (m, m')."""
+def smooth(prior: Prior, parity: int, z: Matrix, other: Matrix) -> Matrix:
+    """The odd or the even part of k between two lists of coalitions, shape (m, m')."""
     same, opposite = _exponentials(prior, z, other)
-    up, down = _amplitudes(prior, z), _amplitudes(prior, other)
-    same *= (np.outer(up, down) + np.outer(1 / up, 1 / down)) / 2
-    opposite *= (np.outer(up, 1 / down) + np.outer(1 / up, down)) / 2
-    return same + opposite, same - opposite
+    if prior.slope > 0.0:
+        half = prior.slope / 2 * (2 * np.arange(prior.n_players + 1) - prior.n_players)
+        sizes, others = sizes_of(z), sizes_of(other)
+        same *= _of_sizes(np.cosh(np.add.outer(half, half)), sizes, others)
+        opposite *= _of_sizes(np.cosh(np.subtract.outer(half, half)), sizes, others)
+    return np.subtract(same, opposite, same) if parity == ODD else np.add(same, opposite, same)
 
 
-def structured(prior: Prior, parity: int, part: Matrix, z: Matrix, other: Matrix) -> Matrix:
-    """The covariance of one part without the nugget, ``part`` being that of k."""
+def structured(prior: Prior, parity: int, z: Matrix, other: Matrix) -> Matrix:
+    """The covariance of one part without the nugget, shape (m, m')."""
     terms = prior.terms[parity]
-    table = by_size(prior)[parity][np.ix_(sizes_of(z), sizes_of(other))]
-    return _whole(
-        prior, parity, part, z @ other.T, table, characters(terms, z), characters(terms, other)
-    )
+    return _structured(prior, parity, z, other, characters(terms, z), characters(terms, other))
+
+
+def upper(prior: Prior, parity: int, z: Matrix) -> Matrix:
+    """``structured`` of all of z, on the diagonal and above; below there is anything."""
+    chi = characters(prior.terms[parity], z)
+    out = np.zeros((len(z), len(z)))
+    # Arrays of a few rows stay in the cache.
+    step = max(1, _CELLS // len(z))
+    for start in range(0, len(z), step):
+        some, rest = slice(start, start + step), slice(start, None)
+        out[some, rest] = _structured(prior, parity, z[some], z[rest], chi[some], chi[rest])
+    return out
+
+
+def _structured(
+    prior: Prior, parity: int, z: Matrix, other: Matrix, chi: Matrix, other_chi: Matrix
+) -> Matrix:
+    part = smooth(prior, parity, z, other)
+    table = _of_sizes(by_size(prior)[parity], sizes_of(z), sizes_of(other))
+    return _whole(prior, parity, part, z @ other.T, table, chi, other_chi)
+
+
+def _of_sizes(table: Matrix, sizes: NDArray[np.int64], others: NDArray[np.int64]) -> Matrix:
+    """What a table holds for the sizes of two lists of coalitions, shape (m, m')."""
+    found: Matrix = table[sizes].take(others, axis=1)
+    return found
 
 
 def _whole(
@@ -194,10 +223,20 @@ def _near_and_far(prior: Prior) -> tuple[Matrix, Matrix, Matrix, Matrix]:
 
 
 def _exponentials(prior: Prior, z: Matrix, other: Matrix) -> tuple[Matrix, Matrix]:
+    """Half of A exp(± Σ_i b_i z_i z'_i - Σ_i b_i)."""
     b = np.exp(prior.log_b)
-    closeness = (z * b) @ other.T
-    total, half = b.sum(), exp(prior.log_scale) / 2
-    return half * np.exp(closeness - total), half * np.exp(-closeness - total)
+    total, half = float(b.sum()), exp(prior.log_scale) / 2
+    same = (z * b) @ other.T
+    same -= total
+    if total < _MODERATE:
+        # A division takes a fraction of the time of another exponential.
+        np.exp(same, same)
+        opposite = np.divide(half * exp(-2 * total), same)
+    else:
+        opposite = half * np.exp(-2 * total - same)
+        np.exp(same, same)
+    same *= half
+    return same, opposite
 
 
 def _amplitudes(prior: Prior, z: Matrix) -> Matrix:
@@ -264,28 +303,39 @@ def hyper_rows(n_rows: int, uniform: Matrix) -> NDArray[np.int64]:
     return np.concatenate([[0], 1 + np.argsort(uniform[1:])[: _HYPER_ROWS - 1]])
 
 
-def factor(covariance: Matrix) -> Matrix:
-    """Lower Cholesky factor; the diagonal is raised until there is one."""
-    from scipy.linalg import cholesky
+def factor(filled: Callable[[], Matrix]) -> tuple[Matrix, float]:
+    """Lower Cholesky factor, and by what part of it the diagonal was raised until there was one.
 
-    diagonal = covariance.diagonal().copy()
+    Parameters
+    ----------
+    filled : callable
+        Gives the matrix on the diagonal and above, in an array that the factor may be put into.
+
+    Returns
+    -------
+    lower : float64 array in Fortran order
+        Above the diagonal there is anything.
+    rise : float
+    """
+    from scipy.linalg import lapack
+
     rise = JITTER
     while True:
-        try:
-            np.fill_diagonal(covariance, diagonal * (1 + rise))
-            return np.asarray(cholesky(covariance, lower=True, check_finite=False))
-        except np.linalg.LinAlgError:
-            if rise > 1:
-                raise
-            rise *= 100
+        matrix = filled()
+        matrix[np.diag_indices(len(matrix))] *= 1 + rise
+        lower, info = lapack.dpotrf(matrix.T, lower=1, clean=0, overwrite_a=1)
+        if info == 0:
+            return np.asarray(lower), rise
+        if rise > 1:
+            raise np.linalg.LinAlgError("the covariance of the worths is not positive definite")
+        rise *= 100
 
 
 def inverted(lower: Matrix) -> Matrix:
     """The inverse of L Lᵀ."""
     from scipy.linalg import lapack
 
-    half = lapack.dpotri(lower, lower=1)[0]
-    # Above the diagonal there is what was there: nothing.
+    half = np.tril(lapack.dpotri(lower, lower=1)[0])
     whole: Matrix = half + half.T
     whole[np.diag_indices(len(whole))] /= 2
     return whole
@@ -318,7 +368,7 @@ def _loss(
         chi, table = features[parity], (near + sign * far)[np.ix_(sizes, sizes)]
         covariance = _whole(prior, parity, part, products, table, chi, chi)
         covariance[np.diag_indices(m)] += nugget
-        lower = factor(covariance)
+        lower, _ = factor(covariance.copy)
         inverse = inverted(lower)
         alpha = inverse @ parts[parity]
         n_games = alpha.shape[1]

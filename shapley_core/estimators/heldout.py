@@ -98,11 +98,13 @@ class HeldOut:
 
     @classmethod
     def one_by_one(cls, sample: Sample, left_out: Sequence[LeftOut]) -> "HeldOut":
-        """Predictions of each pair from all others, with parameters that were learnt from all.
+        """Predictions of pairs from all others, with parameters that were learnt from all.
 
         ``left_out`` holds of each process what `left_out_of` gives.
         """
-        truth = {parity: sample.target(parity) for parity in left_out[0]}
+        truth = {
+            parity: sample.target(parity)[-len(off) :] for parity, (off, _) in left_out[0].items()
+        }
         mean = {
             parity: target - np.array([one[parity][0] for one in left_out])
             for parity, target in truth.items()

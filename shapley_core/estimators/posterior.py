@@ -7,28 +7,45 @@ from math import exp
 import numpy as np
 from numpy.typing import NDArray
 
+from ..threads import row_blocks
 from . import covariance
 from .base import Estimates, Task
 from .covariance import EVEN, ODD, Prior
+from .factored import Factored
 from .readout import Readout
 from .sample import Sample
 
 Matrix = NDArray[np.float64]
 
-# Cells of a work array.
-_CELLS = 1 << 24
+# Cells of a work array, and of one that stays in the cache.
+_CELLS, _CACHED = 1 << 24, 1 << 18
+# Where the matrix has a pair for so many coalitions, what is left of the worths counts by much, and
+# is taken from what is predicted, whose rounding then cancels.
+_MANY_SEEN = 16
 
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
     """One part of the games, given the worths.
 
-    alpha = K⁻¹ y, the factor of K, what stays unexplained, the errors of leave-one-out predictions,
-    their variances, and the mean of the squares of the former over the latter.
+    Attributes
+    ----------
+    parity : int
+    known : Factored
+        The covariance K of the worths.
+    alpha : float64 array of shape (m, n_games)
+        K⁻¹ y.
+    left : float64 array of shape (n_pairs, n_games)
+        What stays unexplained, at all pairs.
+    left_out, left_out_variance : float64 arrays of shape (k, n_games) and (k,)
+        Errors of predictions of each pair from all the others, and their variances: of the last
+        of the pairs in K, as many as are checked.
+    calibration : float64 array of shape (n_games,)
+        The mean of the squares of the former over the latter.
     """
 
     parity: int
-    lower: Matrix
+    known: Factored
     alpha: Matrix
     left: Matrix
     left_out: Matrix
@@ -37,43 +54,33 @@ class Posterior:
 
     @classmethod
     def of(cls, prior: Prior, sample: Sample, parity: int) -> "Posterior":
-        """Of the training pairs; ``left`` is what stays unexplained at all pairs."""
-        from scipy.linalg import cho_solve, lapack
-
+        """Of the training pairs."""
         z, y = sample.z, sample.target(parity)
-        lower = covariance.factor(worth_covariance(prior, parity, z))
-        alpha = cho_solve((lower, True), y, check_finite=False)
+        known = sample.factored(prior, parity)
+        alpha = known.solve(y)
         left = np.empty_like(sample.parts[parity])
-        left[sample.train] = y - _predicted(prior, parity, z, z, alpha)
-        held = np.setdiff1d(np.arange(len(left)), sample.train, assume_unique=True)
-        step = max(1, _CELLS // len(z))
-        for start in range(0, len(held), step):
-            some = held[start : start + step]
-            there = covariance.signs(sample.inside[some])
-            left[some] = sample.parts[parity][some] - _predicted(prior, parity, there, z, alpha)
-        inverse = lapack.dtrtri(lower, lower=1)[0]
-        precision = np.einsum("ij,ij->j", np.tril(inverse), np.tril(inverse))
-        calibration = (alpha**2 / precision[:, None]).mean(axis=0)
-        left_out = alpha / precision[:, None]
-        return cls(parity, lower, alpha, left, left_out, 1 / precision, calibration)
-
-
-def structured_of(prior: Prior, parity: int, z: Matrix, other: Matrix) -> Matrix:
-    """The covariance of one part between coalitions, without the nugget."""
-    part = covariance.smooth(prior, z, other)[parity]
-    return covariance.structured(prior, parity, part, z, other)
-
-
-def worth_covariance(prior: Prior, parity: int, z: Matrix) -> Matrix:
-    """The covariance of one part at different coalitions, with the nugget."""
-    total = structured_of(prior, parity, z, z)
-    total[np.diag_indices(len(z))] += exp(prior.log_nugget)
-    return total
+        if _MANY_SEEN * len(z) >= 2 ** min(prior.n_players, 60):
+            left[sample.train] = y - _predicted(prior, parity, z, z, alpha)
+        else:
+            left[sample.train] = known.noise[:, None] * alpha
+        held = np.setdiff1d(np.arange(len(left)), sample.train)
+        if len(held):
+            there = covariance.signs(sample.inside[held])
+            said = _predicted(prior, parity, there, z, alpha)
+            left[held] = sample.parts[parity][held] - said
+        precision = known.precisions()
+        some = alpha[-len(precision) :]
+        calibration = (some**2 / precision[:, None]).mean(axis=0)
+        left_out = some / precision[:, None]
+        return cls(parity, known, alpha, left, left_out, 1 / precision, calibration)
 
 
 def _predicted(prior: Prior, parity: int, there: Matrix, z: Matrix, alpha: Matrix) -> Matrix:
     """The part at other coalitions, its terms summed as their values are: rounding cancels."""
-    found = covariance.smooth(prior, there, z)[parity] @ alpha
+    found = np.empty((len(there), alpha.shape[1]))
+    # Arrays of a few rows stay in the cache.
+    for start, stop in row_blocks(len(there), max(1, _CACHED // len(z))):
+        found[start:stop] = covariance.smooth(prior, parity, there[start:stop], z) @ alpha
     own = list(prior.terms[parity])
     weights = [exp(prior.log_term)] * len(own)
     if parity == ODD:
@@ -95,11 +102,8 @@ def predictions(
     prior: Prior, part: Posterior, sample: Sample, there: Matrix
 ) -> tuple[Matrix, Matrix]:
     """Posterior means (m, n_games) and variances (m,) of one part at other coalitions."""
-    from scipy.linalg import solve_triangular
-
     mean = _predicted(prior, part.parity, there, sample.z, part.alpha)
-    shared = structured_of(prior, part.parity, sample.z, there)
-    solved = solve_triangular(part.lower, shared, lower=True, check_finite=False)
+    solved = part.known.half_solved(covariance.structured(prior, part.parity, sample.z, there))
     variance = covariance.variances(prior, part.parity, there) + exp(prior.log_nugget)
     least = exp(prior.log_nugget) + covariance.JITTER * variance
     return mean, np.maximum(variance - np.einsum("ij,ij->j", solved, solved), least)
@@ -211,8 +215,6 @@ def _prior_variance(prior: Prior, readout: Readout) -> Matrix:
 
 def _explained(prior: Prior, readout: Readout, sample: Sample, part: Posterior) -> Matrix:
     """By how much the worths lower the variance of each value."""
-    from scipy.linalg import solve_triangular
-
     z, parity = sample.z, part.parity
     inside = sample.inside[sample.train]
     out = np.empty(len(readout.members))
@@ -229,6 +231,6 @@ def _explained(prior: Prior, readout: Readout, sample: Sample, part: Posterior) 
             here = np.flatnonzero(readout.within(term)[some])
             chi = covariance.characters([term], z)
             shared[:, here] += variance * readout.of_term(len(term)) * chi
-        solved = solve_triangular(part.lower, shared, lower=True, check_finite=False)
+        solved = part.known.half_solved(shared)
         out[some] = np.einsum("ij,ij->j", solved, solved)
     return out

@@ -1,7 +1,7 @@
 """What an estimator of the normal process sees: the two parts of some games at pairs."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from .._kernels import sampling as kernels
 from . import covariance
 from .base import Task
 from .covariance import EVEN, ODD, Prior
+from .factored import CHECKED, Factored
 from .pairs import PairedDesign
 
 Matrix = NDArray[np.float64]
@@ -35,7 +36,8 @@ class Sample:
     scales, middle : float64 arrays of shape (n_games,)
         What the games were divided by, and before that the mean that was taken off.
     train : int64 array
-        The pairs that the covariance is taken of; the others are predicted.
+        The pairs that the covariance is taken of; the others are predicted. Where not all of
+        them are checked they are in random order: the last ones are.
     weight : float64 array of shape (m,)
         For how many pairs each counts in what is left unexplained.
     uniform : float64 array of shape (m,)
@@ -49,6 +51,8 @@ class Sample:
     train: NDArray[np.int64]
     weight: Matrix
     uniform: Matrix
+    # Of each parity the last prior under which its covariance was wanted, and that.
+    _kept: dict[int, tuple[Prior, Factored]] = field(default_factory=dict, init=False)
 
     @classmethod
     def of(cls, task: Task, design: PairedDesign, worths: Matrix) -> "Sample":
@@ -65,9 +69,9 @@ class Sample:
         m = len(inside)
         uniform = np.empty(m)
         kernels.uniform(task.seed, _HYPER_STREAM, uniform)
-        train, weight = np.arange(m), np.ones(m)
+        train, weight = _ordered(uniform), np.ones(m)
         if m > _MOST_ROWS:
-            train = np.concatenate([[0], np.sort(1 + np.argsort(uniform[1:])[: _MOST_ROWS - 1])])
+            train = train[:_MOST_ROWS]
             weight = held_weights(design, train)
         parts = (even / divisors).T, (odd / divisors).T
         return cls(inside, parts, scales, middle, train, weight, uniform)
@@ -92,14 +96,13 @@ class Sample:
         found = []
         for one in range(n_folds):
             keep = np.append(True, fold != one)
-            m = int(keep.sum())
             parts = self.parts[EVEN][keep], self.parts[ODD][keep]
             part = replace(
                 self,
                 inside=self.inside[keep],
                 parts=parts,
-                train=np.arange(m),
-                weight=np.ones(m),
+                train=_ordered(self.uniform[keep]),
+                weight=np.ones(len(parts[EVEN])),
                 uniform=self.uniform[keep],
             )
             found.append((part, ~keep))
@@ -116,12 +119,33 @@ class Sample:
         """One part at these pairs."""
         return self.parts[parity][self.train]
 
+    def factored(self, prior: Prior, parity: int) -> Factored:
+        """The covariance of one part at these pairs; the last one is kept, for it takes long."""
+        kept = self._kept.get(parity)
+        if kept is None or kept[0] is not prior:
+            # Before the next: a matrix is large.
+            self._kept.pop(parity, None)
+            kept = prior, Factored.of(prior, parity, self.z)
+            self._kept[parity] = kept
+        return kept[1]
+
+    def thinned(self, n_rows: int) -> "Sample":
+        """With the first of these pairs alone."""
+        return replace(self, train=self.train[:n_rows])
+
     def learn(self, prior: Prior, least_nugget: float = covariance.LEAST_NUGGET) -> Prior:
         """The parameters that make the worths most likely."""
         rows = covariance.hyper_rows(len(self.train), self.uniform[self.train])
         few = slice(None, None, -(-len(self.scales) // _LEARN_GAMES))
         parts = self.target(EVEN)[:, few], self.target(ODD)[:, few]
         return covariance.learn(prior, self.z, parts, rows, least_nugget)
+
+
+def _ordered(uniform: Matrix) -> NDArray[np.int64]:
+    """The first pair, and the others, in random order where they are not all checked."""
+    if len(uniform) <= min(CHECKED, _MOST_ROWS):
+        return np.arange(len(uniform))
+    return np.concatenate([[0], 1 + np.argsort(uniform[1:])])
 
 
 def held_weights(design: PairedDesign, train: NDArray[np.int64]) -> Matrix:

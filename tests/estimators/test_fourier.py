@@ -7,7 +7,7 @@ import pytest
 
 import shapley_core as sc
 from shapley_core import indices
-from shapley_core.estimators import GaussianProcess, fourier
+from shapley_core.estimators import GaussianProcess, fourier, recovery
 from shapley_core.estimators.base import Task
 from shapley_core.estimators.covariance import EVEN, ODD, Prior, characters, signs
 from shapley_core.estimators.sample import Sample
@@ -88,7 +88,7 @@ def test_nothing_is_selected_from_noise():
     sample = sample_of(lambda c: noise[c @ (1 << np.arange(11))], 11, 300)
     prior = sample.learn(Prior.start(11))
     assert fourier.select(prior, sample, ODD) == fourier.select(prior, sample, EVEN) == ()
-    assert fourier.recover(prior, sample, ODD) is None
+    assert recovery.recover(prior, sample, ODD) is None
 
 
 def test_games_of_pairs_are_recovered_from_a_few_rows_to_spare():
@@ -119,9 +119,9 @@ def test_as_many_terms_as_rows_prove_nothing():
 
 def test_different_rows_are_counted_up_to_complements():
     sample = sample_of(Planted(8, {(0, 1, 2): 1.0}), 8, 256)
-    assert fourier._different(sample, [(0,), (1,)]) == 2
-    assert fourier._different(sample, [(0, 1, 2)]) == 4
-    assert fourier._different(sample, [()]) == 1
+    assert recovery._different(sample, [(0,), (1,)]) == 2
+    assert recovery._different(sample, [(0, 1, 2)]) == 4
+    assert recovery._different(sample, [()]) == 1
 
 
 def test_games_are_taken_one_by_one():

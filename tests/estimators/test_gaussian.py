@@ -87,7 +87,7 @@ def test_the_parts_of_the_covariance():
     n = 5
     prior = some_prior(n)
     z = lattice(n)[[0, 3, 9, 30]]
-    even, odd = covariance.smooth(prior, z, z)
+    even, odd = (covariance.smooth(prior, parity, z, z) for parity in (EVEN, ODD))
     at = [0, 3, 9, 30]
     other = [(1 << n) - 1 - p for p in at]
     full = literal(prior)
@@ -138,7 +138,7 @@ def test_values_of_the_covariance_are_those_of_its_table(index, order):
     prior = some_prior(n)
     z = lattice(n)[[1, 6, 12]]
     gamma = functional(n, index, order)
-    every = covariance.smooth(prior, lattice(n), z)
+    every = [covariance.smooth(prior, parity, lattice(n), z) for parity in (EVEN, ODD)]
     for readout, here in readouts(n, index, order):
         for parity in readout.parities():
             tables = every[parity]

@@ -11,7 +11,7 @@ from shapley_core.estimators import FourierRegression, GaussianProcess, covarian
 from shapley_core.estimators.base import Task
 from shapley_core.estimators.covariance import EVEN, ODD, Prior
 from shapley_core.estimators.heldout import HeldOut, can_hold_out, left_out_of
-from shapley_core.estimators.posterior import Posterior, predictions, structured_of
+from shapley_core.estimators.posterior import Posterior, predictions
 from shapley_core.estimators.sample import Sample
 
 
@@ -56,7 +56,7 @@ def test_one_by_one_is_the_literal_posterior():
     known = {parity: Posterior.of(prior, sample, parity) for parity in (EVEN, ODD)}
     found = HeldOut.one_by_one(sample, [left_out_of(known)])
     for parity in (EVEN, ODD):
-        total = structured_of(prior, parity, sample.z, sample.z)
+        total = covariance.structured(prior, parity, sample.z, sample.z)
         diagonal = covariance.variances(prior, parity, sample.z)
         np.testing.assert_allclose(total.diagonal(), diagonal, rtol=1e-12)
         total += np.exp(prior.log_nugget) * np.eye(len(total))
@@ -74,10 +74,12 @@ def test_predictions_elsewhere_are_the_literal_posterior():
     prior = replace(Prior.start(task.n_players), log_nugget=-2.0, terms=(((0, 1),), ((0, 1, 2),)))
     there = covariance.signs(sc.coalitions.all_coalitions(task.n_players)[[5, 77]])
     for parity in (EVEN, ODD):
-        total = structured_of(prior, parity, sample.z, sample.z)
+        total = covariance.structured(prior, parity, sample.z, sample.z)
         total += np.exp(prior.log_nugget) * np.eye(len(total))
-        cross = structured_of(prior, parity, there, sample.z)
-        own = structured_of(prior, parity, there, there) + np.exp(prior.log_nugget) * np.eye(2)
+        cross = covariance.structured(prior, parity, there, sample.z)
+        own = covariance.structured(prior, parity, there, there) + np.exp(
+            prior.log_nugget
+        ) * np.eye(2)
         weights = np.linalg.solve(total, cross.T).T
         mean, variance = predictions(prior, Posterior.of(prior, sample, parity), sample, there)
         np.testing.assert_allclose(mean, weights @ sample.parts[parity], rtol=1e-6, atol=1e-9)
