@@ -21,7 +21,7 @@ Matrix = NDArray[np.float64]
 # few terms.
 _SHARE, _MOST_TERMS = 0.4, 600
 _ROUNDS = 3
-# Of more rows than these, terms are first looked for in so many.
+# Where worths repeat, terms are first looked for in so many of more rows than these.
 _MANY_ROWS, _FEW_ROWS = 2048, 1500
 
 
@@ -58,8 +58,9 @@ class FourierRegression(GaussianProcess):
     def prior(self, task: Task, sample: Sample) -> Prior:
         """The parameters and the terms that the worths choose; of one game."""
         prior = super().prior(task, sample)
-        if len(sample.train) > _MANY_ROWS:
-            # What stands out far is seen in a part of the rows; all are for what does less.
+        if sample.few_worths and len(sample.train) > _MANY_ROWS:
+            # Votes take hundreds of terms, found as well in a part of the rows; of other games
+            # some are found only in all.
             prior = self._with_terms(prior, task, sample.thinned(_FEW_ROWS))
         return self._with_terms(prior, task, sample)
 

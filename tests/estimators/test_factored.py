@@ -20,6 +20,7 @@ from shapley_core.estimators import sample as samples
 from shapley_core.estimators.base import Task
 from shapley_core.estimators.covariance import EVEN, ODD, Prior
 from shapley_core.estimators.factored import Factored
+from shapley_core.estimators.heldout import HeldOut, left_out_of
 from shapley_core.estimators.posterior import Posterior, values_under
 from shapley_core.estimators.sample import Sample
 
@@ -106,6 +107,21 @@ def test_what_is_left_of_the_worths_is_the_noise(monkeypatch):
     np.testing.assert_allclose(quick[2], literal[2], rtol=1e-9)
 
 
+def test_pairs_are_predicted_as_if_all_were_checked(monkeypatch):
+    task, sample = sample_of(smooth_game(9), 9, 60)
+    found = []
+    for checked in (1000, 7):
+        monkeypatch.setattr(factored, "CHECKED", checked)
+        prior = Prior.start(9)
+        known = posterior.posteriors_of(prior, task, sample)
+        found.append(HeldOut.one_by_one(sample, [left_out_of(known)]))
+    every, some = found
+    assert some.truth[ODD].shape == (7, 1) and every.truth[ODD].shape == (30, 1)
+    np.testing.assert_array_equal(some.truth[ODD], every.truth[ODD][-7:])
+    np.testing.assert_allclose(some.mean[ODD], every.mean[ODD][:, -7:], rtol=1e-8)
+    np.testing.assert_allclose(some.variance[ODD], every.variance[ODD][:, -7:], rtol=1e-8)
+
+
 def test_a_factor_is_kept_for_the_last_prior():
     _, sample = sample_of(smooth_game(9), 9, 60)
     prior = Prior.start(9)
@@ -131,7 +147,8 @@ def test_pairs_that_are_checked_are_of_all_sizes(monkeypatch):
         assert part.train[0] == 0 and part.train.tolist() != sorted(part.train.tolist())
 
 
-def test_terms_are_looked_for_in_a_part_of_many_rows_first(monkeypatch):
+@pytest.mark.parametrize("few_worths", [True, False])
+def test_terms_are_looked_for_in_a_part_where_worths_repeat(few_worths, monkeypatch):
     looked_at = []
     plain = fourier.select
 
@@ -152,12 +169,16 @@ def test_terms_are_looked_for_in_a_part_of_many_rows_first(monkeypatch):
         return found
 
     monkeypatch.setattr(fourier, "select", select)
+    monkeypatch.setattr(Sample, "few_worths", few_worths)
     monkeypatch.setattr(fourier, "_MANY_ROWS", 500)
     monkeypatch.setattr(fourier, "_FEW_ROWS", 200)
     task, sample = sample_of(game, 20, 1600)
     prior = fourier.FourierRegression().prior(task, sample)
-    assert looked_at[0] == 200 and looked_at[-1] == len(sample.train) == 800
-    assert set(strong) | set(weak) <= set(prior.terms[ODD])
+    assert looked_at[0] == (200 if few_worths else 800)
+    assert looked_at[-1] == len(sample.train) == 800
+    assert set(strong) <= set(prior.terms[ODD])
+    # Those that do not stand out in the part are found in the whole.
+    assert not few_worths or set(weak) <= set(prior.terms[ODD])
 
 
 @pytest.mark.parametrize("n_terms", [3, 40, 90])
