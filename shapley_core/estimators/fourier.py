@@ -17,12 +17,10 @@ from .sample import Sample
 
 Matrix = NDArray[np.float64]
 
-# Terms that are at most taken, of the rows and in all: a game that seems to have more is none of a
-# few terms.
-_SHARE, _MOST_TERMS = 0.4, 600
+# Terms that are at most taken, of the rows; and in all where worths repeat: votes seem to have
+# thousands, of which none is much.
+_SHARE, _MOST_OF_VOTES = 0.4, 600
 _ROUNDS = 3
-# Where worths repeat, terms are first looked for in so many of more rows than these.
-_MANY_ROWS, _FEW_ROWS = 2048, 1500
 
 
 @register
@@ -58,13 +56,6 @@ class FourierRegression(GaussianProcess):
     def prior(self, task: Task, sample: Sample) -> Prior:
         """The parameters and the terms that the worths choose; of one game."""
         prior = super().prior(task, sample)
-        if sample.few_worths and len(sample.train) > _MANY_ROWS:
-            # Votes take hundreds of terms, found as well in a part of the rows; of other games
-            # some are found only in all.
-            prior = self._with_terms(prior, task, sample.thinned(_FEW_ROWS))
-        return self._with_terms(prior, task, sample)
-
-    def _with_terms(self, prior: Prior, task: Task, sample: Sample) -> Prior:
         for _ in range(_ROUNDS):
             chosen = {parity: select(prior, sample, parity) for parity in parities_of(task)}
             if not any(chosen.values()):
@@ -86,7 +77,10 @@ class FourierRegression(GaussianProcess):
 def select(prior: Prior, sample: Sample, parity: int) -> Terms:
     """Terms of one parity that the likelihood wants in, best first."""
     z, y = sample.z, sample.target(parity)[:, 0]
-    room = min(int(_SHARE * len(z)), _MOST_TERMS) - len(prior.terms[parity])
+    room = int(_SHARE * len(z))
+    if room > _MOST_OF_VOTES and sample.few_worths:
+        room = _MOST_OF_VOTES
+    room -= len(prior.terms[parity])
     if room <= 0:
         return ()
     known = sample.factored(prior, parity)

@@ -129,10 +129,6 @@ class Sample:
             self._kept[parity] = kept
         return kept[1]
 
-    def thinned(self, n_rows: int) -> "Sample":
-        """With the first of these pairs alone."""
-        return replace(self, train=self.train[:n_rows])
-
     def learn(self, prior: Prior, least_nugget: float = covariance.LEAST_NUGGET) -> Prior:
         """The parameters that make the worths most likely."""
         rows = covariance.hyper_rows(len(self.train), self.uniform[self.train])

@@ -130,7 +130,8 @@ def test_a_factor_is_kept_for_the_last_prior():
     assert sample.factored(replace(prior, slope=0.5), ODD) is not first
     assert sample.factored(prior, ODD) is not first
     # Other rows have another.
-    assert len(sample.thinned(9).factored(prior, ODD).lower) == 9
+    part, _ = sample.folds(4)[0]
+    assert len(part.factored(prior, ODD).lower) == len(part.train) < len(sample.train)
 
 
 def test_pairs_that_are_checked_are_of_all_sizes(monkeypatch):
@@ -147,37 +148,40 @@ def test_pairs_that_are_checked_are_of_all_sizes(monkeypatch):
         assert part.train[0] == 0 and part.train.tolist() != sorted(part.train.tolist())
 
 
-@pytest.mark.parametrize("few_worths", [True, False])
-def test_terms_are_looked_for_in_a_part_where_worths_repeat(few_worths, monkeypatch):
-    looked_at = []
-    plain = fourier.select
+def test_votes_are_given_so_many_terms(monkeypatch):
+    def vote(coalitions):
+        return np.where(coalitions @ np.arange(3.0, 15.0) > 51, 1.0, 0.0)
 
-    def select(prior, sample, parity):
-        looked_at.append(len(sample.train))
-        return plain(prior, sample, parity)
+    _, sample = sample_of(vote, 12, 600)
+    prior = sample.learn(Prior.start(12))
+    every = fourier.select(prior, sample, ODD)
+    monkeypatch.setattr(fourier, "_MOST_OF_VOTES", 1)
+    assert sample.few_worths and len(every) > 1
+    found = fourier.select(prior, sample, ODD)
+    assert found == every[:1]
+    assert fourier.select(replace(prior, terms=((), found)), sample, ODD) == ()
+    monkeypatch.setattr(Sample, "few_worths", False)
+    assert fourier.select(prior, sample, ODD) == every
 
-    rng = np.random.default_rng(0)
-    triples = [tuple(sorted(rng.choice(20, 3, replace=False).tolist())) for _ in range(12)]
-    strong = dict.fromkeys(triples[:6], 1.0)
-    weak = dict.fromkeys(triples[6:], 0.05)
 
-    def game(coalitions):
-        z = covariance.signs(coalitions)
-        found = 0.1 * np.sin(3 * coalitions @ np.arange(20.0))
-        for term, beta in (strong | weak).items():
-            found += beta * z[:, list(term)].prod(axis=1)
-        return found
-
-    monkeypatch.setattr(fourier, "select", select)
-    monkeypatch.setattr(Sample, "few_worths", few_worths)
-    monkeypatch.setattr(fourier, "_MANY_ROWS", 500)
-    monkeypatch.setattr(fourier, "_FEW_ROWS", 200)
-    task, sample = sample_of(game, 20, 1600)
-    prior = fourier.FourierRegression().prior(task, sample)
-    assert looked_at[0] == (200 if few_worths else 800)
-    assert looked_at[-1] == len(sample.train) == 800
-    # Looked for in all rows at once, the process itself takes what is strong.
-    assert not few_worths or set(strong) | set(weak) <= set(prior.terms[ODD])
+def test_terms_are_chosen_as_by_the_inverse(monkeypatch):
+    """The greedy choice, with a matrix that is inverted anew after each term."""
+    # In several steps.
+    monkeypatch.setattr(candidates, "_CANDIDATES", 2)
+    _, sample = sample_of(smooth_game(8), 8, 120)
+    prior = replace(sample.learn(Prior.start(8)), log_scale=-6.0, log_nugget=-4.0)
+    z, y = sample.z, sample.target(ODD)[:, 0]
+    total = covariance.structured(prior, ODD, z, z)
+    total[np.diag_indices(len(z))] += np.exp(prior.log_nugget)
+    found = fourier.select(prior, sample, ODD)
+    assert len(found) > 2
+    for term in found:
+        chi = covariance.characters([term], z)
+        inverse = np.linalg.inv(total)
+        gram, projected = chi.T @ inverse @ chi, (y @ inverse @ chi)
+        gain, variance = fourier._gains(gram[0], projected)
+        assert gain[0] > candidates.penalty_of(8, len(term))
+        total += variance * (chi @ chi.T)
 
 
 @pytest.mark.parametrize("n_terms", [3, 40, 90])
