@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from .errors import InputError
 
+# Floats from here on may be integers that were rounded: above, not every integer is a float64.
+MOST_EXACT = 2.0**53
+
 
 def real_numbers(given: Any, what: str) -> NDArray[np.float64]:
     """An array of float64, of any shape, without a copy where it is one already.
@@ -49,6 +52,12 @@ def check_integer(value: Any, what: str, least: int | None = None) -> int:
     if least is not None and checked < least:
         raise InputError(f"{what} must be at least {least}, not {checked}")
     return checked
+
+
+def changed_times(given: NDArray[Any], kept: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which times or lengths of time came out as others in another unit, or out of its range."""
+    changed: NDArray[np.bool_] = ~np.isnat(given) & (kept.astype(given.dtype) != given)
+    return changed
 
 
 def row_weights(given: Any, n_rows: int, rows: str) -> NDArray[np.float64]:

@@ -19,8 +19,9 @@ cdef extern from "alive.h" nogil:
     )
 
 
-# At most so many rows are given their values one by one, where hardly two are the same: measured.
 cdef enum:
+    # At most so many rows are given their values one by one, where hardly two are the same:
+    # measured.
     BY_ROW = 256
     # Rows one in so many of which are left are added to side by side, others one by one: measured.
     MANY_LEFT = 4

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import MOST_EXACT, changed_times
 from ..errors import InputError
 from ..frames import is_missing
 from ..imputers.rows import Rows
@@ -18,8 +19,6 @@ TIME, DURATION = "dates or times", "lengths of time"
 # Of Python objects: which it is, the entries say.
 OBJECTS = "objects"
 Family = str | None
-# Floats from here on may be integers that were rounded: of a CSV file every number is a float.
-ROUNDED = 2.0**53
 # Of so many rows of the background it is seen whether a column holds integers.
 HEAD_ROWS = 64
 
@@ -242,13 +241,13 @@ def _are_integers(labels: list[Any]) -> bool:
 
 
 def _check_not_rounded(column: Any, name: Any) -> None:
-    """Refuse floats that may be other integers than the file held."""
+    """Refuse floats that may be other integers than the file held: of CSV, all are floats."""
     import pyarrow as pa
 
     if not pa.types.is_floating(column.type):
         return
     given = column.to_numpy()
-    large = (np.abs(given) >= ROUNDED) & np.isfinite(given)
+    large = (np.abs(given) >= MOST_EXACT) & np.isfinite(given)
     if large.any():
         raise InputError(
             f"column {name!r} of X holds {given[large][0]:.0f} as a float, of which not every "
@@ -335,7 +334,7 @@ def _not_kept(name: Any, wanted: Any) -> InputError:
 def _check_kept(given: NDArray[Any], kept: NDArray[Any], name: Any, dtype: Any) -> None:
     """Refuse whole numbers and times made of others; a float32 of a float64 is rounded."""
     times = dtype.kind in "mM" and given.dtype.kind in "mM"
-    if times and (~np.isnat(given) & (kept.astype(given.dtype) != given)).any():
+    if times and changed_times(given, kept).any():
         raise _not_kept(name, dtype)
     if dtype.kind not in "iub":
         return

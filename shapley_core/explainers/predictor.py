@@ -124,11 +124,7 @@ class Predictor:
             )
         if not count:
             raise InputError(f"predict returned an array of shape {found.shape}: no outputs")
-        if self.output_names is not None and len(self.output_names) != count:
-            raise InputError(
-                f"predict returned {count} outputs, but there are {len(self.output_names)} "
-                "output_names"
-            )
+        checked_names(self.output_names, count)
         self.n_outputs, self.single = count, count == 1
 
     def check_repeats(self, table: Any, n_rows: int, first: NDArray[np.float64]) -> None:
@@ -144,6 +140,13 @@ class Predictor:
                 "switch it to evaluation; check_repeats=False explains its mean all the same. "
                 "After a model was fitted anew, make a new explainer"
             )
+
+
+def checked_names(names: tuple[str, ...] | None, count: int) -> tuple[str, ...] | None:
+    """Names of so many outputs, if there are any."""
+    if names and len(names) != count:
+        raise InputError(f"the model has {count} outputs, but there are {len(names)} output_names")
+    return names
 
 
 def _numbers(answer: Any, n_rows: int) -> NDArray[np.float64]:

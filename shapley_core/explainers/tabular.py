@@ -29,7 +29,7 @@ from .linear import LinearGames, linear_model
 from .long_runs import name_of_index
 from .many_games import RowValues
 from .masked_games import MaskedGames
-from .predictor import Predictor, link_function
+from .predictor import Predictor, checked_names, link_function
 from .tabular_runs import (
     MODEL_CHUNK_ROWS,
     hash_of_imputer,
@@ -164,12 +164,12 @@ class TabularExplainer:
             self.players = self._trees.players
             self.feature_names = self.players.names or names
             if given:
-                self._trees.output_names = _named(given, self._trees.ensemble.n_outputs)
+                self._trees.output_names = checked_names(given, self._trees.ensemble.n_outputs)
             self.output_names = self._trees.output_names
         elif line is not None and plain:
             rows, part = self._weighted_background()
             self._linear = LinearGames(line, rows, part, self.players)
-            self.output_names = _named(given or line.output_names, len(line.coefficients))
+            self.output_names = checked_names(given or line.output_names, len(line.coefficients))
         else:
             function, known = masked_function(predict, trees, line, self._background, threads)
             self._games = MaskedGames(
@@ -404,10 +404,3 @@ class TabularExplainer:
         return self._explanation(
             None, spec, order, RowValues(values, None, np.empty((0, outputs)), None)
         )
-
-
-def _named(names: tuple[str, ...] | None, count: int) -> tuple[str, ...] | None:
-    """Names of so many outputs, if there are any."""
-    if names and len(names) != count:
-        raise InputError(f"the model has {count} outputs, but there are {len(names)} output_names")
-    return names

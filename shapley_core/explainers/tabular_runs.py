@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import MOST_EXACT
 from ..estimators.randomness import seed_of
 from ..estimators.stopping import as_rule
 from ..explanation import Explanation
@@ -18,9 +19,6 @@ from .all_rows import Report
 from .linear import LinearGames
 from .masked_games import MaskedGames
 from .predictor import Predictor
-
-# Above, not every integer is a float64.
-MOST_EXACT = 2.0**53
 
 # Rows of a part of a long run, where the model is asked: minutes of work, not hours.
 MODEL_CHUNK_ROWS = 1 << 12

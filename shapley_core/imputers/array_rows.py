@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels import masking
+from ..arrays import changed_times
 from ..errors import InputError
 from ..frames import NUMERIC_KINDS
 from ..tables import WANTED, is_pandas
@@ -102,12 +103,10 @@ class ArrayRows(Rows):
                 )
             given, array = array, array.astype(mine)
             # Times far from now have no place among nanoseconds, and come out as any other.
-            if mine.kind in "mM" and (lost := (array.astype(given.dtype) != given)).any():
-                lost &= ~np.isnat(given)
-                if lost.any():
-                    raise InputError(
-                        f"{what} holds {given[lost][0]}, which the background's dtype {mine} cannot"
-                    )
+            if mine.kind in "mM" and (lost := changed_times(given, array)).any():
+                raise InputError(
+                    f"{what} holds {given[lost][0]}, which the background's dtype {mine} cannot"
+                )
         return ArrayRows(array, self.names, self._wrap, self._reader)
 
     def take(self, rows: slice | NDArray[np.int64]) -> Any:
