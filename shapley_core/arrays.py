@@ -41,6 +41,15 @@ def real_numbers(given: Any, what: str) -> NDArray[np.float64]:
         return array.astype(np.float64, copy=False)
 
 
+def rounded(given: NDArray[Any], floats: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where integers have become floats that are other numbers: beyond 2**53, of float64."""
+    # A float beyond the integers' type becomes anything there, also what was given.
+    beyond = floats >= 2.0 ** (8 * given.dtype.itemsize - (given.dtype.kind == "i"))
+    with np.errstate(invalid="ignore"):
+        found: NDArray[np.bool_] = beyond | (floats.astype(given.dtype) != given)
+    return found
+
+
 def check_integer(value: Any, what: str, least: int | None = None) -> int:
     """An integer argument as an int; a TypeError if it is none, as a bool, or an InputError."""
     if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):

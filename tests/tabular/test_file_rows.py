@@ -243,6 +243,22 @@ def test_integers_are_not_rounded_on_their_way_from_a_csv_file(tmp_path, kind):
                 explainer(tmp_path / "rows.csv", out=out)
 
 
+@pytest.mark.parametrize("kind", ["numpy", "pandas", "polars", "pyarrow"])
+@pytest.mark.parametrize("missing", [[], [None]])
+def test_integers_of_parquet_files_become_no_other_floats(tmp_path, kind, missing):
+    background = INTEGERS[kind](np.array([1.5, np.nan]))
+    explainer = sc.TabularExplainer(lambda table: np.zeros(len(table)), background)
+    for number, large in enumerate((2**53, 2**53 + 1)):
+        entries = [large, *missing]
+        path = written(tmp_path, id=entries, x=[1.0] * len(entries))
+        out = tmp_path / f"run {number}"
+        if number == 0:
+            assert explainer(path, out=out).n_rows == len(entries)
+        else:
+            with pytest.raises(InputError, match="column 'id' of X"):
+                explainer(path, out=out)
+
+
 def test_decimals_and_columns_of_nothing_are_numbers(tmp_path):
     numbers = pyarrow.array([1.5, 2.25]).cast(pyarrow.decimal128(5, 2))
     path = written(tmp_path, a=numbers, b=pyarrow.nulls(2))
