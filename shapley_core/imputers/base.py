@@ -106,6 +106,21 @@ def product(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np
     return out
 
 
+def mean_and_covariance(
+    data: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Of columns, float64 (n_rows, n_columns), of two rows or more.
+
+    The mean of equal numbers may be rounded to another, about which they would vary: on that scale
+    what differs from them is far away, and rounding errors are correlations.
+    """
+    mean, covariance = data.mean(axis=0), np.atleast_2d(np.cov(data, rowvar=False))
+    constant = (data == data[0]).all(axis=0)
+    mean[constant] = data[0, constant]
+    covariance[constant] = covariance[:, constant] = 0.0
+    return mean, covariance
+
+
 def check_weights(given: Any, n_rows: int) -> NDArray[np.float64]:
     """Weights of background rows, the largest 1, so that equal ones sum without rounding."""
     return scaled_row_weights(given, n_rows, "row of the background")

@@ -10,7 +10,7 @@ from ..arrays import check_integer, smallest
 from ..errors import InputError
 from ..frames import is_missing
 from ..threads import row_blocks
-from .base import Filled, Filler, Imputer, check_weights, product
+from .base import Filled, Filler, Imputer, check_weights, mean_and_covariance, product
 from .rows import Rows
 
 _SINGULAR, _ROUNDING = 1e-10, 1e-12
@@ -106,8 +106,9 @@ class NearestFiller(Filler):
                 [np.median(c[~np.isnan(c)]) if (~np.isnan(c)).any() else 0.0 for c in data.T]
             )
         self._z, self._z_labels = self._coded(background)
-        spread = np.cov(self._z, rowvar=False) if len(self._z) > 1 else np.eye(len(numeric))
-        self._covariance = np.atleast_2d(spread)
+        self._covariance = np.eye(len(numeric))
+        if len(self._z) > 1:
+            self._covariance = mean_and_covariance(self._z)[1]
         if imputer.metric == "euclidean":
             self._covariance = np.diag(np.diag(self._covariance))
         # Where it is, so are its blocks, whose eigenvalues lie between its own.

@@ -242,6 +242,22 @@ def test_nearest_takes_the_same_rows_beside_a_constant_and_a_copy():
         )
 
 
+@pytest.mark.parametrize("imputer", ["gaussian", "conditional-mean", imputers.Nearest(2)])
+@pytest.mark.parametrize("constant", [0.1, -0.9072133404548357, 1e5 / 3])
+def test_a_constant_tells_nothing_of_the_others_whatever_it_is(imputer, constant):
+    # The mean of seven of them may be another number, about which they seem to vary.
+    background, rows = BACKGROUND[:7].copy(), X.copy()
+    background[:, 0] = 0.0
+
+    def of_others(given):
+        return model(np.roll(given, -1, axis=1)[:, [0, 1, 2, 0]])
+
+    wanted = TabularExplainer(of_others, background, imputer=imputer)(rows).values
+    background[:, 0] = constant
+    found = TabularExplainer(of_others, background, imputer=imputer)(rows).values
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("metric", ["mahalanobis", "euclidean"])
 def test_rows_on_opposite_sides_are_equally_far(metric):
     later = 0
