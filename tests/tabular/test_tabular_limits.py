@@ -38,6 +38,19 @@ def test_batches_threads_and_layouts_give_the_same_bits(imputer, budget):
         np.testing.assert_array_equal(found.base_values, reference.base_values)
 
 
+def test_batches_of_weighted_donors_give_the_same_bits():
+    # Weights a third and a sixth of the largest: sums of them hang on the order.
+    weights = np.resize([3.0, 0.5, 1.0, 0.5, 3.0], len(BACKGROUND))
+    values = [
+        TabularExplainer(two_outputs, BACKGROUND, weights=weights, link=np.tanh, batch_size=size)(
+            X, budget=128
+        ).values
+        for size in (None, 1, 3, 7)
+    ]
+    for found in values[1:]:
+        np.testing.assert_array_equal(found, values[0])
+
+
 def test_threads_mask_large_blocks_alike():
     wide = RNG.normal(size=(3, 4000))
     groups = np.array_split(np.arange(4000), 9)
