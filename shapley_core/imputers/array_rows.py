@@ -74,7 +74,7 @@ class ArrayRows(Rows):
             array = self._reader(X, what)
         else:
             library = type(X).__module__.partition(".")[0]
-            if is_pandas(X) or library in ("pandas", "polars", "pyarrow"):
+            if is_pandas(X) or library in ("pandas", "polars", "pyarrow", "narwhals"):
                 raise InputError(
                     f"{what} is a {library} {type(X).__name__}, the "
                     "background an array: give both as one kind of table, that which the model "

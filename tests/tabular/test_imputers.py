@@ -163,8 +163,8 @@ def test_gaussian_with_features_that_are_copies_and_constants():
     np.testing.assert_allclose(found.values[:, 5], 0, atol=1e-8)
 
 
-@pytest.mark.parametrize("imputer", ["gaussian", "conditional-mean"])
-@pytest.mark.parametrize("scale", [1e-12, 1e8, 1e12])
+@pytest.mark.parametrize("imputer", ["gaussian", "conditional-mean", imputers.Nearest(3)])
+@pytest.mark.parametrize("scale", [1e-200, 1e-12, 1e8, 1e12, 1e160, 1e307])
 def test_a_normal_law_does_not_depend_on_units(imputer, scale):
     units = np.array([1.0, 1.0, scale, 1.0])
     wanted = TabularExplainer(model, BACKGROUND, imputer=imputer)(X)

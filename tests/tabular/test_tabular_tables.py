@@ -1,5 +1,6 @@
 """The model is shown its own kind of table, and the values are those of the table's numbers."""
 
+import narwhals
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -315,6 +316,7 @@ def test_another_table_is_refused(rows, said):
         (np.ma.masked_array(np.ones((2, 3)), mask=True), "masked"),
         (np.ones((0, 3)), "no rows"),
         (BACKGROUND, "the background an array"),
+        (narwhals.from_native(BACKGROUND), "the background an array"),
         (None, "NoneType"),
         ([[1, 2, 3], [1, 2]], "equal lengths"),
     ],
@@ -399,7 +401,6 @@ def test_times_that_have_a_place_and_missing_ones():
 
 
 def test_sparse_and_wrapped_tables_are_refused_with_advice():
-    import narwhals
     import scipy.sparse as sp
 
     wrapped = narwhals.from_native(pl.DataFrame({"a": [1]}))
