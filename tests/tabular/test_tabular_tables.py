@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from shapley_core import TabularExplainer, imputers
@@ -445,3 +446,20 @@ def test_arrow_tables_of_other_types():
         explainer(whole.to_pandas())
     with pytest.raises(InputError, match="give a pyarrow"):
         TabularExplainer(model, background.schema)
+
+
+def test_types_of_which_there_are_no_arrays():
+    background, rows = {"a": [1, 5], "b": [2**70, 3]}, {"a": [2, 7], "b": [2**71, 4]}
+
+    def model(table):
+        a, b = (np.array(table[name].to_list(), float) for name in "ab")
+        return a * b
+
+    frames = [pl.DataFrame(one, {"a": pl.Int8, "b": pl.Int128}) for one in (background, rows)]
+    found = TabularExplainer(model, frames[0])(frames[1])
+    frames = [pd.DataFrame(one, dtype=float) for one in (background, rows)]
+    wanted = TabularExplainer(lambda table: table["a"] * table["b"], frames[0])(frames[1])
+    np.testing.assert_allclose(found.values, wanted.values)
+    encoded = pa.table({"a": pc.run_end_encode(pa.array([1, 1, 2]))})
+    with pytest.raises(InputError, match="of which pyarrow takes no rows; cast it"):
+        TabularExplainer(lambda table: np.zeros(len(table)), encoded)
