@@ -44,6 +44,15 @@ def real_numbers(given: Any, what: str) -> NDArray[np.float64]:
         return array.astype(np.float64, copy=False)
 
 
+def rounded(given: NDArray[Any], floats: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where integers have become floats that are other numbers: beyond 2**53, of float64."""
+    # A float beyond the integers' type becomes anything there, also what was given.
+    beyond = floats >= 2.0 ** (8 * given.dtype.itemsize - (given.dtype.kind == "i"))
+    with np.errstate(invalid="ignore"):
+        found: NDArray[np.bool_] = beyond | (floats.astype(given.dtype) != given)
+    return found
+
+
 def check_integer(value: Any, what: str, least: int | None = None) -> int:
     """An integer argument as an int; a TypeError if it is none, as a bool, or an InputError."""
     if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):
@@ -54,10 +63,25 @@ def check_integer(value: Any, what: str, least: int | None = None) -> int:
     return checked
 
 
-def changed_times(given: NDArray[Any], kept: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which times or lengths of time came out as others in another unit, or out of its range."""
-    changed: NDArray[np.bool_] = ~np.isnat(given) & (kept.astype(given.dtype) != given)
-    return changed
+def cast_times(given: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Times, or lengths of time, in another unit; those that have no place there are missing."""
+
+    def fits(one: Any) -> bool:
+        try:
+            one.astype(dtype)
+        except OverflowError:
+            return False
+        return True
+
+    try:
+        made = given.astype(dtype)
+    except OverflowError:
+        # Of numpy 2.5 on; before, times far from now came out as any other.
+        there = np.array([fits(one) for one in given.flat]).reshape(given.shape)
+        made = np.full(given.shape, "NaT", dtype)
+        made[there] = given[there].astype(dtype)
+    made[made.astype(given.dtype) != given] = "NaT"
+    return made
 
 
 def row_weights(given: Any, n_rows: int, rows: str) -> NDArray[np.float64]:

@@ -114,7 +114,8 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="COL",
-        help="leave out a column that is no feature of the model, such as the target; repeatable",
+        help="leave out a column that is no feature of the model, such as the target, of DATA and "
+        "of the background, where it is there; repeatable",
     )
     explain.add_argument("--threads", type=int, metavar="N", help="default: all cores")
     explain.set_defaults(run=_explain)

@@ -132,26 +132,41 @@ def _read_csv(
     if ensemble.feature_names is None and looks_like_a_row(names):
         raise TableFileError(f"{path}: the first line must name the columns, not hold numbers")
     labels = labels_by_column(names, ensemble)
-    types, nulls = text_types(labels)
-    convert = csv.ConvertOptions(column_types=types, strings_can_be_null=True, null_values=nulls)
+    convert = csv.ConvertOptions(column_types=text_types(labels))
     table = csv.read_csv(csv_stream(path), convert_options=convert)
     keep = [at for at, name in enumerate(table.column_names) if name not in drop]
-    return table.select(keep), labels
+    return missing_text(table.select(keep), labels), labels
 
 
-def text_types(labels: Mapping[str, Sequence[Any]]) -> tuple[dict[str, Any], list[str]]:
-    """Tell how to read the text of a CSV file: types of columns with labels, what is missing."""
+def text_types(labels: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Tell as what type to read the columns of a CSV file that have labels."""
     import pyarrow
-    from pyarrow import csv
 
-    types = {
+    return {
         name: pyarrow.string()
         if any(isinstance(label, str) for label in known)
         else pyarrow.array(list(known)).type
         for name, known in labels.items()
     }
-    known = {label for known in labels.values() for label in known if isinstance(label, str)}
-    return types, [null for null in csv.ConvertOptions().null_values if null not in known]
+
+
+def missing_text(table: Any, labels: Mapping[str, Sequence[Any]]) -> Any:
+    """Mark what is missing among the text of a CSV file, which was read without.
+
+    What means that an entry is missing, such as NA, does so but in the columns where it is a label.
+    """
+    import pyarrow
+    from pyarrow import compute, csv
+
+    words = csv.ConvertOptions().null_values
+    for at, field in enumerate(table.schema):
+        if pyarrow.types.is_string(field.type):
+            held, known = table.column(at), set(labels.get(field.name, ()))
+            meant = pyarrow.array([word for word in words if word not in known], field.type)
+            nothing = pyarrow.scalar(None, field.type)
+            held = compute.if_else(compute.is_in(held, meant), nothing, held)
+            table = table.set_column(at, field, held)
+    return table
 
 
 def labels_by_column(names: Sequence[str], ensemble: TreeEnsemble) -> dict[str, Sequence[Any]]:

@@ -77,6 +77,8 @@ class InteractionValues:
         else:
             raise TypeError(f"index must be a name or an IndexSpec, not {type(index).__name__}")
         self._order = check_integer(order, "order", 1)
+        if isinstance(baseline, str | bytes):
+            raise TypeError(f"baseline must be a number, not {baseline!r}")
         self._baseline = float(baseline)
         self._player_names = sets.check_names(player_names, self._n_players)
         self._n_evaluations = (

@@ -177,6 +177,12 @@ def test_columns_the_model_does_not_know(tmp_path, capsys, example):
     assert not out.exists()
     assert run("explain", MODEL, data, "-o", out, "--drop", "count", "--drop", "id") == 0
     assert pd.read_csv(out).shape == (500, 13)
+    # One that is not there takes nothing away: what is no feature is refused all the same.
+    whole = out.read_bytes()
+    dropped = ["--drop", "count", "--drop", "id", "--drop", "Count"]
+    assert run("explain", MODEL, data, "-o", out, *dropped) == 0
+    assert out.read_bytes() == whole
+    assert "'count'" in fails(capsys, "explain", MODEL, data, "-o", out, *dropped[2:])
     example.drop(columns="hour").to_csv(data, index=False)
     line = fails(capsys, "explain", MODEL, data, "-o", out)
     assert "lacks 'hour'" in line
@@ -202,7 +208,9 @@ def test_labels_in_files(tmp_path, labelled, ending):
         }
     )
     data, out = tmp_path / f"rows.{ending}", tmp_path / "values.csv"
-    rows.to_csv(data, index=False) if ending == "csv" else rows.to_parquet(data)
+    # NA is a label of countries, and means in the other columns that an entry is missing.
+    told = rows.astype(object).fillna({"code": "NA", "x": "NA"})
+    told.to_csv(data, index=False) if ending == "csv" else rows.to_parquet(data)
     assert run("explain", path, data, "-o", out) == 0
     frame = pd.DataFrame({n: pd.Categorical(rows[n], categories=labels[n]) for n in labels})
     frame["x"] = rows["x"]

@@ -1,6 +1,7 @@
 """InteractionValues: what they hold, what they answer, and their arithmetic."""
 
 import pickle
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -55,6 +56,13 @@ def test_values_are_not_gone_through_by_numbers():
     r = InteractionValues([1.0, 2.0], [(0,), (1,)], index="SV", order=1, n_players=2, baseline=0)
     with pytest.raises(TypeError, match="not iterable"):
         list(r)
+
+
+@pytest.mark.parametrize("wrong", ["3", b"3", np.str_("3")])
+def test_a_baseline_is_a_number(wrong):
+    with pytest.raises(TypeError, match="baseline must be a number, not"):
+        make(baseline=wrong)
+    assert make(baseline=Fraction(3, 2)).baseline == make(baseline=np.float32(1.5)).baseline == 1.5
 
 
 def test_top_and_repr():

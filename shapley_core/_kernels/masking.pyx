@@ -144,7 +144,8 @@ def mix_pairs(
     memset(none, 0, n_columns)
     memset(every, 1, n_columns)
     cdef int64_t together = max(1, TOGETHER // n_bytes)
-    # Where there are as many players as features, each is the feature of the same number.
+    # Whether each player is the feature of the same number. As many players as features do not say
+    # so: of a frame these may be some of the columns, of which a player has two or none.
     cdef bint alone = starts.shape[0] - 1 == features.shape[0]
     cdef int64_t c, j, line, apart, least, back, apart_by
     cdef int64_t few, at = 0
@@ -152,6 +153,8 @@ def mix_pairs(
     cdef const uint8_t* begun
     cdef uint8_t* target
     with nogil:
+        for j in range(features.shape[0]):
+            alone = alone and features[j] == j and starts[j] == j
         for c in range(n_masks):
             # The donors, the rows or what was made before: where least differs.
             old = none

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import MOST_EXACT, changed_times
+from ..arrays import MOST_EXACT, cast_times, rounded
 from ..errors import InputError
 from ..frames import is_missing
 from ..imputers.rows import Rows
@@ -91,7 +91,8 @@ class AsKind:
                 given = rows.column(at).to_numpy()
             else:
                 given = _objects(rows.column(at), self._missing.get(at))
-            out[:, at] = given
+            times = given.dtype.kind in "mM"
+            out[:, at] = cast_times(given, dtype) if times else given
             if dtype.kind in "US" and (changed := out[:, at] != given).any():
                 raise InputError(
                     f"column {name!r} of X holds {given[changed][0]!r}, for which the "
@@ -156,7 +157,7 @@ def _numbers(column: Any, name: str, dtype: Any) -> NDArray[Any]:
 
     if pa.types.is_decimal(column.type) or pa.types.is_null(column.type):
         column = column.cast(pa.float64())
-    given: NDArray[Any] = column.to_pandas().to_numpy()
+    given: NDArray[Any] = _to_pandas(column, name, dtype).to_numpy()
     if given.dtype.kind not in "fiub":
         raise InputError(f"column {name!r} of X misses entries, the background's {dtype} none")
     return given
@@ -166,6 +167,18 @@ def _objects(column: Any, missing: Any) -> NDArray[Any]:
     given = np.empty(len(column), object)
     given[:] = [missing if entry is None else entry for entry in column.to_pylist()]
     return given
+
+
+def _to_pandas(column: Any, name: Any, wanted: Any) -> Any:
+    """A column as pandas has it; integers beside missing entries as floats that are the same."""
+    import pyarrow as pa
+
+    if pa.types.is_integer(column.type) and column.null_count:
+        try:
+            column = column.cast(pa.float64())
+        except pa.ArrowException as error:
+            raise _not_made(name, wanted, error) from error
+    return column.to_pandas()
 
 
 def _pandas_column(column: Any, dtype: Any, name: str, missing: Any) -> Any:
@@ -187,7 +200,7 @@ def _pandas_column(column: Any, dtype: Any, name: str, missing: Any) -> Any:
             return pd.Series(dtype.__from_arrow__(column.cast(arrow, safe=not rounded)))
         except pa.ArrowException as error:
             raise _not_made(name, dtype, error) from error
-    series = column.to_pandas()
+    series = _to_pandas(column, name, dtype)
     if series.dtype == dtype:
         return series
     kind = getattr(series.dtype, "kind", "O")
@@ -332,9 +345,11 @@ def _not_kept(name: Any, wanted: Any) -> InputError:
 
 
 def _check_kept(given: NDArray[Any], kept: NDArray[Any], name: Any, dtype: Any) -> None:
-    """Refuse whole numbers and times made of others; a float32 of a float64 is rounded."""
+    """Refuse numbers and times made of others; a float32 of a float64 is rounded."""
     times = dtype.kind in "mM" and given.dtype.kind in "mM"
-    if times and changed_times(given, kept).any():
+    if times and (np.isnat(kept) & ~np.isnat(given)).any():
+        raise _not_kept(name, dtype)
+    if dtype.kind == "f" and given.dtype.kind in "iu" and rounded(given, kept).any():
         raise _not_kept(name, dtype)
     if dtype.kind not in "iub":
         return

@@ -111,13 +111,23 @@ class LinearGames:
         self.players = players
         self._player = players.of_feature
         data = numbers_of(background, "the background")
-        self._mean = weights @ data / weights.sum()
-        self.nothing = model.coefficients @ self._mean + model.intercept
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._mean = weights @ data / weights.sum()
+            self.nothing = model.coefficients @ self._mean + model.intercept
+        _check_range(self._mean, self.nothing)
 
     def values(
         self, rows: Rows, spec: IndexSpec | ProbabilisticValue, order: int
     ) -> tuple[Array, Array]:
         """Values (n_rows, n_interactions, n_outputs) and baseline (n_rows, n_outputs)."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = self._values(rows, spec, order)
+        _check_range(*found)
+        return found
+
+    def _values(
+        self, rows: Rows, spec: IndexSpec | ProbabilisticValue, order: int
+    ) -> tuple[Array, Array]:
         model, n = self.model, self.players.n_players
         x = numbers_of(rows, "X")
         each = (x - self._mean)[:, :, None] * model.coefficients.T
@@ -140,6 +150,14 @@ class LinearGames:
         if spec.has_constant:
             baseline = baseline + indices.moebius_weights(spec, n, 0, order)[1] * dividends.sum(1)
         return out, baseline
+
+
+def _check_range(*numbers: Array) -> None:
+    if not all(np.isfinite(one).all() for one in numbers):
+        raise InputError(
+            "values of the linear model overflow float64: divide its columns, or its coefficients "
+            "and intercept, by a large number"
+        )
 
 
 def numbers_of(rows: Rows, what: str) -> Array:

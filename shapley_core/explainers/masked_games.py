@@ -201,7 +201,7 @@ class RowGames:
         """Worths (n_coalitions, n_rows, n_outputs) of coalitions neither empty nor full."""
         n_games = len(masks) * len(rows)
         sums = np.zeros((n_games, self.n_outputs))
-        total: Any = 0.0
+        used = []
         n_donors = self.filler.n_donors
         # A background larger than a batch is shown in parts.
         step = self.games.batch_rows if self.filler.splits else n_donors
@@ -218,8 +218,9 @@ class RowGames:
             if not masking.add_means(per_game, weights, sums):
                 self.games.predictor.check_finite(outputs)
                 raise overflow(outputs)
-            total = total + weights.sum(axis=1, keepdims=True)
-        sums /= total
+            used.append(weights)
+        # Of all at once: sums of parts are rounded otherwise, for other sizes of batches.
+        sums /= np.concatenate(used, axis=1).sum(axis=1, keepdims=True)
         return self.games.linked(sums).reshape(len(masks), len(rows), -1)
 
     def of_donors(self, rows: NDArray[np.int64], donors: NDArray[np.int64]) -> NDArray[np.float64]:

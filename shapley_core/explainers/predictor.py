@@ -12,6 +12,8 @@ from ..errors import InputError
 
 # Rows that are predicted twice, to see whether the model answers the same.
 REPEATED = 16
+# A model with a predict that takes tables of its own.
+_DMATRIX_ALONE = "xgboost.core.Booster"
 # Half the digits: other batch sizes may change the last few, and float32 has seven.
 _REPEAT_TOLERANCE = 1e-4
 
@@ -22,6 +24,12 @@ def function_of(model: Any) -> tuple[Callable[[Any], Any], tuple[str, ...] | Non
     ``predict_proba`` where there is one, else ``predict`` (but not a classifier's, whose labels
     are no numbers to be shared out), else the model itself if it can be called.
     """
+    if any(f"{one.__module__}.{one.__name__}" == _DMATRIX_ALONE for one in type(model).__mro__):
+        raise InputError(
+            "predict is an xgboost.Booster, which takes no table but a DMatrix: pass a function, "
+            "such as lambda X: booster.predict(xgboost.DMatrix(X)), or the XGBRegressor or "
+            "XGBClassifier that it is of"
+        )
     if hasattr(model, "predict_proba"):
         classes = getattr(model, "classes_", None)
         names = None if classes is None or np.ndim(classes) != 1 else tuple(map(str, classes))

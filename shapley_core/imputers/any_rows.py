@@ -40,9 +40,9 @@ def rows_of(X: Any, what: str) -> Rows:
 
 def own_rows_of(X: Any, what: str) -> Rows:
     """Rows of a table that stay what they are where its owner writes to it later."""
-    if is_pandas(X):
-        return rows_of(X.copy(), what)
     rows = rows_of(X, what)
     if isinstance(rows, ArrayRows) and rows.names is None:
         return ArrayRows(np.array(rows.array))
-    return rows
+    # Columns of polars, and of pandas where arrow holds them, may lie in an array of the user's own
+    # which a copy of the frame has too.
+    return rows.like(rows.take(slice(None)), what) if rows.n_rows else rows

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels import masking
-from ..arrays import changed_times
+from ..arrays import cast_times, rounded
 from ..errors import InputError
 from ..frames import NUMERIC_KINDS
 from ..tables import WANTED, is_pandas
@@ -74,7 +74,7 @@ class ArrayRows(Rows):
             array = self._reader(X, what)
         else:
             library = type(X).__module__.partition(".")[0]
-            if is_pandas(X) or library in ("pandas", "polars", "pyarrow"):
+            if is_pandas(X) or library in ("pandas", "polars", "pyarrow", "narwhals"):
                 raise InputError(
                     f"{what} is a {library} {type(X).__name__}, the "
                     "background an array: give both as one kind of table, that which the model "
@@ -96,14 +96,15 @@ class ArrayRows(Rows):
                         f"{what} has text of dtype {array.dtype}, the background {mine}, too short "
                         f"for it: give the background as {longer} or object"
                     )
-            elif not np.can_cast(array.dtype, mine, "safe"):
+            elif not _holds(mine, array.dtype):
                 raise InputError(
                     f"{what} has dtype {array.dtype}, the background {mine}; convert one of them "
                     "with .astype, so that masked rows can be made of both"
                 )
-            given, array = array, array.astype(mine)
-            # Times far from now have no place among nanoseconds, and come out as any other.
-            if mine.kind in "mM" and (lost := changed_times(given, array)).any():
+            times = array.dtype.kind in "mM" and mine.kind in "mM"
+            given, array = array, cast_times(array, mine) if times else array.astype(mine)
+            lost = _lost(given, array)
+            if lost.any():
                 raise InputError(
                     f"{what} holds {given[lost][0]}, which the background's dtype {mine} cannot"
                 )
@@ -221,6 +222,27 @@ class ArrayRows(Rows):
         """See `Rows`."""
         single = self.array.dtype == np.float32
         return self._wrap(matrix.astype(np.float32) if single else matrix)
+
+
+def _holds(mine: np.dtype[Any], its: np.dtype[Any]) -> bool:
+    """Whether entries of a type are what they are in another one too, but for what is `_lost`."""
+    # To numpy numbers are text and lengths of time as well: 4.0 would be the label "4.0".
+    alike = mine.kind == its.kind or mine.hasobject
+    alike |= mine.kind in NUMERIC_KINDS and its.kind in NUMERIC_KINDS
+    return alike and np.can_cast(its, mine, "safe")
+
+
+def _lost(given: NDArray[Any], made: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where entries have become others in another type that may hold them."""
+    if given.dtype.kind in "mM":
+        if made.dtype.hasobject:
+            # What Python's own times cannot say becomes an integer.
+            return np.array([isinstance(one, int) for one in made.flat]).reshape(made.shape)
+        missing: NDArray[np.bool_] = np.isnat(made) & ~np.isnat(given)
+        return missing
+    if given.dtype.kind in "iu" and made.dtype.kind == "f":
+        return rounded(given, made)
+    return np.zeros(made.shape, np.bool_)
 
 
 def _places(

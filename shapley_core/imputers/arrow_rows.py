@@ -110,7 +110,15 @@ def _like(column: Any, wanted: Any, name: str, what: str) -> Any:
             column = column.cast(wanted)
         except pa.ArrowInvalid as error:
             raise InputError(f"column {name!r} of {what}: {error}") from error
-    return pa.chunked_array(column.chunks, wanted).unify_dictionaries().combine_chunks()
+    try:
+        whole = pa.chunked_array(column.chunks, wanted).unify_dictionaries().combine_chunks()
+        whole.take(pa.array([], pa.int64()))
+    except pa.ArrowNotImplementedError as error:
+        raise InputError(
+            f"column {name!r} of {what} has type {wanted}, of which pyarrow takes no rows; cast it "
+            "to another, such as string"
+        ) from error
+    return whole
 
 
 def _holds_text(kind: Any) -> bool:

@@ -106,6 +106,29 @@ def product(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np
     return out
 
 
+def mean_and_correlation(
+    data: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Mean, standard deviation (1 of a constant) and correlation of columns, of two rows or more.
+
+    The mean of equal numbers may be rounded to another, about which they would vary: on that scale
+    what differs from them is far away, and rounding errors are correlations. Constants have none.
+    """
+    # Squares of large numbers overflow, and those of small ones vanish: each column has a unit.
+    exponent = np.frexp(np.abs(data).max(axis=0))[1]
+    units = np.ldexp(data, -exponent)
+    mean, covariance = units.mean(axis=0), np.atleast_2d(np.cov(units, rowvar=False))
+    constant = (data == data[0]).all(axis=0)
+    mean[constant] = units[0, constant]
+    covariance[constant] = covariance[:, constant] = 0.0
+    scale = np.sqrt(np.diag(covariance))
+    scale[constant | (scale == 0)] = 1.0
+    correlation = covariance / np.outer(scale, scale)
+    # A constant has no unit either.
+    scale = np.where(constant, 1.0, np.ldexp(scale, exponent))
+    return np.ldexp(mean, exponent), scale, correlation
+
+
 def check_weights(given: Any, n_rows: int) -> NDArray[np.float64]:
     """Weights of background rows, the largest 1, so that equal ones sum without rounding."""
     return scaled_row_weights(given, n_rows, "row of the background")

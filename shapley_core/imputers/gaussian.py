@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..arrays import check_integer
 from ..errors import InputError
-from .base import Filled, Filler, Imputer, product
+from .base import Filled, Filler, Imputer, mean_and_correlation, product
 from .rows import Rows
 
 # Directions in which correlated features do not vary are left out of what is conditioned on.
@@ -89,12 +89,8 @@ class GaussianFiller(Filler):
         self.row_bytes = 8 * background.n_features
         self._background = background
         self._draws = draws
-        self._mean = data.mean(axis=0)
-        covariance = np.atleast_2d(np.cov(data, rowvar=False))
         # On the scale of correlations, so that units do not decide what is singular.
-        self._scale = np.sqrt(np.diag(covariance))
-        self._scale[self._scale == 0] = 1.0
-        self._correlation = covariance / np.outer(self._scale, self._scale)
+        self._mean, self._scale, self._correlation = mean_and_correlation(data)
         # Eigenvalues of its blocks lie between its own, so where these are large enough, so are
         # those: nothing is left out for any coalition.
         sizes = np.linalg.eigvalsh(self._correlation)

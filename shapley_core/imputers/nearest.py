@@ -10,7 +10,7 @@ from ..arrays import check_integer, smallest
 from ..errors import InputError
 from ..frames import is_missing
 from ..threads import row_blocks
-from .base import Filled, Filler, Imputer, check_weights, product
+from .base import Filled, Filler, Imputer, check_weights, mean_and_correlation, product
 from .rows import Rows
 
 _SINGULAR, _ROUNDING = 1e-10, 1e-12
@@ -106,12 +106,13 @@ class NearestFiller(Filler):
                 [np.median(c[~np.isnan(c)]) if (~np.isnan(c)).any() else 0.0 for c in data.T]
             )
         self._z, self._z_labels = self._coded(background)
-        spread = np.cov(self._z, rowvar=False) if len(self._z) > 1 else np.eye(len(numeric))
-        self._covariance = np.atleast_2d(spread)
+        self._scale, self._correlation = np.ones(len(numeric)), np.eye(len(numeric))
+        if len(self._z) > 1:
+            _, self._scale, self._correlation = mean_and_correlation(self._z)
         if imputer.metric == "euclidean":
-            self._covariance = np.diag(np.diag(self._covariance))
+            self._correlation = np.diag(np.diag(self._correlation))
         # Where it is, so are its blocks, whose eigenvalues lie between its own.
-        sizes = np.linalg.eigvalsh(self._correlation(np.ones(len(numeric), np.bool_))[0])
+        sizes = np.linalg.eigvalsh(self._correlation)
         self._regular = bool(sizes[0] > _SINGULAR * max(float(sizes[-1]), 1.0))
         self._rows: Rows = background
         self._x, self._x_labels = self._z[:0], self._z_labels[:0]
@@ -193,7 +194,7 @@ class NearestFiller(Filler):
     def _whitening(self, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
         from scipy.linalg import solve_triangular
 
-        correlation, scale = self._correlation(mask)
+        correlation, scale = self._correlation[np.ix_(mask, mask)], self._scale[mask]
         if self._regular:
             lower = np.linalg.cholesky(correlation)
             inverse = solve_triangular(lower, np.eye(len(lower)), lower=True, check_finite=False)
@@ -201,14 +202,6 @@ class NearestFiller(Filler):
         sizes, axes = np.linalg.eigh(correlation)
         kept = sizes > _SINGULAR * max(float(sizes[-1]), 1.0)
         return np.asarray(axes[:, kept] / np.sqrt(sizes[kept]) / scale[:, None])
-
-    def _correlation(
-        self, mask: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Correlations of those features, and their standard deviations, 1 where there is none."""
-        scale = np.sqrt(np.diag(self._covariance)[mask])
-        scale[scale == 0] = 1.0
-        return self._covariance[np.ix_(mask, mask)] / np.outer(scale, scale), scale
 
 
 def _position(rows: Rows, column: Any) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import rounded
 from ..errors import InputError
 from ..frames import NUMERIC_KINDS, is_missing
 from .array_rows import ArrayRows
@@ -111,7 +112,15 @@ def _pandas_like(series: Any, wanted: Any, name: str, what: str) -> Any:
     if isinstance(dtype, np.dtype) and isinstance(wanted, np.dtype):
         numbers = dtype.kind in NUMERIC_KINDS and wanted.kind in NUMERIC_KINDS
         if numbers and np.can_cast(dtype, wanted, "safe"):
-            return series.astype(wanted)
+            cast = series.astype(wanted)
+            if dtype.kind in "iu" and wanted.kind == "f":
+                lost = rounded(series.to_numpy(), cast.to_numpy())
+                if lost.any():
+                    raise InputError(
+                        f"column {name!r} of {what} holds {series[lost].iloc[0]}, which the "
+                        f"background's dtype {wanted} cannot"
+                    )
+            return cast
     if _is_text(dtype) and _is_text(wanted):
         if dtype.name == "object":
             # To astype anything is text.

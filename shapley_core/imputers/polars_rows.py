@@ -64,7 +64,9 @@ def _polars_column(series: Any) -> Column:
     import polars as pl
 
     dtype = series.dtype
-    if (dtype.is_float() or dtype.is_integer()) and not series.null_count():
+    # Of integers of 128 bits there are no arrays.
+    plain = dtype.is_float() or (dtype.is_integer() and "128" not in str(dtype))
+    if plain and not series.null_count():
         values = series.to_numpy()
         if values.dtype.kind in NUMERIC_KINDS:
             return PlainColumn(values, lambda mixed: pl.Series(mixed, dtype=dtype))

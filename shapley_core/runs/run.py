@@ -154,7 +154,7 @@ def _open(
         if journal.parts or any(directory.glob(f"part-*{parts.SUFFIX}")):
             raise InputError(
                 f"{directory} holds values of other settings: {'; '.join(differing)}. Give "
-                "another directory, or the settings that it was begun with"
+                f"another directory, or the settings that it was begun with{_by_what(journal)}"
             )
     if chunk_rows is None:
         row_bytes = 8 * max(1, int(np.prod(trial.values.shape[1:])))
@@ -173,15 +173,26 @@ def _differences(
         data = both.pop("data", {})
         both |= {f"data, {name}": value for name, value in data.items()}
     return [
-        f"{name} was {_short(there.get(name))}, is now {_short(now.get(name))}"
+        f"{name} was {_short(there, name)}, is now {_short(now, name)}"
         for name in sorted(there.keys() | now.keys())
         if there.get(name) != now.get(name)
     ]
 
 
-def _short(value: Any) -> str:
-    text = json.dumps(value)
+def _short(settings: Mapping[str, Any], name: str) -> str:
+    # Another explainer has other settings, and so has another version of this package.
+    text = json.dumps(settings[name]) if name in settings else "no setting"
     return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _by_what(journal: Journal) -> str:
+    """What to do about a directory of another version, whose values may be others."""
+    from .. import __version__
+
+    begun = journal.settings.get("package")
+    if begun == __version__:
+        return ""
+    return f", and shapley_core {begun}, which goes on with it; this is {__version__}"
 
 
 def _take_stock(journal: Journal) -> None:

@@ -13,6 +13,7 @@ from ..files import (
     check_ending,
     csv_stream,
     looks_like_a_row,
+    missing_text,
     naming,
     need_pyarrow,
     numbers_as_labels,
@@ -349,13 +350,8 @@ class CsvSource(FileSource):
         import pyarrow
         from pyarrow import csv
 
-        known, nulls = text_types(self.labels(names))
-        convert = csv.ConvertOptions(
-            column_types=known,
-            include_columns=names,
-            strings_can_be_null=True,
-            null_values=nulls,
-        )
+        known = text_types(self.labels(names))
+        convert = csv.ConvertOptions(column_types=known, include_columns=names)
         with naming(self.where.paths[0]), self._open(convert) as reader:
             inferred = reader.schema
         types = {}
@@ -369,10 +365,11 @@ class CsvSource(FileSource):
     def _read_from(self, start: int) -> Iterator[Any]:
         import pyarrow
 
+        labels = self.labels(self.schema.names)
         with naming(self.where.paths[0]), self._open(self._convert) as reader:
             for batch in reader:
                 if start >= batch.num_rows:
                     start -= batch.num_rows
                     continue
-                yield pyarrow.Table.from_batches([batch.slice(start)])
+                yield missing_text(pyarrow.Table.from_batches([batch.slice(start)]), labels)
                 start = 0

@@ -6,6 +6,7 @@ from math import factorial
 import numpy as np
 import pandas as pd
 import pytest
+import xgboost
 
 import shapley_core as sc
 from shapley_core.errors import BudgetError, InputError
@@ -250,6 +251,17 @@ def test_sage_of_what_cannot_be_used():
     ]:
         with pytest.raises(InputError, match=match):
             sc.sage(f, *given, budget=16)
+
+
+def test_sage_of_a_booster_says_what_to_give_instead():
+    X, y = drawn(np.random.default_rng(0), 40)
+    booster = xgboost.train({"max_depth": 2, "nthread": 1}, xgboost.DMatrix(X, y), 3)
+    with pytest.raises(InputError, match=r"takes no table but a DMatrix: pass a function"):
+        sc.sage(booster, X, y, X[:5])
+    found = sc.sage(lambda X: booster.predict(xgboost.DMatrix(X)), X, y, X[:5])
+    model = xgboost.XGBRegressor()
+    model.load_model(booster.save_raw("json"))
+    np.testing.assert_allclose(found.values, sc.sage(model, X, y, X[:5]).values, atol=1e-6)
 
 
 def test_what_cannot_be_used():

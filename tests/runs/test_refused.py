@@ -40,8 +40,20 @@ def test_a_version_that_may_compute_otherwise_is_refused(begun, explainer, rows)
     text = (begun / journal.NAME).read_text()
     assert f'"package": "{sc.__version__}"' in text
     (begun / journal.NAME).write_text(text.replace(f'"{sc.__version__}"', '"0.0"'))
-    with pytest.raises(InputError, match=r'package was "0\.0", is now'):
+    with pytest.raises(InputError, match=r'package was "0\.0", is now') as refused:
         explainer(rows, out=begun)
+    # And what to do about it.
+    assert "another directory, or" in str(refused.value)
+    assert "and shapley_core 0.0, which goes on with it; this is" in str(refused.value)
+
+
+def test_settings_that_an_earlier_state_of_the_code_had_not_are_named(begun, explainer, rows):
+    text = (begun / journal.NAME).read_text()
+    (begun / journal.NAME).write_text(text.replace('"check": ', '"former": '))
+    wanted = 'check was no setting, is now "model"; former was "model", is now no setting. Give'
+    with pytest.raises(InputError, match=wanted) as refused:
+        explainer(rows, out=begun)
+    assert str(refused.value).endswith("or the settings that it was begun with")
 
 
 def test_files_that_changed_are_refused(tmp_path, explainer, rows):

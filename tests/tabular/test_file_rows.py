@@ -42,6 +42,25 @@ def test_labels_of_arrays_stay_text(tmp_path, dtype):
     np.testing.assert_allclose(found, explainer(background).values, atol=1e-12)
 
 
+def test_what_is_a_label_in_one_column_is_missing_in_another(tmp_path):
+    background = pd.DataFrame(
+        {"town": ["007", "NA", None], "land": ["a", None, "b"], "x": [1.0, np.nan, 2.0]}
+    )
+
+    def told(rows):
+        worth = rows["town"].map(TOWNS).fillna(0.0) + 3.0 * rows["land"].isna()
+        return worth + 5.0 * (rows["land"] == "NA") + rows["x"].fillna(-9.0)
+
+    explainer = sc.TabularExplainer(told, background)
+    text = "town,land,x\nNA,NA,NA\nn/a,a,\n007,,2\n"
+    (tmp_path / "rows.csv").write_text(text)
+    rows = pd.DataFrame(
+        {"town": ["NA", None, "007"], "land": [None, "a", None], "x": [np.nan, np.nan, 2.0]}
+    )
+    found = in_file(tmp_path, explainer, tmp_path / "rows.csv")
+    np.testing.assert_allclose(found, explainer(rows).values, atol=1e-12)
+
+
 def test_missing_labels_are_as_the_background_has_them(tmp_path):
     def count(rows):
         towns = [town for town, _ in rows]
@@ -241,6 +260,22 @@ def test_integers_are_not_rounded_on_their_way_from_a_csv_file(tmp_path, kind):
         else:
             with pytest.raises(InputError, match="9007199254740992 as a float"):
                 explainer(tmp_path / "rows.csv", out=out)
+
+
+@pytest.mark.parametrize("kind", ["numpy", "pandas", "polars", "pyarrow"])
+@pytest.mark.parametrize("missing", [[], [None]])
+def test_integers_of_parquet_files_become_no_other_floats(tmp_path, kind, missing):
+    background = INTEGERS[kind](np.array([1.5, np.nan]))
+    explainer = sc.TabularExplainer(lambda table: np.zeros(len(table)), background)
+    for number, large in enumerate((2**53, 2**53 + 1)):
+        entries = [large, *missing]
+        path = written(tmp_path, id=entries, x=[1.0] * len(entries))
+        out = tmp_path / f"run {number}"
+        if number == 0:
+            assert explainer(path, out=out).n_rows == len(entries)
+        else:
+            with pytest.raises(InputError, match="column 'id' of X"):
+                explainer(path, out=out)
 
 
 def test_decimals_and_columns_of_nothing_are_numbers(tmp_path):

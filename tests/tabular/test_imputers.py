@@ -163,8 +163,8 @@ def test_gaussian_with_features_that_are_copies_and_constants():
     np.testing.assert_allclose(found.values[:, 5], 0, atol=1e-8)
 
 
-@pytest.mark.parametrize("imputer", ["gaussian", "conditional-mean"])
-@pytest.mark.parametrize("scale", [1e-12, 1e8, 1e12])
+@pytest.mark.parametrize("imputer", ["gaussian", "conditional-mean", imputers.Nearest(3)])
+@pytest.mark.parametrize("scale", [1e-200, 1e-12, 1e8, 1e12, 1e160, 1e307])
 def test_a_normal_law_does_not_depend_on_units(imputer, scale):
     units = np.array([1.0, 1.0, scale, 1.0])
     wanted = TabularExplainer(model, BACKGROUND, imputer=imputer)(X)
@@ -240,6 +240,22 @@ def test_nearest_takes_the_same_rows_beside_a_constant_and_a_copy():
         np.testing.assert_array_equal(
             taken(wider(BACKGROUND), wider(X), beside), taken(BACKGROUND, X, masks)
         )
+
+
+@pytest.mark.parametrize("imputer", ["gaussian", "conditional-mean", imputers.Nearest(2)])
+@pytest.mark.parametrize("constant", [0.1, -0.9072133404548357, 1e5 / 3])
+def test_a_constant_tells_nothing_of_the_others_whatever_it_is(imputer, constant):
+    # The mean of seven of them may be another number, about which they seem to vary.
+    background, rows = BACKGROUND[:7].copy(), X.copy()
+    background[:, 0] = 0.0
+
+    def of_others(given):
+        return model(np.roll(given, -1, axis=1)[:, [0, 1, 2, 0]])
+
+    wanted = TabularExplainer(of_others, background, imputer=imputer)(rows).values
+    background[:, 0] = constant
+    found = TabularExplainer(of_others, background, imputer=imputer)(rows).values
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("metric", ["mahalanobis", "euclidean"])

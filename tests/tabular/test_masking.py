@@ -1,9 +1,13 @@
 """The kernels of masking beside what numpy makes of the same."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import shapley_core as sc
 from shapley_core._kernels import masking
+
+from .games import N, game_of, smooth
 
 RNG = np.random.default_rng(5)
 
@@ -65,3 +69,27 @@ def test_means_tell_what_is_not_finite(bad, n_games):
         # A weight of zero hides nothing.
         weights = np.array([[1.0, 2.0, 1.0, 0.0, 1.0]])
         assert not masking.add_means(outputs, weights, np.zeros((n_games, 1)))
+
+
+@pytest.mark.parametrize("narrow", [(1,), (0, 2), (3, 4), (1, 2, 4), (0, 1, 3, 4)])
+@pytest.mark.parametrize(
+    "groups", [[[0, 2]], [[1, 3], [0, 4]], [[0, 4], [1, 2]], [[0, 3, 4]], [[0, 1, 2, 3]]]
+)
+def test_groups_of_columns_of_different_types(narrow, groups):
+    # Columns whose entries take equally many bytes are mixed together. There may be as many of
+    # them as there are players, and yet players that have two of them, or none.
+    rng = np.random.default_rng(3)
+    background, rows = rng.integers(0, 3, (6, N)), rng.integers(0, 3, (3, N))
+    types = {f"f{at}": "int8" if at in narrow else "float64" for at in range(N)}
+
+    def frame(array):
+        return pd.DataFrame(array, columns=list(types)).astype(types)
+
+    explainer = sc.TabularExplainer(
+        lambda shown: smooth(shown.to_numpy(np.float64)), frame(background), groups=groups
+    )
+    members = explainer.players.members
+    found = explainer(frame(rows), index="SII", order=2)
+    for at, row in enumerate(rows):
+        truth = sc.exact(game_of(smooth, row, background, members=members), "SII", 2)
+        np.testing.assert_allclose(found[at].values, truth.values, rtol=0, atol=1e-12)

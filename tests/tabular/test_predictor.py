@@ -155,6 +155,17 @@ def test_tensors():
         TabularExplainer(lambda rows: Tensor(total(rows)), BACKGROUND)
 
 
+@pytest.mark.parametrize(
+    ("coefficient", "background", "row"),
+    [(1.0, -1.7e308, 1.7e308), (1e200, -1e200, 1e200), (1.0, 1.7e308, 0.0), (1e300, 0.0, 1e10)],
+)
+def test_linear_models_whose_values_overflow(coefficient, background, row):
+    with pytest.raises(InputError, match="overflow float64: divide"):
+        TabularExplainer(([coefficient, 1.0], 0.0), np.full((4, 2), background))(
+            np.full((1, 2), row)
+        )
+
+
 def test_predictions_whose_mean_overflows():
     with pytest.raises(InputError, match="overflows"):
         TabularExplainer(lambda rows: np.full(len(rows), 1e308), BACKGROUND)(X)

@@ -4,6 +4,8 @@ import tracemalloc
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
@@ -34,6 +36,19 @@ def test_batches_threads_and_layouts_give_the_same_bits(imputer, budget):
         found = explainer(rows, budget=budget)
         np.testing.assert_array_equal(found.values, reference.values)
         np.testing.assert_array_equal(found.base_values, reference.base_values)
+
+
+def test_batches_of_weighted_donors_give_the_same_bits():
+    # Weights a third and a sixth of the largest: sums of them hang on the order.
+    weights = np.resize([3.0, 0.5, 1.0, 0.5, 3.0], len(BACKGROUND))
+    values = [
+        TabularExplainer(two_outputs, BACKGROUND, weights=weights, link=np.tanh, batch_size=size)(
+            X, budget=128
+        ).values
+        for size in (None, 1, 3, 7)
+    ]
+    for found in values[1:]:
+        np.testing.assert_array_equal(found, values[0])
 
 
 def test_threads_mask_large_blocks_alike():
@@ -111,6 +126,31 @@ def test_a_background_that_is_written_to_later_stays_what_it_was():
         else:
             given.iloc[30:, :N] = 5.0
         np.testing.assert_array_equal(explainer(rows).values, before)
+
+
+@pytest.mark.parametrize("kind", ["polars", "pyarrow", "pandas of arrow", "pandas"])
+def test_a_background_of_columns_that_lie_in_arrays_of_ones_own(kind):
+    def made(columns):
+        if kind == "polars":
+            return pl.DataFrame([pl.Series(f"f{at}", one) for at, one in enumerate(columns)])
+        arrow = [pa.array(one) for one in columns]
+        if kind == "pyarrow":
+            return pa.table(arrow, names=[f"f{at}" for at in range(N)])
+        arrow = [pd.arrays.ArrowExtensionArray(one) for one in arrow]
+        held = columns if kind == "pandas" else arrow
+        return pd.DataFrame({f"f{at}": one for at, one in enumerate(held)}, copy=False)
+
+    def of_table(table):
+        columns = [table[f"f{at}"] for at in range(N)]
+        return smooth(np.stack([np.asarray(one, float) for one in columns], axis=1))
+
+    owned = [np.array(column) for column in np.tile(BACKGROUND, (2, 1)).T]
+    explainer = TabularExplainer(of_table, made(owned))
+    rows = made([column[:3].copy() for column in owned])
+    before = explainer(rows).values
+    for column in owned:
+        column[30:] = 5.0
+    np.testing.assert_array_equal(explainer(rows).values, before)
 
 
 @pytest.mark.parametrize("budget", [0, -1, -8, -5000])

@@ -1,9 +1,11 @@
 """The model is shown its own kind of table, and the values are those of the table's numbers."""
 
+import narwhals
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from shapley_core import TabularExplainer, imputers
@@ -315,6 +317,7 @@ def test_another_table_is_refused(rows, said):
         (np.ma.masked_array(np.ones((2, 3)), mask=True), "masked"),
         (np.ones((0, 3)), "no rows"),
         (BACKGROUND, "the background an array"),
+        (narwhals.from_native(BACKGROUND), "the background an array"),
         (None, "NoneType"),
         ([[1, 2, 3], [1, 2]], "equal lengths"),
     ],
@@ -350,6 +353,16 @@ def test_a_background_that_is_none(background, said):
             "1.5",
         ),
         (np.array([["2020-01-01"]], "M8[ns]"), np.array([["2920-01-01"]], "M8[D]"), "2920-01-01"),
+        # Python has no nanoseconds: to numpy they are integers there.
+        (np.array([[None]]), np.array([["2020-01-01"]], "M8[ns]"), "background's dtype object"),
+        (np.array([["4"]], "U32"), np.array([[4.0]]), "X has dtype float64, the background <U32"),
+        (np.array([["True"]], "U32"), np.array([[True]]), "X has dtype bool, the background <U32"),
+        (np.array([["4"]], "U32"), np.array([[b"4"]]), "convert one of them"),
+        (np.array([[1]], "m8[s]"), np.array([[1]]), "X has dtype int64, the background timedelta"),
+        (np.array([[1.0]]), np.array([[2**53], [2**53 + 1]]), "X holds 9007199254740993, which"),
+        (np.array([[1.0]]), np.array([[2**63 - 1]]), "X holds 9223372036854775807, which"),
+        (np.array([[1.0]]), np.array([[2**64 - 1]]), "X holds 18446744073709551615, which"),
+        (pd.DataFrame({"a": [1.0]}), pd.Series([1, 2**53 + 1]), "'a' of X holds 9007199254740993"),
         (
             pl.DataFrame({"a": [1.5]}, schema={"a": pl.Float32}),
             pl.DataFrame({"a": [2**30 + 1]}),
@@ -362,6 +375,18 @@ def test_nothing_is_lost_on_the_way_to_the_backgrounds_type(background, rows, sa
     explainer = TabularExplainer(lambda table: np.zeros(len(table)), background)
     with pytest.raises(InputError, match=said):
         explainer(rows.to_frame("a") if isinstance(rows, pd.Series) else rows)
+
+
+def test_integers_that_are_floats_have_a_place():
+    large = [2**53, -(2**53), 2**53 + 2, 2**62, 2**63, 2**64 - 2**11]
+    for dtype, entries in (("int64", large[:4]), ("uint64", [large[0], *large[2:]])):
+        rows = np.array([[1, one] for one in entries], dtype)
+        wanted = TabularExplainer(lambda rows: rows[:, 1], np.ones((1, 2)))(rows.astype(float))
+        found = TabularExplainer(lambda rows: rows[:, 1], np.ones((1, 2)))(rows)
+        np.testing.assert_array_equal(found.values, wanted.values)
+        frames = [pd.DataFrame(one, columns=["a", "b"]) for one in (np.ones((1, 2)), rows)]
+        explainer = TabularExplainer(lambda rows: rows["b"], frames[0])
+        np.testing.assert_array_equal(explainer(frames[1]).values, wanted.values)
 
 
 def test_times_that_have_a_place_and_missing_ones():
@@ -377,7 +402,6 @@ def test_times_that_have_a_place_and_missing_ones():
 
 
 def test_sparse_and_wrapped_tables_are_refused_with_advice():
-    import narwhals
     import scipy.sparse as sp
 
     wrapped = narwhals.from_native(pl.DataFrame({"a": [1]}))
@@ -422,3 +446,20 @@ def test_arrow_tables_of_other_types():
         explainer(whole.to_pandas())
     with pytest.raises(InputError, match="give a pyarrow"):
         TabularExplainer(model, background.schema)
+
+
+def test_types_of_which_there_are_no_arrays():
+    background, rows = {"a": [1, 5], "b": [2**70, 3]}, {"a": [2, 7], "b": [2**71, 4]}
+
+    def model(table):
+        a, b = (np.array(table[name].to_list(), float) for name in "ab")
+        return a * b
+
+    frames = [pl.DataFrame(one, {"a": pl.Int8, "b": pl.Int128}) for one in (background, rows)]
+    found = TabularExplainer(model, frames[0])(frames[1])
+    frames = [pd.DataFrame(one, dtype=float) for one in (background, rows)]
+    wanted = TabularExplainer(lambda table: table["a"] * table["b"], frames[0])(frames[1])
+    np.testing.assert_allclose(found.values, wanted.values)
+    encoded = pa.table({"a": pc.run_end_encode(pa.array([1, 1, 2]))})
+    with pytest.raises(InputError, match="of which pyarrow takes no rows; cast it"):
+        TabularExplainer(lambda table: np.zeros(len(table)), encoded)
