@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import indices
-from ..arrays import check_integer, row_weights
+from ..arrays import check_integer, is_one_of, row_weights
 from ..coalitions import InteractionSet
 from ..errors import InputError
 from ..explanation import Explanation
@@ -214,7 +214,7 @@ class TreeExplainer:
         """
         spec = indices.get(index)
         order = check_integer(order, "order")
-        if check not in ("model", "trees", None):
+        if check is not None and not is_one_of(check, ("model", "trees")):
             raise InputError(f"check must be 'model', 'trees' or None, not {check!r}")
         threads = resolve_threads(n_threads)
         check_progress(progress)

@@ -134,6 +134,8 @@ def test_log_loss_of_labelled_rows(name):
         assert found.base_values[row] == pytest.approx(expected.baseline, abs=1e-5)
     with pytest.raises(InputError, match="for each label"):
         explainer.expected_value
+    with pytest.raises(InputError, match="one label for each row"):
+        explainer(X, [[0], [1, 2], [0], [0]])
 
 
 @pytest.mark.parametrize("names", [["a", "b", "c"], [5, 6, 7], [2, 0, 1]])

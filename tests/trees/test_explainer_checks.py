@@ -236,6 +236,12 @@ def test_models_that_are_refused(make, message):
             sc.TreeExplainer(model, background)
 
 
+def test_checks_that_are_none(explainer):
+    for wrong in ("tree", np.zeros(0), pd.Series(["model", "trees"]), True):
+        with pytest.raises(InputError, match="check must be 'model', 'trees' or None"):
+            explainer(FRAME, check=wrong)
+
+
 def test_tables_that_are_refused(explainer):
     prepared = xgboost.DMatrix(X), lightgbm.Dataset(X)
     others = None, X[0], X[:, :3], X.astype(str), FRAME.rename(columns={"age": "years"})
