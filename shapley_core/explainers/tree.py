@@ -28,7 +28,7 @@ from ..trees.interactions import Interactions
 from ..trees.paths import Paths
 from ..trees.readers import read_model
 from ..trees.stages import Stage
-from .additivity import check_sums, summed
+from .additivity import check_sizes, check_sums, summed
 from .interactions import Plan, compute
 from .long_runs import name_of_index, row_source, run_trees
 from .model_rows import LiveModel
@@ -108,6 +108,7 @@ class TreeExplainer:
     ) -> None:
         threads = resolve_threads(n_threads)
         self.ensemble: TreeEnsemble = read_model(model, iteration_range=iteration_range)
+        check_sizes(self.ensemble)
         self.output_names = self.ensemble.output_names
         self._model = LiveModel.of(model, iteration_range)
         names = self.ensemble.feature_names
