@@ -54,6 +54,11 @@ def is_integer(value: Any) -> bool:
     return True
 
 
+def is_number(value: Any) -> bool:
+    """Whether something is one real number, of Python or numpy, and no bool."""
+    return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
+
+
 def is_listed(given: Any) -> bool:
     """Whether something can be gone through one by one, as a single number or text can not."""
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
