@@ -1,10 +1,12 @@
 """Arrays in a file (npz), which appears whole or not at all, and is read with suspicion."""
 
 import os
+import sys
 import zipfile
 import zlib
 from math import prod
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,11 @@ _DAMAGE = (
     EOFError,
     OSError,
     RuntimeError,
+    # An array's header is a text that numpy reads as Python; a field may be of another kind.
+    TokenError,
+    SyntaxError,
+    TypeError,
+    OverflowError,
 )
 
 
@@ -78,6 +85,12 @@ def _fields(file: Any, kind: str) -> dict[str, NDArray[Any]]:
     with np.load(file, allow_pickle=False) as loaded:
         _check_sizes(loaded)
         fields = {name: loaded[name] for name in loaded.files}
+    for name, array in fields.items():
+        # numpy makes texts of numbers that are no characters, which the first use of one finds.
+        if array.dtype.kind == "U":
+            codes = array.reshape(-1).view(np.dtype("u4").newbyteorder(array.dtype.byteorder))
+            if (codes > sys.maxunicode).any():
+                raise ValueError(f"{name} is no text")
     if str(fields["format"]) != kind:
         raise ValueError(f"its format is {fields['format']}")
     if int(fields["version"]) < 1:

@@ -1,5 +1,6 @@
 """Numbers as users give them, checked."""
 
+from collections.abc import Container, Iterable
 from numbers import Real
 from operator import index as as_int
 from typing import Any
@@ -53,9 +54,38 @@ def rounded(given: NDArray[Any], floats: NDArray[Any]) -> NDArray[np.bool_]:
     return found
 
 
+def is_integer(value: Any) -> bool:
+    """Whether something is a whole number, of Python or numpy, and no bool."""
+    if isinstance(value, bool | np.bool_):
+        return False
+    try:
+        as_int(value)
+    except TypeError:
+        # Every array, and a class such as int, has an ``__index__``, but few can answer.
+        return False
+    return True
+
+
+def is_number(value: Any) -> bool:
+    """Whether something is one real number, of Python or numpy, and no bool."""
+    return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
+
+
+def is_listed(given: Any) -> bool:
+    """Whether something can be gone through one by one, as a single number or text can not."""
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        return False
+    return np.ndim(given) > 0 if isinstance(given, np.ndarray) else True
+
+
+def is_one_of(given: Any, names: Container[str]) -> bool:
+    """Whether something is a text, one of ``names``; arrays and tables cannot be compared so."""
+    return isinstance(given, str) and given in names
+
+
 def check_integer(value: Any, what: str, least: int | None = None) -> int:
     """An integer argument as an int; a TypeError if it is none, as a bool, or an InputError."""
-    if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):
+    if not is_integer(value):
         raise TypeError(f"{what} must be an integer, not {type(value).__name__}")
     checked = int(as_int(value))
     if least is not None and checked < least:

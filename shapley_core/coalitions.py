@@ -14,7 +14,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import check_integer
+from .arrays import check_integer, is_listed
 from .errors import InputError
 
 Interaction = tuple[int, ...]
@@ -106,7 +106,7 @@ def check_names(names: Iterable[Any] | None, n_players: int) -> tuple[str, ...] 
         return None
     if isinstance(names, str):
         raise TypeError(f"player_names must be a list of names, not one string {names!r}")
-    if not isinstance(names, Iterable):
+    if not is_listed(names):
         raise TypeError(f"player_names must be a list of names, not {type(names).__name__}")
     checked = tuple(str(name) for name in names)
     if len(checked) != n_players:
@@ -213,6 +213,10 @@ class InteractionSet(Sequence[Interaction]):
         cls, n_players: int, interactions: Iterable[Iterable[int]]
     ) -> tuple["InteractionSet", NDArray[np.int64]]:
         """The set of the given interactions, and which of them stands at each place of it."""
+        if not is_listed(interactions):
+            raise TypeError(
+                f"interactions must be a list of tuples of players, not {interactions!r}"
+            )
         given = []
         for members in interactions:
             try:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import check_integer
 from .coalitions import InteractionSet
 from .dense import checked_order, dense_array
 from .errors import InputError
@@ -170,7 +171,10 @@ class Explanation:
         )
 
     def _row_numbers(self, key: Any) -> NDArray[np.int64]:
-        chosen = np.asarray(key)
+        try:
+            chosen = np.asarray(key)
+        except ValueError as error:
+            raise IndexError(f"rows cannot be chosen by {key!r}: {error}") from error
         if chosen.ndim == 1 and chosen.dtype == np.bool_ and len(chosen) == self.n_rows:
             return np.flatnonzero(chosen)
         if chosen.ndim == 1 and (chosen.dtype.kind in "iu" or not len(chosen)):
@@ -241,7 +245,7 @@ class Explanation:
                 raise InputError(f"no output is named {output!r}{self._known_outputs()}")
             number = self.output_names.index(output)
         else:
-            number = as_int(output)
+            number = check_integer(output, "an output without a name")
             if not 0 <= number < self.n_outputs:
                 raise InputError(f"output {number} is out of range: there are {self.n_outputs}")
         if self.values.ndim == 2:

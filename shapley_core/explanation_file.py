@@ -72,7 +72,7 @@ def read_explanation(path: str | os.PathLike[str], make: Callable[..., Result]) 
     try:
         about = json.loads(str(fields["about"]))
         return rebuild(make, about, arrays, fields.get("data"))
-    except (KeyError, ValueError, TypeError, IndexError) as error:
+    except (KeyError, ValueError, TypeError, IndexError, OverflowError) as error:
         raise not_ours(path, FORMAT, error) from error
 
 

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from .arrays import is_integer
 from .errors import InputError, MemoryLimitError
 
 
@@ -99,7 +100,7 @@ def memory_bytes(given: Any) -> int:
         if found is None or found[2] == "I":
             raise InputError(f"memory must be bytes, or text such as '1GB', not {given!r}")
         count = int(float(found[1]) * (_UNITS | _BINARY)[found[2]])
-    elif isinstance(given, bool) or not hasattr(given, "__index__"):
+    elif not is_integer(given):
         raise TypeError(f"memory must be an integer or text, not {type(given).__name__}")
     else:
         count = int(given)

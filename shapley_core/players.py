@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import is_integer, is_listed
 from .errors import InputError
 
 Groups = Mapping[str, Sequence[Any]] | Iterable[Sequence[Any]]
@@ -57,7 +58,7 @@ class Players:
         """
         if groups is None:
             return cls.single(n_features, feature_names)
-        if not isinstance(groups, Iterable):
+        if not is_listed(groups):
             raise TypeError(f"groups must be a list or mapping of groups, not {groups!r}")
         given = (
             list(groups.items())
@@ -67,7 +68,7 @@ class Players:
         known = feature_names or [f"feature {i}" for i in range(n_features)]
         group_of = np.full(n_features, -1, np.int64)
         for number, (_, group) in enumerate(given):
-            if isinstance(group, str) or not isinstance(group, Iterable):
+            if not is_listed(group):
                 raise InputError(f"a group must be a list of features, not {group!r}")
             features = [_number(feature, n_features, feature_names) for feature in group]
             if not features:
@@ -140,7 +141,7 @@ def _number(feature: Any, n_features: int, feature_names: Sequence[str] | None) 
             names = "features have no names" if feature_names is None else "no feature has it"
             raise InputError(f"a group names {feature!r}, but {names}; give the feature's number")
         return list(feature_names).index(feature)
-    if isinstance(feature, bool) or not hasattr(feature, "__index__"):
+    if not is_integer(feature):
         raise InputError(f"a group holds {feature!r}; wanted a feature's number or name")
     number = int(feature)
     if not 0 <= number < n_features:

@@ -51,7 +51,7 @@ def read_values(path: str | os.PathLike[str], make: Callable[..., Result]) -> Re
     fields = read_archive(path, FORMAT, VERSION)
     try:
         return make(**_arguments(fields))
-    except (KeyError, ValueError, TypeError, IndexError) as error:
+    except (KeyError, ValueError, TypeError, IndexError, OverflowError) as error:
         raise not_ours(path, FORMAT, error) from error
 
 

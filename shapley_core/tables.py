@@ -264,9 +264,10 @@ def _dense_table(X: Any, n_features: int, names: tuple[str, ...] | None, what: s
         rows = array[start:stop].astype(np.float64) if odd else array[start:stop]
         return np.where(np.ma.getmaskarray(rows), np.nan, np.ma.getdata(rows)) if masked else rows
 
-    # Other things that numpy makes an array of, the libraries may not take.
-    known = isinstance(X, np.ndarray | list | tuple)
-    return Table(X, len(array), names, read, native=known and not (masked or odd))
+    # Other things that numpy makes an array of, the libraries may not take, nor a numpy.matrix.
+    known = isinstance(X, np.ndarray | list | tuple) and not isinstance(X, np.matrix)
+    source = X if known or hasattr(X, "__len__") else array
+    return Table(source, len(array), names, read, native=known and not (masked or odd))
 
 
 def _check_shape(shape: tuple[int, ...], n_features: int, what: str) -> None:

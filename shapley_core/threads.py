@@ -10,6 +10,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from threading import Event, local
 from typing import Any, TypeVar
 
+from .arrays import is_integer
 from .errors import InputError
 
 Block = TypeVar("Block")
@@ -29,7 +30,7 @@ def resolve_threads(n_threads: int | None) -> int:
     """Turn the ``n_threads`` argument of a public function into a count; None means all cores."""
     if n_threads is None:
         return available_threads()
-    if isinstance(n_threads, bool) or not hasattr(n_threads, "__index__"):
+    if not is_integer(n_threads):
         raise InputError(f"n_threads must be a positive integer or None, not {n_threads!r}")
     if int(n_threads) < 1:
         raise InputError(f"n_threads must be at least 1, or None for all cores; got {n_threads}")

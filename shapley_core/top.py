@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import check_integer, is_integer
 from .coalitions import InteractionSet
 from .errors import InputError
 from .result import InteractionValues
@@ -60,18 +61,19 @@ class TopExplanation:
         )
 
     def __getitem__(self, key: Any) -> InteractionValues:
-        row, output = key if isinstance(key, tuple) else (key, None)
+        row, output = key if isinstance(key, tuple) and len(key) == 2 else (key, None)
+        if not is_integer(row) or not -len(self) <= row < len(self):
+            raise IndexError(
+                f"e[row] or e[row, output] wants the number of one of {len(self)} rows, not {row!r}"
+            )
+        if output is None and self.values.ndim == 3:
+            raise InputError(
+                f"the model has {self.values.shape[2]} outputs: choose one, e[{row}, 0]"
+            )
+        at = 0 if output is None else self._number_of(output)
         values, places, base = self.values[row], self.places[row], self.base_values[row]
         if self.values.ndim == 3:
-            if output is None:
-                raise InputError(
-                    f"the model has {self.values.shape[2]} outputs: choose one, e[{row}, 0]"
-                )
-            if isinstance(output, str):
-                if self.output_names is None or output not in self.output_names:
-                    raise InputError(f"no output is named {output!r}")
-                output = self.output_names.index(output)
-            values, places, base = values[:, output], places[:, output], base[output]
+            values, places, base = values[:, at], places[:, at], base[at]
         return InteractionValues(
             values,
             [self.interaction_set[int(place)] for place in places],
@@ -81,3 +83,14 @@ class TopExplanation:
             baseline=float(base),
             player_names=self.feature_names,
         )
+
+    def _number_of(self, output: Any) -> int:
+        if isinstance(output, str):
+            if self.output_names is None or output not in self.output_names:
+                raise InputError(f"no output is named {output!r}")
+            return self.output_names.index(output)
+        n_outputs = 1 if self.values.ndim == 2 else self.values.shape[2]
+        number = check_integer(output, "an output without a name")
+        if not 0 <= number < n_outputs:
+            raise InputError(f"output {number} is out of range: there are {n_outputs}")
+        return number

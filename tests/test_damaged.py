@@ -51,6 +51,53 @@ def test_what_would_not_fit(tmp_path, monkeypatch):
         InteractionValues.load(tmp_path / "r.npz")
 
 
+def field_of(array):
+    out = io.BytesIO()
+    np.save(out, array)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("version.npy", field_of(np.array([1, 2]))),
+        ("version.npy", field_of(np.array(np.inf))),
+        ("fields.npy", field_of(np.array(3))),
+        ("fields.npy", field_of(np.zeros((2, 2)))),
+        ("format.npy", field_of(np.array(1))),
+        ("format.npy", field_of(np.array("ab")).replace(b"a\0\0\0", b"a\0\0\xff")),
+        ("values.npy", field_of(np.zeros(15)).replace(b"(15,)", b"((15,")),
+        ("values.npy", field_of(np.zeros(15)).replace(b"(15,)", b"(1 5)")),
+    ],
+)
+def test_fields_that_are_not_what_they_should_be(tmp_path, name, content):
+    exact(TableGame(np.arange(16.0))).save(tmp_path / "r.npz")
+    TreeExplainer(MODEL)(pd.read_csv(DATA)[:3]).save(tmp_path / "e.npz")
+    for given, load in (("r.npz", InteractionValues.load), ("e.npz", Explanation.load)):
+        with (
+            zipfile.ZipFile(tmp_path / given) as old,
+            zipfile.ZipFile(tmp_path / "bad.npz", "w") as new,
+        ):
+            for one in old.namelist():
+                new.writestr(one, content if one == name else old.read(one))
+        with pytest.raises(InputError, match=r"bad\.npz is not a file of"):
+            load(tmp_path / "bad.npz")
+
+
+def test_texts_and_numbers_of_values_that_are_damaged(tmp_path):
+    exact(TableGame(np.arange(16.0))).save(tmp_path / "r.npz")
+    text = field_of(np.array("SV")).replace(b"S\0\0\0", b"S\0\0\xff")
+    for name, content in (("index.npy", text), ("n_players.npy", field_of(np.array(2**62)))):
+        with (
+            zipfile.ZipFile(tmp_path / "r.npz") as old,
+            zipfile.ZipFile(tmp_path / "bad.npz", "w") as new,
+        ):
+            for one in old.namelist():
+                new.writestr(one, content if one == name else old.read(one))
+        with pytest.raises(InputError, match=r"bad\.npz is not a file of"):
+            InteractionValues.load(tmp_path / "bad.npz")
+
+
 @pytest.mark.parametrize("content", [b"", b"text", b"\x93NUMPY", b"\x80\x04."])
 def test_no_archives(tmp_path, content):
     (tmp_path / "no.npz").write_bytes(content)

@@ -122,6 +122,9 @@ def test_outputs():
     np.testing.assert_array_equal(dog.base_values, e.base_values[:, 1])
     with pytest.raises(InputError, match="'cow'; outputs are cat, dog"):
         e.output("cow")
+    for wrong in (None, True, 0.5, [0]):
+        with pytest.raises(TypeError, match="must be an integer"):
+            several().output(wrong)
     with pytest.raises(InputError, match="output 2 is out of range"):
         e.output(2)
     with pytest.raises(InputError, match="no output is named"):
@@ -163,7 +166,9 @@ def test_slices_share_memory_and_iteration_ends():
     assert [r.baseline for r in e] == list(e.base_values)
 
 
-@pytest.mark.parametrize("key", [6, -7, [0, 6], [-7], [True, False], [0.5], "age", (0, 0, 0)])
+@pytest.mark.parametrize(
+    "key", [6, -7, [0, 6], [-7], [True, False], [0.5], "age", (0, 0, 0), [[0], [1, 2]]]
+)
 def test_rows_that_are_not_there(key):
     with pytest.raises(IndexError):
         single()[key]

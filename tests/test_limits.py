@@ -5,11 +5,14 @@ import tracemalloc
 from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from shapley_core import conversions, games, structures
+from shapley_core import arrays, conversions, games, ground_truth, indices, memory, structures
 from shapley_core.errors import InputError, MemoryLimitError
 from shapley_core.game import CallableGame, TableGame
+from shapley_core.global_views.losses import Loss
+from shapley_core.players import Players
 from shapley_core.result import InteractionValues
 
 # The package gives the function under the name of its module.
@@ -156,3 +159,64 @@ def test_the_way_back_takes_values_alone(wrong):
 def test_values_that_are_no_real_numbers(wrong):
     with pytest.raises(InputError, match="values must be real numbers"):
         InteractionValues(wrong, [(0,)], index="SV", order=1, n_players=1, baseline=0.0)
+
+
+# --- arguments of the wrong kind ---------------------------------------------------------------
+
+NO_INTEGERS = [np.zeros(0), np.array([1, 2]), np.array(3.0), np.ma.masked, int, True, "3", None]
+
+
+@pytest.mark.parametrize("wrong", NO_INTEGERS)
+def test_what_is_no_integer(wrong):
+    assert not arrays.is_integer(wrong)
+    with pytest.raises(TypeError, match="order must be an integer, not"):
+        engine.exact(TableGame(np.arange(4.0)), "SII", wrong)
+    with pytest.raises(InputError, match=r"a group (holds|names)"):
+        Players.of([[0, wrong]], 3, None)
+    if wrong is not None:
+        with pytest.raises(InputError, match="n_threads must be a positive integer"):
+            engine.exact(TableGame(np.arange(4.0)), n_threads=wrong)
+    if not isinstance(wrong, str):
+        with pytest.raises(TypeError, match="memory must be an integer or text"):
+            memory.memory_bytes(wrong)
+
+
+@pytest.mark.parametrize("right", [3, np.int8(3), np.array(3, np.uint16)])
+def test_integers_of_every_kind(right):
+    assert arrays.is_integer(right)
+    assert engine.exact(TableGame(np.arange(8.0)), "SII", right, n_threads=right).order == 3
+
+
+@pytest.mark.parametrize("wrong", [None, 2.0, np.array(2.0), "ab"])
+def test_what_is_no_list(wrong):
+    with pytest.raises(InputError, match="weights must be a list of numbers"):
+        games.Additive(wrong)
+    with pytest.raises(TypeError, match="weights must be a list of numbers"):
+        indices.Semivalue(wrong)
+    with pytest.raises((InputError, TypeError), match="group"):
+        Players.of(wrong, 3, None) if wrong is not None else Players.of([wrong], 3, None)
+    with pytest.raises(TypeError, match="interactions must be a list of tuples"):
+        InteractionValues([1.0], wrong, index="SV", order=1, n_players=3, baseline=0.0)
+    if wrong is not None:
+        with pytest.raises(TypeError, match="player_names must be a list"):
+            TableGame(np.zeros(4), wrong)
+
+
+def test_lists_of_different_lengths():
+    with pytest.raises(InputError, match="quota"):
+        games.WeightedVoting([[1, 2], [3, 4]], RAGGED)
+    with pytest.raises(InputError, match="for each quota"):
+        games.WeightedVoting(3, [1, 2])
+    with pytest.raises(InputError, match="y must hold the truth"):
+        Loss(lambda y, predictions: y, RAGGED)
+
+
+# Compared with a text, these give arrays, or an error of their own.
+@pytest.mark.parametrize("wrong", [np.zeros(0), pd.Series([1.0, 2.0]), pd.NA, ["SV"], 3])
+def test_what_is_no_name(wrong):
+    with pytest.raises(InputError, match="no game"):
+        ground_truth.load(wrong)
+    with pytest.raises(InputError, match="no kind of game"):
+        ground_truth.names(wrong)
+    with pytest.raises(InputError, match="loss must be"):
+        Loss(wrong, [1.0])

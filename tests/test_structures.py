@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
 from shapley_core.errors import InputError, MemoryLimitError
 from shapley_core.game import CallableGame, TableGame
@@ -232,8 +233,28 @@ def test_trees_that_are_none():
         winter(game, [0, [1]])
     with pytest.raises(TypeError, match="list of players and blocks"):
         winter(game, [0, 1, "2"])
-    with pytest.raises(TypeError, match="list of players and blocks"):
-        winter(game, [0, 1, 2.0])
+    for wrong in (2.0, int, b"2", np.array(2.0)):
+        with pytest.raises(TypeError, match="list of players and blocks"):
+            winter(game, [0, 1, wrong])
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_trees_without_an_end(width):
+    endless = [0][: width - 1]
+    endless.append(endless)
+    for tree in (endless, sparse.csr_matrix(np.eye(3))):
+        with pytest.raises(InputError, match="blocks are nested more than"):
+            winter(TableGame(np.zeros(8)), tree)
+
+
+@pytest.mark.parametrize("wrong", [None, 3, np.array(3), "01"])
+def test_what_is_no_list(wrong):
+    game = TableGame(np.zeros(8))
+    for value in (owen, banzhaf_owen):
+        with pytest.raises(TypeError, match="unions must be lists"):
+            value(game, wrong)
+    with pytest.raises(TypeError, match="precedence must be a list"):
+        asymmetric_shapley(game, wrong)
 
 
 def test_too_many_coalitions_are_refused_before_any_is_asked_for():

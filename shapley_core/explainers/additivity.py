@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels import forest
-from ..errors import AdditivityError
+from ..errors import AdditivityError, UnsupportedModelError
 from ..tables import Table
 from ..threads import row_blocks, run_blocks
 from ..trees.ensemble import TreeEnsemble
@@ -14,9 +14,29 @@ from .model_rows import LiveModel, predict_trees
 OWN_ROUNDING = 1e-11
 EPSILON = {name: float(np.finfo(name).eps) for name in ("float32", "float64")}
 SMALLEST = float(np.finfo(np.float64).tiny)
+# Leaves are summed with weights of up to 2^62, and differences of sums are taken: up to here
+# neither leaves float64.
+LARGEST = 1e280
 LEAVES_AT_ONCE = 1 << 18
 # Rows of one task that adds up values.
 SUMMED_ROWS = 1 << 13
+
+
+def check_sizes(ensemble: TreeEnsemble) -> None:
+    """Refuse a model whose sums could overflow, for only some of that would be seen in sums.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If a sum of leaves may be larger than 1e280.
+    """
+    with np.errstate(over="ignore"):
+        largest = float(ensemble.largest_sums.max(initial=0.0))
+    if largest > LARGEST:
+        raise UnsupportedModelError(
+            f"the model's leaves sum to as much as {largest:.2g}; values are exact up to "
+            f"{LARGEST:.0e}: train it on a target that is divided by a power of ten"
+        )
 
 
 def summed(

@@ -110,7 +110,7 @@ class TreeOutputExplainer:
         self.feature_names = ensemble.feature_names
         self.players = Players.of(groups, ensemble.n_features, ensemble.feature_names)
         self.output = output
-        self._losses = output == "log_loss"
+        self._losses = isinstance(output, str) and output == "log_loss"
         link: Link | None = None
         self.output_names: tuple[str, ...] | None = None
         if isinstance(output, str):

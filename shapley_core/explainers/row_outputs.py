@@ -46,7 +46,10 @@ def label_codes(y: Any, n_rows: int, ensemble: TreeEnsemble) -> NDArray[np.int64
         raise InputError("output='log_loss' needs the labels: explainer(X, y)")
     if np.ma.is_masked(y):
         raise InputError("y has masked labels; every row needs one")
-    labels = np.asarray(y)
+    try:
+        labels = np.asarray(y)
+    except ValueError as error:
+        raise InputError(f"y must hold one label for each row; got {error}") from error
     if labels.shape != (n_rows,) or labels.dtype.kind not in "biufOUST":
         raise InputError(f"y has shape {labels.shape}, {labels.dtype}; wanted ({n_rows},) labels")
     classes = ensemble.classes or tuple(range(max(2, ensemble.n_outputs)))

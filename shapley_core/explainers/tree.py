@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import indices
-from ..arrays import check_integer, row_weights
+from ..arrays import check_integer, is_one_of, row_weights
 from ..coalitions import InteractionSet
 from ..errors import InputError
 from ..explanation import Explanation
@@ -28,7 +28,7 @@ from ..trees.interactions import Interactions
 from ..trees.paths import Paths
 from ..trees.readers import read_model
 from ..trees.stages import Stage
-from .additivity import check_sums, summed
+from .additivity import check_sizes, check_sums, summed
 from .interactions import Plan, compute
 from .long_runs import name_of_index, row_source, run_trees
 from .model_rows import LiveModel
@@ -108,6 +108,7 @@ class TreeExplainer:
     ) -> None:
         threads = resolve_threads(n_threads)
         self.ensemble: TreeEnsemble = read_model(model, iteration_range=iteration_range)
+        check_sizes(self.ensemble)
         self.output_names = self.ensemble.output_names
         self._model = LiveModel.of(model, iteration_range)
         names = self.ensemble.feature_names
@@ -214,7 +215,7 @@ class TreeExplainer:
         """
         spec = indices.get(index)
         order = check_integer(order, "order")
-        if check not in ("model", "trees", None):
+        if check is not None and not is_one_of(check, ("model", "trees")):
             raise InputError(f"check must be 'model', 'trees' or None, not {check!r}")
         threads = resolve_threads(n_threads)
         check_progress(progress)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .. import coalitions as sets
 from .. import indices
-from ..arrays import check_integer
+from ..arrays import check_integer, is_listed
 from ..coalitions import Interaction, InteractionSet
 from ..errors import InputError, MemoryLimitError, UnknownIndexError
 from ..indices import IndexSpec
@@ -261,7 +261,7 @@ def exact_numbers(given: Any, what: str, positive: str | None = None) -> list[Fr
     InputError
         If there is no number, or one is not finite, or negative where ``positive`` says why not.
     """
-    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+    if not is_listed(given):
         raise InputError(f"{what} must be a list of numbers, not {given!r}")
     numbers = []
     for at, value in enumerate(given):

@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 from ..arrays import check_integer
 from ..errors import InputError
 from ..indices.tables import as_integers
+from ..memory import check_memory
 from .base import TypedGame, as_floats, exact_numbers
+
+# Lists of all players' gloves, while the kinds of players are found.
+BYTES_A_PLAYER = 64
 
 
 class Symmetric(TypedGame):
@@ -92,6 +96,7 @@ class Glove(TypedGame):
             raise InputError(f"left and right must be at least 0, not {left} and {right}")
         if left + right < 1:
             raise InputError("a glove game has at least one player; left and right are 0")
+        check_memory(BYTES_A_PLAYER * (left + right), "the game", "Give it fewer players")
         super().__init__([0] * left + [1] * right, player_names)
         self._left = left
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import is_listed
 from ..errors import InputError
 from ._counting import AbsenteeSums, by_present
 from .base import TypedGame, as_floats, exact_numbers
@@ -100,7 +101,9 @@ def _equal(row: list[int]) -> bool:
 
 def _criteria(weights: Any, quota: Any) -> tuple[list[list[int]], list[int]]:
     """The checked weights, a list per criterion, and the quotas."""
-    one = np.ndim(quota) == 0
+    one = not is_listed(quota)
+    if not one and not is_listed(weights):
+        raise InputError(f"weights must be a list of numbers for each quota, not {weights!r}")
     rows = [weights] if one else list(weights)
     quotas = exact_numbers([quota] if one else list(quota), "quota")
     if len(rows) != len(quotas):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import real_numbers
+from ..arrays import is_one_of, real_numbers
 from ..errors import InputError
 
 Floats = NDArray[np.float64]
@@ -31,11 +31,14 @@ class Loss:
     """
 
     def __init__(self, kind: Any, y: Any) -> None:
-        if not callable(kind) and kind not in ("squared", "log"):
+        if not callable(kind) and not is_one_of(kind, ("squared", "log")):
             raise InputError(f"loss must be 'squared', 'log' or a function, not {kind!r}")
         if np.ma.is_masked(y):
             raise InputError("y has masked entries; wanted the truth of each row")
-        self.y: NDArray[Any] = np.asarray(y)
+        try:
+            self.y: NDArray[Any] = np.asarray(y)
+        except ValueError as error:
+            raise InputError(f"y must hold the truth of each row; got {error}") from error
         if self.y.ndim < 1:
             raise InputError("y must be an array with an entry for each row, not a single number")
         if not callable(kind) and not np.isfinite(real_numbers(self.y, "y")).all():

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arrays import check_integer, scaled_row_weights
+from ..arrays import check_integer, is_one_of, scaled_row_weights
 from ..dense import checked_order
 from ..errors import InputError
 from ..explainers.long_runs import len_of
@@ -68,6 +68,9 @@ class GlobalValues:
     def top(self, n: int = 10, output: int = 0) -> list[tuple[str, float, float]]:
         """List the ``n`` largest by absolute value: label, value, standard error."""
         n = max(check_integer(n, "n"), 0)
+        n_outputs = 1 if self.values.ndim == 1 else self.values.shape[1]
+        if not 0 <= check_integer(output, "output") < n_outputs:
+            raise InputError(f"output {output} is out of range: there are {n_outputs}")
         values = self.values.reshape(len(self.interactions), -1)[:, output]
         errors = self.std_error.reshape(len(self.interactions), -1)[:, output]
         labels = self.labels()
@@ -157,7 +160,7 @@ def global_values(
         If there are no rows, the weights do not fit, or a feature is not 0 or 1 where that is
         wanted.
     """
-    if kind not in KINDS:
+    if not is_one_of(kind, KINDS):
         raise InputError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
     if not isinstance(explanation, Explanation | StoredExplanation):
         raise TypeError(
@@ -216,7 +219,10 @@ def _data(explanation: Explanation | StoredExplanation, data: Any) -> Iterator[A
             return
         held = source.n_rows
     else:
-        held = len_of(data)
+        try:
+            held = len_of(data)
+        except (IndexError, TypeError) as error:
+            raise InputError(f"data is a {type(data).__name__}; wanted rows") from error
     if held != n_rows:
         raise InputError(f"data has {held} rows, but {n_rows} rows were explained")
     if isinstance(explanation, Explanation):

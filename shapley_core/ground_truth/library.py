@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import is_one_of
 from ..coalitions import InteractionSet
 from ..errors import InputError
 from ..exact import exact
@@ -159,7 +160,7 @@ def names(kind: str | None = None) -> list[str]:
     if kind is None:
         return everything
     kinds = sorted({name.partition("/")[0] for name in everything})
-    if kind not in kinds:
+    if not is_one_of(kind, kinds):
         raise InputError(f"there is no kind of game {kind!r}; the kinds are {', '.join(kinds)}")
     return [name for name in everything if name.startswith(kind + "/")]
 
@@ -179,9 +180,9 @@ def load(name: str) -> GroundTruth:
     GroundTruthError
         If the stored file is not, byte for byte, the one that the package was released with.
     """
-    if name in published.names():
+    if is_one_of(name, published.names()):
         return _load_published(name)
-    if name not in manifest():
+    if not is_one_of(name, manifest()):
         near = get_close_matches(str(name), names(), n=3, cutoff=0.4) or names()
         raise InputError(f"there is no game {name!r}; names() lists all: {', '.join(near)}, ...")
     entry = manifest()[name]

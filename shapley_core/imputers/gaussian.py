@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ..arrays import check_integer
 from ..errors import InputError
+from ..memory import check_memory
 from .base import Filled, Filler, Imputer, mean_and_correlation, product
 from .rows import Rows
 
@@ -46,6 +47,9 @@ class Gaussian(Imputer):
 
     def fit(self, background: Rows) -> "GaussianFiller":
         """Estimate mean and covariance, and draw standard normal numbers."""
+        # Half of the draws, and all of them.
+        size = 12 * self.n_draws * background.n_features
+        check_memory(size, "the table of draws", "Give a smaller n_draws")
         half = np.random.default_rng(self.random_state).standard_normal(
             (self.n_draws // 2, background.n_features)
         )

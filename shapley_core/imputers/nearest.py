@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import check_integer, smallest
+from ..arrays import check_integer, is_listed, is_number, is_one_of, smallest
 from ..errors import InputError
 from ..frames import is_missing
 from ..threads import row_blocks
@@ -49,13 +49,15 @@ class Nearest(Imputer):
         categorical: Any = (),
     ) -> None:
         self.k = check_integer(k, "k", 1)
-        if bandwidth is not None and not (np.isfinite(bandwidth) and bandwidth > 0):
+        if bandwidth is not None and not is_number(bandwidth):
+            raise TypeError(f"bandwidth must be a number, not {type(bandwidth).__name__}")
+        if bandwidth is not None and not 0 < bandwidth < np.inf:
             raise InputError(f"bandwidth must be positive, not {bandwidth}")
-        if metric not in ("mahalanobis", "euclidean"):
+        if not is_one_of(metric, ("mahalanobis", "euclidean")):
             raise InputError(f"metric must be 'mahalanobis' or 'euclidean', not {metric!r}")
         self.bandwidth = bandwidth
         self.metric = metric
-        if isinstance(categorical, str) or not hasattr(categorical, "__iter__"):
+        if not is_listed(categorical):
             raise InputError(f"categorical must list columns, as [{categorical!r}]")
         self.categorical = tuple(categorical)
 
@@ -209,7 +211,7 @@ def _position(rows: Rows, column: Any) -> int:
         if rows.names is None or column not in rows.names:
             raise InputError(f"categorical names {column!r}, which is no column of the background")
         return rows.names.index(column)
-    at = int(column)
+    at = check_integer(column, "a categorical column without a name")
     if not 0 <= at < rows.n_features:
         raise InputError(f"categorical names column {at} of {rows.n_features}")
     return at

@@ -7,6 +7,7 @@ from math import comb
 
 import numpy as np
 
+from ..arrays import is_listed
 from ..errors import UnknownIndexError
 from .built_in import DERIVATIVE
 from .spec import BetaLaw, IndexSpec, PointLaw
@@ -91,6 +92,8 @@ def Semivalue(weights: Sequence[Number]) -> IndexSpec:
 
     They are at least 0, and Σ_t C(n-1, t) p_t = 1. Serves games of ``len(weights)`` players.
     """
+    if not is_listed(weights):
+        raise TypeError(f"weights must be a list of numbers, not {weights!r}")
     exact = tuple(_fraction(weight, "a weight") for weight in weights)
     n = len(exact)
     if n < 1:

@@ -114,6 +114,8 @@ def read(directory: Path, *, repair: bool = False) -> Journal:
         header, *lines = [json.loads(line) for line in text[:whole].splitlines()]
         if header["format"] != FORMAT:
             raise ValueError(f"its format is {header['format']}")
+        if not isinstance(header["settings"], dict):
+            raise ValueError("its settings are none")
         version = int(header["version"])
         if version <= VERSION:
             parts = {line["part"]: Part(**line) for line in lines}

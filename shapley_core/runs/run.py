@@ -171,7 +171,9 @@ def _differences(
     now |= {name: there[name] for name in chosen if name in there}
     for both in (there, now):
         data = both.pop("data", {})
-        both |= {f"data, {name}": value for name, value in data.items()}
+        # In a damaged manifest it may be anything.
+        told = data if isinstance(data, dict) else {"all": data}
+        both |= {f"data, {name}": value for name, value in told.items()}
     return [
         f"{name} was {_short(there, name)}, is now {_short(now, name)}"
         for name in sorted(there.keys() | now.keys())

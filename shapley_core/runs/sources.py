@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from ..arrays import is_listed
 from ..errors import InputError, TableFileError
 from ..files import (
     CSV,
@@ -110,10 +111,14 @@ class TableFile:
         path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         drop: Sequence[str] = (),
     ) -> None:
+        if not is_listed(drop):
+            raise TypeError(f"drop must be a list of columns, not {drop!r}")
         self.drop = tuple(drop)
         if isinstance(path, (str, os.PathLike)):
             given = Path(path)
             self.paths = _files_of(given) if given.is_dir() else [given]
+        elif not is_listed(path):
+            raise TypeError(f"a table is in a file, a directory or a list of files, not {path!r}")
         else:
             self.paths = [Path(one) for one in path]
         for one in self.paths:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import coalitions as sets
+from ..arrays import is_integer, is_listed
 from ..errors import InputError, MemoryLimitError
 from ..game import Game, checked_game
 from ..memory import check_memory, human_count
@@ -30,6 +31,8 @@ _Weights: TypeAlias = Callable[[int], Table]
 
 _MAX_EVALUATIONS = 2**28
 _BLOCK = 2**16
+# Blocks may be nested as deep as there are players, and so many blocks of one block deeper.
+_SPARE_LEVELS = 10_000
 
 
 def owen(game: Game, unions: Iterable[Iterable[int]]) -> InteractionValues:
@@ -169,17 +172,24 @@ class _Nodes:
         """Number the inner nodes, without recursion: a tree may be as deep as it has players."""
         if _is_player(tree):
             tree = [tree]
-        todo: list[tuple[Any, int, int]] = [(tree, -1, -1)]
+        todo: list[tuple[Any, int, int, int]] = [(tree, -1, -1, 0)]
         parent: list[tuple[int, int]] = []
         while todo:
-            block, above, place = todo.pop()
-            if isinstance(block, str) or not isinstance(block, Iterable):
+            block, above, place, depth = todo.pop()
+            if not is_listed(block):
                 raise TypeError(f"a block is a list of players and blocks, not {block!r}")
+            # A list that holds itself has no end, nor has a sparse matrix, whose rows have rows.
+            if depth > self.n_players + _SPARE_LEVELS:
+                raise InputError(
+                    f"blocks are nested more than {depth - 1} deep; each is a list of players and "
+                    "smaller blocks"
+                )
             children = list(block)
             if not children:
                 raise InputError("a block is empty; leave it out")
             if len(children) == 1 and not _is_player(children[0]):
-                todo.append((children[0], above, place))  # a block of one block is that block
+                # A block of one block is that block.
+                todo.append((children[0], above, place, depth + 1))
                 continue
             if len(children) == 1 and above >= 0:
                 self.members[above][place] = [int(children[0])]
@@ -190,7 +200,9 @@ class _Nodes:
             parent.append((above, place))
             if above >= 0:
                 self.inner[above][place] = node
-            todo.extend((c, node, at) for at, c in enumerate(children) if not _is_player(c))
+            todo.extend(
+                (c, node, at, depth + 1) for at, c in enumerate(children) if not _is_player(c)
+            )
         # Children have larger numbers than their parents, so the members gather upwards.
         for node in range(len(self.members) - 1, 0, -1):
             above, place = parent[node]
@@ -338,14 +350,14 @@ def _banzhaf_weights(n: int) -> Table:
 
 
 def _is_player(child: Any) -> bool:
-    if isinstance(child, bool) or not hasattr(child, "__index__"):
-        return False
-    return np.ndim(child) == 0
+    return is_integer(child)
 
 
 def _tree_of_unions(unions: Iterable[Iterable[int]]) -> list[list[int]]:
     """The unions as a tree of two levels, or a TypeError."""
-    blocks = [list(union) if isinstance(union, Iterable) else union for union in unions]
+    if not is_listed(unions):
+        raise TypeError(f"unions must be lists of player numbers, not {unions!r}")
+    blocks: list[Any] = [list(union) if is_listed(union) else union for union in unions]
     for block in blocks:
         if not isinstance(block, list) or not all(_is_player(player) for player in block):
             raise TypeError(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import coalitions as sets
+from ..arrays import is_listed
 from ..errors import InputError, MemoryLimitError
 from ..game import Game, checked_game
 from ..result import InteractionValues
@@ -125,6 +126,11 @@ def _ideals(before: NDArray[np.bool_]) -> list[_Level]:
 
 def _before(precedence: Iterable[Any], n_players: int) -> NDArray[np.bool_]:
     """The matrix of the pairs: [i, j] is set if player j comes before player i."""
+    if not is_listed(precedence):
+        raise TypeError(
+            f"precedence must be a list of pairs (before, after) of player numbers, not "
+            f"{precedence!r}"
+        )
     before = np.zeros((n_players, n_players), dtype=np.bool_)
     for pair in precedence:
         try:

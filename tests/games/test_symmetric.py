@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from shapley_core.errors import InputError
+from shapley_core.errors import InputError, MemoryLimitError
 from shapley_core.games import Glove, Symmetric
 
 from .contracts import GameContract
@@ -77,3 +77,6 @@ def test_what_is_no_such_game():
         Glove(0, 0)
     with pytest.raises(TypeError, match="left must be an integer"):
         Glove(1.0, 1)
+    for many in (2**40, 10**30):
+        with pytest.raises(MemoryLimitError, match="the game takes"):
+            Glove(many, 1)

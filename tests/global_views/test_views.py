@@ -198,6 +198,12 @@ def test_what_cannot_be_averaged():
     e.data = None
     with pytest.raises(InputError, match="does not hold the rows"):
         sc.global_values(e, "presence_adjusted")
+    for wrong in (8, np.array(8.0), iter([])):
+        with pytest.raises(InputError, match="wanted rows"):
+            sc.global_values(e, "presence_adjusted", data=wrong)
+    for wrong in (np.zeros(0), pd.Series(["mean", "mean_abs"]), None):
+        with pytest.raises(InputError, match="kind must be one of"):
+            sc.global_values(e, wrong)
     missing = np.full((8, 3), np.nan)
     with pytest.raises(InputError, match="is nan in a row"):
         sc.global_values(e, "presence_adjusted", data=missing)
@@ -225,3 +231,11 @@ def test_tables_and_lists_of_the_largest():
     assert value == found.values[:, 1].max()
     assert frame.loc[label, "std_error [dog]"] == error
     assert "6 values from 50 rows" in repr(found)
+    for output in (2, -1):
+        with pytest.raises(InputError, match=f"output {output} is out of range: there are 2"):
+            found.top(1, output=output)
+    for output in ("cat", None, True, slice(2), [0]):
+        with pytest.raises(TypeError, match="output must be an integer"):
+            found.top(1, output=output)
+    with pytest.raises(InputError, match="output 1 is out of range: there are 1"):
+        sc.global_values(e.output("cat")).top(1, output=1)

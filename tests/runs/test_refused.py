@@ -1,6 +1,7 @@
 """Long runs: what is refused, and leaves nothing behind."""
 
 import os
+import re
 
 import numpy as np
 import pytest
@@ -127,12 +128,20 @@ def test_damaged_parts_are_found(begun, explainer, rows, damage):
         stored.load()
 
 
+def test_settings_of_another_kind_are_others(begun, explainer, rows):
+    path = begun / journal.NAME
+    path.write_bytes(re.sub(rb'"data": {.*?}', b'"data": 1.5', path.read_bytes()))
+    with pytest.raises(InputError, match=r"other settings: data, all was 1\.5, is now null"):
+        explainer(rows, out=begun)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (lambda text: b"", "damaged"),
         (lambda text: b"{}\n" + text, "damaged"),
         (lambda text: text[300:], "damaged"),
+        (lambda text: re.sub(rb'"settings": .*}}', b'"settings": 3}', text), "settings are none"),
         (lambda text: text.replace(b'"version": 1', b'"version": 2'), "of version 2"),
         (lambda text: text.replace(b'"stop": 100', b'"stop": 101'), "other rows than it should"),
     ],

@@ -100,6 +100,12 @@ def test_parts_of_several_files_with_other_columns_or_types(tmp_path, explainer,
     (tmp_path / "more").mkdir()
     with pytest.raises(InputError, match="directories 'more'; give a list"):
         explainer(tmp_path, out=tmp_path.parent / "other")
+    for wrong in (None, 3, b"rows.csv"):
+        with pytest.raises(TypeError, match="a table is in a file"):
+            sc.TableFile(wrong)
+    # Of a text, each letter would be a column.
+    with pytest.raises(TypeError, match="drop must be a list of columns, not 'target'"):
+        sc.TableFile(tmp_path, drop="target")
     with pytest.raises(FileNotFoundError, match="no such file"):
         explainer(tmp_path / "none.parquet", out=tmp_path.parent / "other")
     with pytest.raises(InputError, match="need out"):

@@ -314,7 +314,15 @@ def test_nearest_counts_labels_and_missing_values():
     [
         (lambda: imputers.Gaussian(n_draws=3), "even"),
         (lambda: imputers.Gaussian(n_draws=0), "at least 2"),
+        (
+            lambda: TabularExplainer(model, BACKGROUND, imputer=imputers.Gaussian(2 * 10**15)),
+            "table of draws takes",
+        ),
         (lambda: imputers.Nearest(k=0), "at least 1"),
+        (lambda: imputers.Nearest(bandwidth=np.inf), "positive"),
+        (lambda: imputers.Nearest(bandwidth=np.nan), "positive"),
+        (lambda: imputers.Nearest(metric=np.array(["euclidean", "cosine"])), "mahalanobis"),
+        (lambda: imputers.Nearest(categorical=np.array(1)), "list columns"),
         (lambda: imputers.Nearest(bandwidth=-1.0), "positive"),
         (lambda: imputers.Nearest(metric="cosine"), "mahalanobis"),
         (lambda: imputers.Nearest(categorical=1), "list columns, as \\[1\\]"),
@@ -345,3 +353,16 @@ def test_nearest_counts_labels_and_missing_values():
 def test_what_does_not_fit_is_refused(make, said):
     with pytest.raises(InputError, match=said):
         make()
+
+
+@pytest.mark.parametrize("wrong", ["1", True, np.ones(2), np.datetime64("2020"), 1j])
+def test_a_bandwidth_is_a_number(wrong):
+    with pytest.raises(TypeError, match="bandwidth must be a number"):
+        imputers.Nearest(bandwidth=wrong)
+
+
+@pytest.mark.parametrize("wrong", [1.5, True, np.nan, None, [0]])
+def test_a_categorical_column_is_a_name_or_a_whole_number(wrong):
+    imputer = imputers.Nearest(categorical=[wrong])
+    with pytest.raises(TypeError, match=r"a categorical column .* must be an integer"):
+        TabularExplainer(model, BACKGROUND, imputer=imputer)(BACKGROUND[:1])

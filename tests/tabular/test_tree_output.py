@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost
+from scipy import sparse
 from sklearn import ensemble as forests
 from sklearn.tree import DecisionTreeClassifier
 
@@ -134,6 +135,8 @@ def test_log_loss_of_labelled_rows(name):
         assert found.base_values[row] == pytest.approx(expected.baseline, abs=1e-5)
     with pytest.raises(InputError, match="for each label"):
         explainer.expected_value
+    with pytest.raises(InputError, match="one label for each row"):
+        explainer(X, [[0], [1, 2], [0], [0]])
 
 
 @pytest.mark.parametrize("names", [["a", "b", "c"], [5, 6, 7], [2, 0, 1]])
@@ -368,6 +371,10 @@ def test_a_regression_has_no_probability():
         TreeExplainer(model, BACKGROUND, output="probability")
     with pytest.raises(InputError, match=r"output must be 'raw', .* not 'margin'"):
         TreeExplainer(model, BACKGROUND, output="margin")
+    # What answers a comparison with a text by neither true nor false.
+    for wrong in (np.recarray(2, dtype=[("x", float)]), sparse.csr_matrix(np.eye(2)), None, 3):
+        with pytest.raises((InputError, TypeError), match="output must be"):
+            TreeExplainer(model, BACKGROUND, output=wrong)
 
 
 def test_a_model_changed_since_it_was_read():

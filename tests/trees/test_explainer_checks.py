@@ -12,11 +12,12 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import sklearn.ensemble
+import sklearn.tree
 import xgboost
 from parity import rows_with_holes, targets
 
 import shapley_core as sc
-from shapley_core.errors import AdditivityError, InputError
+from shapley_core.errors import AdditivityError, InputError, UnsupportedModelError
 from shapley_core.trees.readers import lightgbm as lightgbm_reader
 from shapley_core.trees.readers import xgboost as xgboost_reader
 
@@ -72,6 +73,24 @@ def test_the_library_is_asked_about_every_kind_of_table(explainer, make):
     explanation = explainer(make(X))
     assert np.array_equal(explanation.values, wanted)
     assert explanation.feature_names == tuple(NAMES)
+
+
+class OnlyArray:
+    """Something that numpy makes an array of, and that is nothing else."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.rows, dtype)
+
+
+@pytest.mark.parametrize("make", [OnlyArray, np.matrix], ids=["array", "matrix"])
+def test_arrays_that_scikit_learn_refuses(explainer, make):
+    forest = sklearn.ensemble.RandomForestRegressor(3, max_depth=4, random_state=0).fit(X, REAL)
+    for one in (explainer, sc.TreeExplainer(forest)):
+        assert np.array_equal(one(make(X)).values, one(X).values)
+        assert one(make(X))[3] == one(X)[3]
 
 
 def test_narrow_types(explainer):
@@ -236,6 +255,12 @@ def test_models_that_are_refused(make, message):
             sc.TreeExplainer(model, background)
 
 
+def test_checks_that_are_none(explainer):
+    for wrong in ("tree", np.zeros(0), pd.Series(["model", "trees"]), True):
+        with pytest.raises(InputError, match="check must be 'model', 'trees' or None"):
+            explainer(FRAME, check=wrong)
+
+
 def test_tables_that_are_refused(explainer):
     prepared = xgboost.DMatrix(X), lightgbm.Dataset(X)
     others = None, X[0], X[:, :3], X.astype(str), FRAME.rename(columns={"age": "years"})
@@ -359,3 +384,19 @@ def test_large_leaves_that_cancel_each_other_pass():
     explainer(FRAME)
     with pytest.raises(AdditivityError):
         with_wrong_leaf(explainer, 10.0)(FRAME)
+
+
+def test_leaves_whose_sums_would_overflow_are_refused():
+    def explained(size):
+        model = sklearn.tree.DecisionTreeRegressor(max_depth=4, random_state=0).fit(X, REAL)
+        model.tree_.value[:] *= size
+        explainer = sc.TreeExplainer(model, X[:40], weights=np.arange(1.0, 41))
+        return explainer(X, index="BV")
+
+    small, large = explained(1.0), explained(1e279)
+    np.testing.assert_allclose(large.values * 1e-279, small.values, atol=1e-9)
+    np.testing.assert_allclose(large.base_values * 1e-279, small.base_values, atol=1e-9)
+    for size in (1e290, 1e307):
+        # The base value would be infinite, which Banzhaf values do not tell.
+        with pytest.raises(UnsupportedModelError, match=r"leaves sum to .* power of ten"):
+            explained(size)

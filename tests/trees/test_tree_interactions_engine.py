@@ -109,6 +109,15 @@ def test_the_largest_of_each_row(index, order, n_outputs):
     assert (np.diff(np.abs(every.values), axis=1) <= 0).all()
     with pytest.raises(InputError, match="top"):
         explainer(rows, index=index, order=order, top=0)
+    for row in (50, -51, "0", None, slice(2), True, [0], (), (0, 0, 0), 0.0):
+        with pytest.raises(IndexError, match="wants the number of one of 50 rows"):
+            largest[row]
+    for output in (n_outputs, -1, "no such name"):
+        with pytest.raises(InputError, match="output"):
+            largest[0, output]
+    for output in (slice(2), True, 0.0, [0]):
+        with pytest.raises(TypeError, match="must be an integer"):
+            largest[0, output]
 
 
 def test_shapley_values_by_both_ways():

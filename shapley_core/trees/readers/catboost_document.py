@@ -115,7 +115,7 @@ class Features:
             names[place] = name if isinstance(name, str) else ""
             if "nan_value_treatment" in feature:
                 treatment = feature["nan_value_treatment"]
-                if treatment not in NAN_GOES_LEFT:
+                if not isinstance(treatment, str) or treatment not in NAN_GOES_LEFT:
                     raise UnsupportedModelError(f"nan_value_treatment {treatment!r} is not known")
                 numeric[number] = place, NAN_GOES_LEFT[treatment]
             else:

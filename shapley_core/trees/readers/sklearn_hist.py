@@ -42,7 +42,7 @@ class Encoding:
         Raises
         ------
         UnsupportedModelError
-            If categories were encoded as before version 1.4, or None is one of them.
+            If categories were encoded as before version 1.4, or are neither texts nor numbers.
         """
         n_features = int(model.n_features_in_)
         categorical = getattr(model, "is_categorical_", None)
@@ -64,10 +64,19 @@ class Encoding:
                 raise UnsupportedModelError(
                     f"feature {feature} has None for a category; train with NaN in its place"
                 )
-            if all(isinstance(category, (int, float)) for category in kept):
-                values[feature] = [float(category) for category in kept]
-            else:
+            # Times may be numbers by now. In a file they would be texts, none of them known.
+            if np.asarray(found).dtype.kind in "mM" or not (
+                all(isinstance(category, (int, float)) for category in kept)
+                or all(isinstance(category, str) for category in kept)
+            ):
+                raise UnsupportedModelError(
+                    f"feature {feature} has categories such as {found[0]!r}; train with texts or "
+                    "numbers in their place"
+                )
+            if isinstance(kept[0], str):
                 labels[feature] = kept
+            else:
+                values[feature] = [float(category) for category in kept]
         return cls(np.concatenate([first, last]), values, labels)
 
     def apply(self, rows: NDArray[Any]) -> NDArray[np.float64]:

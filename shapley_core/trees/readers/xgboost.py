@@ -6,6 +6,7 @@ never imported.
 
 import ctypes
 import json
+import re
 import sys
 from collections.abc import Iterable
 from functools import lru_cache
@@ -122,14 +123,21 @@ def predict_raw(
     margin = _ask_directly(booster, rows, rounds, missing)
     if margin is None:
         # Unlike a DMatrix this keeps no copy of the data and takes infinities, as estimators do.
-        margin = booster.inplace_predict(
-            _known(rows),
-            iteration_range=rounds,
-            predict_type="margin",
-            missing=missing,
-            validate_features=False,
-            strict_shape=True,
-        )
+        try:
+            margin = booster.inplace_predict(
+                _known(rows),
+                iteration_range=rounds,
+                predict_type="margin",
+                missing=missing,
+                validate_features=False,
+                strict_shape=True,
+            )
+        except Exception as error:
+            # Of a frame with categories of fractions, say: time, place, reason, a stack trace.
+            if type(error).__name__ != "XGBoostError":
+                raise
+            told = re.sub(r"^\[[\d:]+\] \S+: ", "", str(error).partition("\n")[0])
+            raise InputError(f"the model itself refuses these rows: {told}") from error
     margin = np.asarray(margin[:n_rows], np.float64)
     return margin[:, 0] if margin.shape[1] == 1 else margin
 

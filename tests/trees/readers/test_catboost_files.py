@@ -220,11 +220,13 @@ def test_other_splits_and_treatments_are_refused():
     with pytest.raises(UnsupportedModelError, match=r"OnlineCtr.*one_hot_max_size"):
         reader.read_file(other, "it")
 
-    def treat(document):
-        document["features_info"]["float_features"][0]["nan_value_treatment"] = "AsZero"
+    for treatment in ("AsZero", ["AsFalse"], {}):
 
-    with pytest.raises(UnsupportedModelError, match="AsZero"):
-        reader.read_file(changed("numbers-SymmetricTree", treat), "it")
+        def treat(document, treatment=treatment):
+            document["features_info"]["float_features"][0]["nan_value_treatment"] = treatment
+
+        with pytest.raises(UnsupportedModelError, match=r"nan_value_treatment .* is not known"):
+            reader.read_file(changed("numbers-SymmetricTree", treat), "it")
     gap = changed("numbers-SymmetricTree", lambda d: d["features_info"]["float_features"].pop(0))
     with pytest.raises(UnsupportedModelError, match="neither numbers nor categories"):
         reader.read_file(gap, "it")

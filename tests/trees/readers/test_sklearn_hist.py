@@ -321,6 +321,19 @@ def test_declared_columns_of_text():
             reader.read(model)
 
 
+@pytest.mark.parametrize("unit", ["s", "us", "ns"])
+@pytest.mark.parametrize("kind", ["datetime64", "timedelta64", "interval"])
+def test_categories_that_are_neither_texts_nor_numbers_are_refused(kind, unit):
+    rows = pd.DataFrame({"a": KNOWN[:, 0], "b": np.arange(300) % 3})
+    if kind == "interval":
+        rows["b"] = pd.cut(rows["b"], 3)
+    else:
+        rows["b"] = rows["b"].astype(f"{kind}[{unit}]").astype("category")
+    model = Regressor(categorical_features="from_dtype", **SMALL).fit(rows, REAL)
+    with pytest.raises(UnsupportedModelError, match="feature 1 has categories such as"):
+        reader.read(model)
+
+
 def test_categories_before_version_1_4_are_refused():
     model = Regressor(categorical_features=[2], **SMALL).fit(X, REAL)
     model._preprocessor = None

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from contracts import assert_same_ensembles
 
+from shapley_core import TreeExplainer
 from shapley_core.errors import InputError
 from shapley_core.trees import read_model
 from shapley_core.trees.readers import xgboost as reader
@@ -74,8 +75,22 @@ def test_labels_in_the_order_of_the_model(labels, one_hot):
 def test_the_library_refuses_labels_it_has_not_seen():
     booster, table = trained()
     table["kind"] = table["kind"].cat.rename_categories({"e": "never seen"})
-    with pytest.raises(xgb.core.XGBoostError, match="never seen"):
+    with pytest.raises(InputError, match=r"refuses these rows: .*never seen"):
         reader.predict_raw(booster, table)
+
+
+def test_what_the_library_refuses_is_told_without_its_stack_trace():
+    rows = np.random.default_rng(0).normal(size=(50, 2))
+    frame = pd.DataFrame(rows, columns=["a", "b"])
+    model = xgb.XGBRegressor(n_estimators=2).fit(frame, rows[:, 0])
+    frame["a"] = pd.Categorical(frame["a"].round(1))
+
+    def refuse(*_, **__):
+        raise xgb.core.XGBoostError("[12:00:00] /src/a.h:1: a reason\nStack trace:\n  [bt] (0)")
+
+    model.get_booster().inplace_predict = refuse
+    with pytest.raises(InputError, match=r"^the model itself refuses these rows: a reason$"):
+        TreeExplainer(model)(frame)
 
 
 @pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow"])
