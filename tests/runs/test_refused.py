@@ -131,7 +131,7 @@ def test_damaged_parts_are_found(begun, explainer, rows, damage):
 def test_settings_of_another_kind_are_others(begun, explainer, rows):
     path = begun / journal.NAME
     path.write_bytes(re.sub(rb'"data": {.*?}', b'"data": 1.5', path.read_bytes()))
-    with pytest.raises(InputError, match=r"other settings: data, all was 1\.5, is now null"):
+    with pytest.raises(InputError, match=r"other settings: data, all was 1\.5, is now no setting"):
         explainer(rows, out=begun)
 
 
