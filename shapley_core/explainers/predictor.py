@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import real_numbers
+from ..arrays import is_listed, is_one_of, real_numbers
 from ..errors import InputError
 
 # Rows that are predicted twice, to see whether the model answers the same.
@@ -150,6 +150,15 @@ class Predictor:
             )
 
 
+def names_of(output_names: Any) -> tuple[str, ...] | None:
+    """The argument ``output_names`` of an explainer."""
+    if output_names is None:
+        return None
+    if not is_listed(output_names):
+        raise TypeError(f"output_names must be a list of names, not {output_names!r}")
+    return tuple(map(str, output_names))
+
+
 def checked_names(names: tuple[str, ...] | None, count: int) -> tuple[str, ...] | None:
     """Names of so many outputs, if there are any."""
     if names and len(names) != count:
@@ -186,11 +195,16 @@ def _check_order(answer: Any, n_rows: int) -> None:
         )
 
 
+def is_identity(link: Any) -> bool:
+    """Whether the argument ``link`` leaves worths what they are."""
+    return link is None or is_one_of(link, ("identity",))
+
+
 def link_function(link: Any) -> Callable[[NDArray[np.float64]], NDArray[np.float64]] | None:
     """The link as a function of worths, None for the identity."""
-    if link in ("identity", None):
+    if is_identity(link):
         return None
-    if link == "logit":
+    if is_one_of(link, ("logit",)):
         return _logit
     if not callable(link):
         raise InputError(f"link must be 'identity', 'logit' or a function, not {link!r}")

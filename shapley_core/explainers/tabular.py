@@ -29,7 +29,7 @@ from .linear import LinearGames, linear_model
 from .long_runs import name_of_index
 from .many_games import RowValues
 from .masked_games import MaskedGames
-from .predictor import Predictor, checked_names, link_function
+from .predictor import Predictor, checked_names, is_identity, link_function, names_of
 from .tabular_runs import (
     MODEL_CHUNK_ROWS,
     hash_of_imputer,
@@ -144,8 +144,8 @@ class TabularExplainer:
         names = self._background.names
         self.players = Players.of(groups, self._background.n_features, names)
         self.feature_names = self.players.names
-        given = None if output_names is None else tuple(map(str, output_names))
-        plain = link in ("identity", None) and type(self.imputer) in (Marginal, Baseline)
+        given = names_of(output_names)
+        plain = is_identity(link) and type(self.imputer) in (Marginal, Baseline)
         self._trees: TreeExplainer | None = None
         self._linear: LinearGames | None = None
         self._games: MaskedGames | None = None

@@ -44,6 +44,18 @@ def test_several_outputs_and_their_names():
         TabularExplainer(pair, BACKGROUND, output_names=["a", "b", "c"])
 
 
+@pytest.mark.parametrize("names", [-1, "up", b"up", np.array("up")])
+def test_names_that_are_no_list(names):
+    with pytest.raises(TypeError, match="output_names must be a list of names, not"):
+        TabularExplainer(total, BACKGROUND, output_names=names)
+
+
+@pytest.mark.parametrize("link", [np.ones(2), pd.Series([1.0, 2.0]), "probit", 3])
+def test_what_is_no_link(link):
+    with pytest.raises(InputError, match="link must be 'identity', 'logit' or a function, not"):
+        TabularExplainer(total, BACKGROUND, link=link)
+
+
 def test_outputs_are_named_where_the_model_is_not_asked(tmp_path):
     labels = np.arange(len(BACKGROUND)) % 3
     forest = RandomForestClassifier(3, max_depth=2, random_state=0).fit(BACKGROUND, labels)
