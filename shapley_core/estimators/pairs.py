@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from .._kernels import sampling as kernels
 from ..coalitions import WORD
 from .base import Design, Task
+from .incidence import meeting_chances
 from .laws import log_binomial
-from .replicates import ends
+from .replicates import effective_number, ends
 
 Array = NDArray[np.float64]
 
@@ -112,6 +113,44 @@ def _drawn(task: Task, sizes: NDArray[np.int64], log_weights: Array, step: int) 
     logs = np.array([log_capacity(n, t, step) for t in sizes.tolist()])
     complete = [count == most for count, most in zip(counts.tolist(), capacities, strict=True)]
     return words, sizes, counts, expected, logs, np.array(complete, dtype=np.bool_)
+
+
+def degrees_of_draws(
+    design: StratifiedDesign,
+    n_players: int,
+    counting: NDArray[np.bool_],
+    draws: NDArray[np.float64],
+    rows: NDArray[np.intp] | slice = slice(None),
+) -> Array:
+    """Degrees of freedom of the variances of sums over the draws, of the values together.
+
+    Parameters
+    ----------
+    design : StratifiedDesign
+    n_players : int
+    counting : bool array of shape (n_strata, s + 1)
+        Whether a draw counts for an S that it meets in r players.
+    draws : array of shape (m, s + 1, n_games)
+        What each draw adds to the value of such an S.
+    rows : optional
+        Which draws of the design these are, by default all.
+
+    Returns
+    -------
+    array of shape (n_games,)
+    """
+    size = counting.shape[1] - 1
+    ways = np.array([float(comb(size, r)) for r in range(size + 1)])
+    chances = meeting_chances(n_players, size)[design.sizes] * ways
+    of = design.strata[rows]
+    parts = ((design.missing[:, None] * chances)[of][:, :, None] * draws**2).sum(axis=1)
+    degrees = effective_number(parts)
+    # Each value sees only the draws that count for it: few, where it hangs on few coalitions, as a
+    # Moebius coefficient does; where it sees none, nothing but the other values tells its error.
+    seen = (chances * counting).sum(axis=1)[of]
+    total = parts.sum(axis=0)
+    np.divide(degrees * (seen @ parts), total, out=degrees, where=total > 0)
+    return degrees
 
 
 def capacity(n_players: int, size: int, step: int) -> int:

@@ -141,6 +141,8 @@ def error_of_sum(variance: Matrix, degrees: Any) -> Matrix:
 
 def effective_number(parts: Matrix) -> Matrix:
     """How many equal parts would vary as much as these, down the rows; at least 1."""
+    # Of any unit: squares neither overflow nor vanish.
+    parts = parts / np.maximum(parts.max(axis=0, initial=0.0), 1e-300)
     squares = (parts**2).sum(axis=0)
     number: Matrix = np.ones(parts.shape[1:])
     np.divide(parts.sum(axis=0) ** 2, squares, out=number, where=squares > 0)
