@@ -118,20 +118,21 @@ def _drawn(task: Task, sizes: NDArray[np.int64], log_weights: Array, step: int) 
 def degrees_of_draws(
     design: StratifiedDesign,
     n_players: int,
-    counting: NDArray[np.bool_],
     draws: NDArray[np.float64],
     rows: NDArray[np.intp] | slice = slice(None),
 ) -> Array:
-    """Degrees of freedom of the variances of sums over the draws, of the values together.
+    """Degrees of freedom of the variances of sums over the draws, for a value on average.
+
+    A value sees only the draws that count for it: few, where it hangs on few coalitions, as a
+    Moebius coefficient does; less than one, where most values see none of theirs, and nothing but
+    the others tells of their error.
 
     Parameters
     ----------
     design : StratifiedDesign
     n_players : int
-    counting : bool array of shape (n_strata, s + 1)
-        Whether a draw counts for an S that it meets in r players.
     draws : array of shape (m, s + 1, n_games)
-        What each draw adds to the value of such an S.
+        What each draw adds to the value of an S that it meets in r players.
     rows : optional
         Which draws of the design these are, by default all.
 
@@ -139,18 +140,13 @@ def degrees_of_draws(
     -------
     array of shape (n_games,)
     """
-    size = counting.shape[1] - 1
+    size = draws.shape[1] - 1
     ways = np.array([float(comb(size, r)) for r in range(size + 1)])
     chances = meeting_chances(n_players, size)[design.sizes] * ways
     of = design.strata[rows]
-    parts = ((design.missing[:, None] * chances)[of][:, :, None] * draws**2).sum(axis=1)
-    degrees = effective_number(parts)
-    # Each value sees only the draws that count for it: few, where it hangs on few coalitions, as a
-    # Moebius coefficient does; where it sees none, nothing but the other values tells its error.
-    seen = (chances * counting).sum(axis=1)[of]
-    total = parts.sum(axis=0)
-    np.divide(degrees * (seen @ parts), total, out=degrees, where=total > 0)
-    return degrees
+    parts = design.missing[of][:, None, None] * draws**2
+    # Each row stands for as many values as meet its coalition so.
+    return effective_number(parts.reshape(-1, parts.shape[2]), chances[of].reshape(-1, 1))
 
 
 def capacity(n_players: int, size: int, step: int) -> int:

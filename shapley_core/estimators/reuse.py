@@ -152,9 +152,6 @@ def _sums(
     values = np.outer(residuals[0], np.full(comb(n, size), gains[0, 0]))
     values += gains[n, size] * residuals[1][:, None]
     variance, degrees = np.zeros_like(values), np.ones(n_games)
-    counting = gains[design.sizes] != 0.0
-    if isinstance(design, PairedDesign):
-        counting |= gains[n - design.sizes, ::-1] != 0.0
     step = 2 if isinstance(design, PairedDesign) else 1
     words = design.words[2:]
     each = max(comb(n, size), (size + 1) * len(residuals))
@@ -164,7 +161,7 @@ def _sums(
         values[some] += sums_by_meeting(words, step, n, draws).T
         if outside is not residuals:
             draws = _counted(task, design, gains, outside[:, some])
-        degrees[some] = degrees_of_draws(design, n, counting, draws)
+        degrees[some] = degrees_of_draws(design, n, draws)
         stop_row = 0
         for count, missing in zip(design.counts.tolist(), design.missing.tolist(), strict=True):
             first, stop_row = stop_row, stop_row + count

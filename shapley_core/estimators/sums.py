@@ -17,6 +17,9 @@ Matrix = NDArray[np.float64]
 
 # Neighbouring sizes are put together until there are so few groups, for their common mean.
 _GROUPS = 8
+# Degrees of freedom of the mean variance of all values. Each pair tells of all of them, so what is
+# hardly known of one value, as the coalitions that it hangs on are not in, is known on average.
+PRIOR = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +138,7 @@ def horvitz_thompson(
     counting = (by_first != 0.0) | (by_second != 0.0)
     if _is_open(design, counting, size, n):
         variance[:] = np.inf
-    return value, variance, degrees_of_draws(design, n, counting, counts, rows)
+    return value, variance, degrees_of_draws(design, n, counts, rows)
 
 
 def _is_open(design: PairedDesign, counting: NDArray[np.bool_], size: int, n_players: int) -> bool:
