@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
-from .indices import IndexName, same_index
+from .indices import same_index
 
 
 def why_different(one: Any, other: Any) -> str | None:
@@ -20,6 +20,9 @@ def why_different(one: Any, other: Any) -> str | None:
             return f"{what} {mine!r} and {its!r}"
     if not same_index(one.index, other.index, one.n_players, one.order):
         return f"two different indices, both of the name {one.index!r}"
+    structures = [getattr(each.index, "structure", None) for each in (one, other)]
+    if None not in structures and structures[0] != structures[1]:
+        return f"{one.index} values of players in two different structures"
     if None not in (one.player_names, other.player_names):
         for player, names in enumerate(zip(one.player_names, other.player_names, strict=True)):
             if names[0] != names[1]:
@@ -45,7 +48,8 @@ def added(one: Any, other: Any) -> dict[str, Any]:
         "values": _finite(values, "sum"),
         "baseline": float(_finite(one.baseline + other.baseline, "sum")),
         "std_error": errors,
-        "index": one.index if isinstance(one.index, IndexName) else other.index,
+        # One that leads back to its index or structure, rather than a plain name.
+        "index": other.index if type(one.index) is str else one.index,
         "player_names": other.player_names if one.player_names is None else one.player_names,
         "n_evaluations": None if None in counts else sum(filter(None, counts)),
         "is_exact": one.is_exact and other.is_exact,

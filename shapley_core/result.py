@@ -73,7 +73,8 @@ class InteractionValues:
         if isinstance(index, indices.IndexSpec | indices.IndexName):
             self._index = indices.get(index).name
         elif isinstance(index, str):
-            self._index = str(index)
+            named = isinstance(index, indices.StructureName)
+            self._index = index if named else str(index)
         else:
             raise TypeError(f"index must be a name or an IndexSpec, not {type(index).__name__}")
         self._order = check_integer(order, "order", 1)

@@ -22,7 +22,7 @@ def write_values(path: str | os.PathLike[str], values: Any) -> None:
     held = values.interaction_set
     fields: dict[str, Any] = {
         "index": values.index,
-        "order": values.order,
+        "order": _whole(values.order),
         "n_players": values.n_players,
         "baseline": values.baseline,
         "is_exact": values.is_exact,
@@ -37,7 +37,7 @@ def write_values(path: str | os.PathLike[str], values: Any) -> None:
     if values.std_error is not None:
         fields["std_error"] = values.std_error
     if values.n_evaluations is not None:
-        fields["n_evaluations"] = values.n_evaluations
+        fields["n_evaluations"] = _whole(values.n_evaluations)
     if values.player_names is not None:
         # An array of texts would lose a NUL at the end of one.
         fields["player_names"] = json.dumps(values.player_names)
@@ -55,6 +55,11 @@ def read_values(path: str | os.PathLike[str], make: Callable[..., Result]) -> Re
         raise not_ours(path, FORMAT, error) from error
 
 
+def _whole(number: int) -> int | str:
+    """A whole number as an array can hold it: one of more than 64 bits as text."""
+    return number if number < 1 << 64 else str(number)
+
+
 def _arguments(fields: dict[str, NDArray[Any]]) -> dict[str, Any]:
     """The arguments of InteractionValues, from the fields of a file."""
     n_players = check_n_players(fields["n_players"][()])
@@ -66,12 +71,12 @@ def _arguments(fields: dict[str, NDArray[Any]]) -> dict[str, Any]:
         "values": fields["values"],
         "interactions": InteractionSet(n_players, blocks),
         "index": str(fields["index"]),
-        "order": fields["order"][()],
+        "order": int(str(fields["order"])),
         "n_players": n_players,
         "baseline": float(fields["baseline"]),
         "player_names": _names(fields["player_names"]) if "player_names" in fields else None,
         "std_error": fields.get("std_error"),
-        "n_evaluations": int(fields["n_evaluations"]) if "n_evaluations" in fields else None,
+        "n_evaluations": int(str(fields["n_evaluations"])) if "n_evaluations" in fields else None,
         "is_exact": bool(fields["is_exact"]),
         "absent_is_zero": bool(fields.get("absent_is_zero", False)),
         "estimator": str(fields["estimator"]) if "estimator" in fields else None,

@@ -34,6 +34,9 @@ def same(a, b):
         exact(TableGame(np.arange(16.0) ** 2), "k-SII", 3),
         make([], [], std_error=None),
         make(player_names=["Größe", "年", ""]),
+        make(n_evaluations=2**64 - 1),
+        make(n_evaluations=2**64),
+        make(n_evaluations=10**30, order=2**70),
         make(player_names=["a", "a\0", "\0a\0\0"]),
     ],
 )

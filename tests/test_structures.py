@@ -1,5 +1,7 @@
 """Owen, Banzhaf-Owen, Winter and asymmetric Shapley values; the least core."""
 
+import copy
+import pickle
 from fractions import Fraction
 from itertools import combinations, pairwise
 
@@ -13,6 +15,7 @@ from shapley_core.errors import InputError, MemoryLimitError
 from shapley_core.game import CallableGame, TableGame
 from shapley_core.games import Airport
 from shapley_core.reference import structures as literal
+from shapley_core.result import InteractionValues
 from shapley_core.structures import (
     asymmetric_shapley,
     banzhaf_owen,
@@ -309,3 +312,37 @@ def test_impossible_precedence():
         asymmetric_shapley(game, [(0, 3)])
     with pytest.raises(InputError, match="pairs"):
         asymmetric_shapley(game, [(0, 1, 2)])
+
+
+# --- which structure the values are of ---------------------------------------------------------
+
+_GAME = TableGame(np.arange(16.0) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("value", "one", "same", "other"),
+    [
+        (owen, [[0, 1], [2, 3]], [[3, 2], [1, 0]], [[0, 2], [1, 3]]),
+        (owen, [[0], [1], [2], [3]], [[0, 1, 2, 3]], [[0, 1], [2], [3]]),
+        (banzhaf_owen, [[0, 1], [2], [3]], [[3], [1, 0], [2]], [[0], [1], [2, 3]]),
+        (winter, [[0, [1, 2]], 3], [3, [[0], [[2, 1]]]], [[[0, 1], 2], 3]),
+        (asymmetric_shapley, [(0, 1), (1, 2)], [(1, 2), (0, 1), (0, 2)], [(0, 1)]),
+    ],
+)
+def test_values_of_different_structures_are_not_added(value, one, same, other, tmp_path):
+    values = value(_GAME, one)
+    again = pickle.loads(pickle.dumps(copy.deepcopy(value(_GAME, same))))
+    assert again.allclose(values, rtol=1e-12)
+    np.testing.assert_allclose((values + again).values, 2 * values.values)
+    foreign = value(_GAME, other)
+    for both in ((values, foreign), (2.0 * foreign, again)):
+        with pytest.raises(InputError, match="players in two different structures"):
+            both[0] + both[1]
+        assert not both[0].allclose(both[1])
+    # A file holds a plain name, which is taken at its word.
+    values.save(tmp_path / "values.npz")
+    loaded = InteractionValues.load(tmp_path / "values.npz")
+    assert loaded == values
+    for summed in (loaded + values, values + loaded):
+        with pytest.raises(InputError, match="two different structures"):
+            summed - foreign

@@ -7,7 +7,7 @@ from .base import Design, Estimates, Estimator, Task, estimates_of_sizes
 from .pairs import PairedDesign, paired_design
 from .registry import register
 from .replicates import error_of_sum
-from .sums import Matrix, horvitz_thompson, log_law, pairs_of
+from .sums import PRIOR, Matrix, horvitz_thompson, log_law, pairs_of
 
 
 @register
@@ -53,5 +53,5 @@ class JointSampling(Estimator):
         parts = []
         for size in range(1, task.order + 1):
             value, variance, degrees = horvitz_thompson(pairs, size)
-            parts.append((value + pairs.known(size), error_of_sum(variance, degrees)))
+            parts.append((value + pairs.known(size), error_of_sum(variance, degrees, PRIOR)))
         return estimates_of_sizes(parts)

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from .._kernels import sampling as kernels
 from ..coalitions import WORD
 from .base import Design, Task
+from .incidence import meeting_chances
 from .laws import log_binomial
-from .replicates import ends
+from .replicates import effective_number, ends
 
 Array = NDArray[np.float64]
 
@@ -112,6 +113,40 @@ def _drawn(task: Task, sizes: NDArray[np.int64], log_weights: Array, step: int) 
     logs = np.array([log_capacity(n, t, step) for t in sizes.tolist()])
     complete = [count == most for count, most in zip(counts.tolist(), capacities, strict=True)]
     return words, sizes, counts, expected, logs, np.array(complete, dtype=np.bool_)
+
+
+def degrees_of_draws(
+    design: StratifiedDesign,
+    n_players: int,
+    draws: NDArray[np.float64],
+    rows: NDArray[np.intp] | slice = slice(None),
+) -> Array:
+    """Degrees of freedom of the variances of sums over the draws, for a value on average.
+
+    A value sees only the draws that count for it: few, where it hangs on few coalitions, as a
+    Moebius coefficient does; less than one, where most values see none of theirs, and nothing but
+    the others tells of their error.
+
+    Parameters
+    ----------
+    design : StratifiedDesign
+    n_players : int
+    draws : array of shape (m, s + 1, n_games)
+        What each draw adds to the value of an S that it meets in r players.
+    rows : optional
+        Which draws of the design these are, by default all.
+
+    Returns
+    -------
+    array of shape (n_games,)
+    """
+    size = draws.shape[1] - 1
+    ways = np.array([float(comb(size, r)) for r in range(size + 1)])
+    chances = meeting_chances(n_players, size)[design.sizes] * ways
+    of = design.strata[rows]
+    parts = design.missing[of][:, None, None] * draws**2
+    # Each row stands for as many values as meet its coalition so.
+    return effective_number(parts.reshape(-1, parts.shape[2]), chances[of].reshape(-1, 1))
 
 
 def capacity(n_players: int, size: int, step: int) -> int:

@@ -106,10 +106,11 @@ class TreeProxy(Estimator):
                 more, squares = _of_left(task, design, inside, left - left[0], weight, folds, fold)
                 values[game] += more
                 variance[game] += squares
+        pairs = design.counts[~design.complete].sum()
         for size in range(1, task.order + 1):
             # What hangs on few coalitions, all of them fitted, would look certain.
             here = task.interactions.slice_of(size)
-            variance[:, here] = steadied(variance[:, here], design)
+            variance[:, here] = steadied(variance[:, here], pairs)
         n_folds = folds.max() + 1
         # The folds' estimates share most of what they are made of, but what they are off by only in
         # coalitions that none has seen, which `_of_left` allows for.

@@ -55,7 +55,8 @@ class KernelRegression(Estimator):
     Notes
     -----
     Standard errors are of the linearised estimate under the sampling design: strata of sizes,
-    without replacement, residuals corrected for the leverage of their row. A value that the
+    without replacement, residuals corrected for the leverage of their row; the bias of the fit is
+    in them. A value that the
     sample does not determine has the standard error inf.
     """
 
@@ -178,10 +179,11 @@ class Part:
         self._columns[mixed] = len(fit.terms) + np.arange(len(mixed))
         self._scale[mixed] = 1.0
 
-    def block(self, start: int, stop: int) -> tuple[Matrix, Matrix]:
+    def block(self, start: int, stop: int) -> tuple[Matrix, Matrix, Matrix]:
         """What each row's residual does to the values, and the residuals, of some rows.
 
-        The residuals are what they would be if the row had not been there.
+        The residuals are what they would be if the row had not been there. Last, how far the row
+        took the fit towards itself.
         """
         rows = self.fit.parities(start, stop)
         weights = self.fit.weights[start:stop, None]
@@ -192,7 +194,7 @@ class Part:
         influence: Matrix = np.take(seen, self._columns, axis=1)
         influence *= weights
         influence *= self._scale
-        return influence, residuals
+        return influence, residuals, residuals * leverage[:, None]
 
 
 def linearised_error(parts: list[Part], design: PairedDesign, counts: NDArray[np.int64]) -> Matrix:
@@ -200,7 +202,7 @@ def linearised_error(parts: list[Part], design: PairedDesign, counts: NDArray[np
     # A pair of the empty and the full coalition, if there is one, is sure.
     missing = np.append(np.zeros(len(counts) - len(design.counts)), design.missing)
     ends = np.cumsum(counts)
-    variance, total, squares = (np.zeros_like(parts[0].values) for _ in range(3))
+    variance, total, squares, bias = (np.zeros_like(parts[0].values) for _ in range(4))
     step = min(part.fit.block_rows for part in parts)
     for start in range(0, int(counts.sum()), step):
         stop = min(start + step, int(ends[-1]))
@@ -212,11 +214,14 @@ def linearised_error(parts: list[Part], design: PairedDesign, counts: NDArray[np
             if missing[at] == 0.0 or counts[at] == 0:
                 continue
             here = slice(max(int(ends[at] - counts[at]), start) - start, int(ends[at]) - start)
-            some = [(influence[here], residuals[here]) for influence, residuals in blocks]
-            for k, (influence, residuals) in enumerate(some):
-                total += influence.T @ residuals
+            some = [tuple(part[here] for part in block) for block in blocks]
+            for k, (influence, residuals, taken) in enumerate(some):
+                # Both at once: it is the influence that is large.
+                sums, pull = np.split(influence.T @ np.hstack([residuals, taken]), 2, axis=1)
+                total += sums
+                bias += missing[at] * pull
                 squares += (influence**2).T @ residuals**2
-                for other, its in some[:k]:
+                for other, its, _ in some[:k]:
                     squares += 2 * (influence * other).T @ (residuals * its)
             if ends[at] > stop:
                 continue
@@ -224,7 +229,9 @@ def linearised_error(parts: list[Part], design: PairedDesign, counts: NDArray[np
                 squares = (squares - total**2 / counts[at]) * (counts[at] / (counts[at] - 1))
             variance += missing[at] * squares
             total, squares = np.zeros_like(total), np.zeros_like(squares)
-    error: Matrix = np.sqrt(np.maximum(variance, 0.0))
+    # Where rows pull the fit to one side it is biased, by what the jackknife (Quenouille 1956)
+    # says; in games that the sizes decide that can be more than what varies.
+    error: Matrix = np.hypot(np.sqrt(np.maximum(variance, 0.0)), bias)
     return error
 
 

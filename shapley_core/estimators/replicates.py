@@ -115,12 +115,12 @@ def degrees_of_sum(parts: Matrix, degrees: Matrix) -> Matrix:
     return found
 
 
-def error_of_sum(variance: Matrix, degrees: Any) -> Matrix:
+def error_of_sum(variance: Matrix, degrees: Any, prior: int = _PRIOR) -> Matrix:
     """Standard errors of estimates, from the variances that were found for them.
 
     Of little data a value's own variance says little, and often by luck nothing: where a player
     matters in few coalitions only. So it is moderated by the mean variance of all values, which
-    counts as ``_PRIOR`` degrees of freedom (Smyth 2004, Linear models and empirical Bayes
+    counts as ``prior`` degrees of freedom (Smyth 2004, Linear models and empirical Bayes
     methods); and the error is widened by Student's factor, so that two of them cover 95 % whatever
     the amount of data.
 
@@ -130,18 +130,22 @@ def error_of_sum(variance: Matrix, degrees: Any) -> Matrix:
         Of each estimate.
     degrees : float or array of shape (n_games,)
         Degrees of freedom of each variance.
+    prior : int
+        Those of their mean.
     """
     from scipy.special import ndtr, stdtrit
 
-    total = degrees + _PRIOR
-    moderated = (degrees * variance + _PRIOR * variance.mean(axis=0)) / total
+    total = degrees + prior
+    moderated = (degrees * variance + prior * variance.mean(axis=0)) / total
     error: Matrix = np.sqrt(moderated) * (stdtrit(total, float(ndtr(2.0))) / 2.0)
     return error
 
 
-def effective_number(parts: Matrix) -> Matrix:
-    """How many equal parts would vary as much as these, down the rows; at least 1."""
-    squares = (parts**2).sum(axis=0)
+def effective_number(parts: Matrix, shares: Any = 1.0) -> Matrix:
+    """How many equal parts would vary as much as these, down the rows, each there to a share."""
+    # Of any unit: squares neither overflow nor vanish.
+    parts = parts / np.maximum(parts.max(axis=0, initial=0.0), 1e-300)
+    squares = (shares * parts**2).sum(axis=0)
     number: Matrix = np.ones(parts.shape[1:])
-    np.divide(parts.sum(axis=0) ** 2, squares, out=number, where=squares > 0)
+    np.divide((shares * parts).sum(axis=0) ** 2, squares, out=number, where=squares > 0)
     return number

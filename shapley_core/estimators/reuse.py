@@ -16,7 +16,13 @@ from ..indices.tables import exact_moments, exact_weights
 from ..threads import row_blocks
 from .base import Design, Estimates, Estimator, Task
 from .incidence import sums_by_meeting
-from .pairs import PairedDesign, StratifiedDesign, paired_design, sized_design
+from .pairs import (
+    PairedDesign,
+    StratifiedDesign,
+    degrees_of_draws,
+    paired_design,
+    sized_design,
+)
 from .parity import ParityFit, terms_of_parity
 from .registry import register
 
@@ -106,9 +112,9 @@ class SampleReuse(Estimator):
             residuals = outside = worths - fitted
         values, variance = [], []
         for size, own in zip(sizes, known, strict=True):
-            found, spread = _sums(task, design, size, residuals, outside)
+            found, spread, degrees = _sums(task, design, size, residuals, outside)
             values.append(own.T + found)
-            variance.append(steadied(spread, design))
+            variance.append(steadied(spread, degrees[:, None]))
         every, error = np.hstack(values), np.sqrt(np.maximum(np.hstack(variance), 0.0))
         start = 1 - sizes[0]
         return Estimates(every[:, start:], error[:, start:], every[:, 0] if start else None)
@@ -134,17 +140,18 @@ class SampleReuse(Estimator):
 
 def _sums(
     task: Task, design: StratifiedDesign, size: int, residuals: Matrix, outside: Matrix
-) -> tuple[Matrix, Matrix]:
+) -> tuple[Matrix, Matrix, Matrix]:
     """The sampled part of the values of a size, and their variance: (n_games, n_values) each.
 
     From residuals, of shape (m, n_games); the variance from those of fits without the own draw.
+    With it come its degrees of freedom, shape (n_games,).
     """
     n, n_games = task.n_players, residuals.shape[1]
     gains = scaled_weights(task.spec, n, size, task.order)
     # The empty and the full coalition: their γ as it is.
     values = np.outer(residuals[0], np.full(comb(n, size), gains[0, 0]))
     values += gains[n, size] * residuals[1][:, None]
-    variance = np.zeros_like(values)
+    variance, degrees = np.zeros_like(values), np.ones(n_games)
     step = 2 if isinstance(design, PairedDesign) else 1
     words = design.words[2:]
     each = max(comb(n, size), (size + 1) * len(residuals))
@@ -154,6 +161,7 @@ def _sums(
         values[some] += sums_by_meeting(words, step, n, draws).T
         if outside is not residuals:
             draws = _counted(task, design, gains, outside[:, some])
+        degrees[some] = degrees_of_draws(design, n, draws)
         stop_row = 0
         for count, missing in zip(design.counts.tolist(), design.missing.tolist(), strict=True):
             first, stop_row = stop_row, stop_row + count
@@ -166,7 +174,7 @@ def _sums(
             if count > 1:
                 squares = (squares - total**2 / count) * (count / (count - 1.0))
             variance[some] += missing * squares
-    return values, variance
+    return values, variance, degrees
 
 
 def _counted(task: Task, design: StratifiedDesign, gains: Matrix, worths: Matrix) -> Matrix:
@@ -188,13 +196,18 @@ def _counted(task: Task, design: StratifiedDesign, gains: Matrix, worths: Matrix
     return out
 
 
-def steadied(variance: Matrix, design: StratifiedDesign) -> Matrix:
+def steadied(variance: Matrix, draws: Any) -> Matrix:
     """Variances drawn towards the mean of their size, as if a few draws more had shown that.
 
     From few draws a variance is itself uncertain, and where it comes out small by chance the
     interval misses the value.
+
+    Parameters
+    ----------
+    variance : array of shape (n_games, n_values)
+    draws : float or array of shape (n_games, 1)
+        How many draws have shown each.
     """
-    draws = design.counts[~design.complete].sum()
     own = draws / (draws + _STEADY)
     steadied: Matrix = own * variance + (1.0 - own) * variance.mean(axis=1, keepdims=True)
     return steadied

@@ -12,7 +12,7 @@ from .incidence import meeting_chances, subset_ranks, superset_sums
 from .pairs import PairedDesign, paired_design
 from .registry import register
 from .replicates import degrees_of_sum, error_of_sum
-from .sums import Matrix, Pairs, horvitz_thompson, log_law, pair_weights, pairs_of
+from .sums import PRIOR, Matrix, Pairs, horvitz_thompson, log_law, pair_weights, pairs_of
 
 # A size is cut into strata by intersection if the least of them may expect so many pairs.
 _LEAST_EXPECTED = 4.0
@@ -77,7 +77,7 @@ class SVARM(Estimator):
                 both = np.stack([variance, within])
                 degrees = degrees_of_sum(both, np.stack([degrees, of_cut]))
             variance = variance + within
-            parts.append((value, error_of_sum(variance, degrees)))
+            parts.append((value, error_of_sum(variance, degrees, PRIOR)))
         return estimates_of_sizes(parts)
 
 

@@ -10,14 +10,16 @@ from .. import coalitions as sets
 from .base import Task
 from .control import Control, fit_control
 from .incidence import meeting_chances, sums_by_meeting
-from .pairs import PairedDesign
-from .replicates import effective_number
+from .pairs import PairedDesign, degrees_of_draws
 from .reuse import scaled_weights, size_law
 
 Matrix = NDArray[np.float64]
 
 # Neighbouring sizes are put together until there are so few groups, for their common mean.
 _GROUPS = 8
+# Degrees of freedom of the mean variance of all values. Each pair tells of all of them, so what is
+# hardly known of one value, as the coalitions that it hangs on are not in, is known on average.
+PRIOR = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +75,6 @@ def log_law(task: Task) -> Matrix:
     with np.errstate(divide="ignore"):
         logarithms: Matrix = np.log(both) / 2
     return logarithms
-
-
-def ways(size: int) -> Matrix:
-    """The number of sets of r out of the players of S, for r = 0 .. s."""
-    return np.array([float(comb(size, r)) for r in range(size + 1)])
 
 
 def pair_weights(pairs: Pairs, size: int) -> tuple[Matrix, Matrix]:
@@ -138,27 +135,18 @@ def horvitz_thompson(
         mean = total / len(group)
         spread = squares - 2 * mean * partly + mean**2 * left.sum()
         variance += np.maximum(spread, 0.0) * len(group) / (len(group) - 1)
-    if _is_open(design, by_first, by_second, size, n):
+    counting = (by_first != 0.0) | (by_second != 0.0)
+    if _is_open(design, counting, size, n):
         variance[:] = np.inf
-    chances = meeting_chances(n, size)[design.sizes] * ways(size)
-    parts = (missing * chances[of][:, :, None] * counts**2).sum(axis=1)
-    degrees = effective_number(parts)
-    # Each value sees only the pairs that count for it: few, where it hangs on few coalitions, as a
-    # Moebius coefficient does; where it sees none, nothing but the other values tells its error.
-    seen = (chances * ((by_first != 0.0) | (by_second != 0.0))).sum(axis=1)[of]
-    total = parts.sum(axis=0)
-    np.divide(degrees * (seen @ parts), total, out=degrees, where=total > 0)
-    return value, variance, degrees
+    return value, variance, degrees_of_draws(design, n, counts, rows)
 
 
-def _is_open(
-    design: PairedDesign, by_first: Matrix, by_second: Matrix, size: int, n_players: int
-) -> bool:
+def _is_open(design: PairedDesign, counting: NDArray[np.bool_], size: int, n_players: int) -> bool:
     """Whether sizes that count are open, and so few of their pairs are in that none can vary."""
     if design.counts[~design.complete].sum() > 1:
         return False
     meets = meeting_chances(n_players, size)[design.sizes] > 0.0
-    counts = (meets & ((by_first != 0.0) | (by_second != 0.0))).any(axis=1)
+    counts = (meets & counting).any(axis=1)
     return bool((counts & ~design.complete).any())
 
 

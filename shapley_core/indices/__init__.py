@@ -6,7 +6,7 @@ An index is described once, by an ``IndexSpec``; ``tables`` derives every weight
 from .catalogue import adds_up, check_shared, get, names
 from .parametrised import WBII, WBV, BetaShapley, Semivalue
 from .probabilistic import ProbabilisticValue
-from .spec import AXIOMS, BetaLaw, IndexName, IndexSpec, PointLaw
+from .spec import AXIOMS, BetaLaw, IndexName, IndexSpec, PointLaw, StructureName
 from .tables import (
     coalition_weights,
     cube_weights,
@@ -30,6 +30,7 @@ __all__ = [
     "PointLaw",
     "ProbabilisticValue",
     "Semivalue",
+    "StructureName",
     "adds_up",
     "check_shared",
     "coalition_weights",

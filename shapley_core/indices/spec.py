@@ -113,6 +113,32 @@ def _name_of(spec: "IndexSpec") -> str:
     return spec.name
 
 
+class StructureName(str):
+    """The name of a value of players in a structure, unions or an order, that tells which.
+
+    Results hold no more of their structure than this name. A plain name, as files hold it, is
+    taken at its word.
+
+    Parameters
+    ----------
+    name : str
+        The name of the value.
+    structure : bytes
+        The same for the same structures, and only for these.
+    """
+
+    structure: bytes
+
+    def __new__(cls, name: str, structure: bytes) -> "StructureName":
+        """Make the name of a value in a structure."""
+        made = super().__new__(cls, name)
+        made.structure = structure
+        return made
+
+    def __getnewargs__(self) -> tuple[str, bytes]:  # type: ignore[override]
+        return str(self), self.structure
+
+
 @dataclass(frozen=True, eq=False)
 class IndexSpec:
     """One index, described once; ``indices.tables`` derives all its weights from this.

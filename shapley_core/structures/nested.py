@@ -19,6 +19,7 @@ from .. import coalitions as sets
 from ..arrays import is_integer, is_listed
 from ..errors import InputError, MemoryLimitError
 from ..game import Game, checked_game
+from ..indices import StructureName
 from ..memory import check_memory, human_count
 from ..result import InteractionValues
 from ._values import player_values
@@ -231,6 +232,13 @@ class _Nodes:
             labels[players] = at
         return labels
 
+    def identity(self) -> bytes:
+        """The blocks of two players or more, without an order: the same for the same structure."""
+        held = np.zeros((len(self.members), self.n_players), dtype=np.bool_)
+        for node, children in enumerate(self.members):
+            held[node, [player for child in children for player in child]] = True
+        return np.unique(np.packbits(held, axis=1), axis=0).tobytes()
+
     def check_effort(self) -> None:
         """Raise a MemoryLimitError if the walk would take too long or too much memory."""
         count = self.n_evaluations()
@@ -300,7 +308,8 @@ def _walk(given: Game, tree: Tree, weights: _Weights, index: str) -> Interaction
             else:
                 ends = np.array([share @ out_in[:, 0].ravel(), share @ out_in[:, 1].ravel()])
                 todo.append((child, _Step(contexts, shares, blocks, joins, at), ends))
-    return player_values(values, game, index, baseline, nodes.n_evaluations())
+    name = StructureName(index, nodes.identity())
+    return player_values(values, game, name, baseline, nodes.n_evaluations())
 
 
 def _average_table(

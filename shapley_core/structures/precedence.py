@@ -11,6 +11,7 @@ from .. import coalitions as sets
 from ..arrays import is_listed
 from ..errors import InputError, MemoryLimitError
 from ..game import Game, checked_game
+from ..indices import StructureName
 from ..result import InteractionValues
 from ._values import player_values
 
@@ -56,7 +57,8 @@ def asymmetric_shapley(game: Game, precedence: Iterable[tuple[int, int]]) -> Int
     """
     checked = checked_game(game)
     n = checked.n_players
-    levels = _ideals(_before(precedence, n))
+    before = _before(precedence, n)
+    levels = _ideals(before)
     worths = [checked(sets.unpack(level.words, n)) for level in levels]
     up = np.ones(1)
     downs = [np.ones(1)]
@@ -76,7 +78,8 @@ def asymmetric_shapley(game: Game, precedence: Iterable[tuple[int, int]]) -> Int
         counts = np.bincount(level.target, up[level.source], minlength=reached)
         up = counts / counts.max()
     n_ideals = sum(len(level.words) for level in levels)
-    return player_values(values, checked, "AsymmetricSV", float(worths[0][0]), n_ideals)
+    name = StructureName("AsymmetricSV", np.packbits(_closed(before)).tobytes())
+    return player_values(values, checked, name, float(worths[0][0]), n_ideals)
 
 
 class _Level(NamedTuple):
@@ -122,6 +125,16 @@ def _ideals(before: NDArray[np.bool_]) -> list[_Level]:
         words = following
     nothing = np.zeros(0, dtype=np.int64)
     return [*levels, _Level(words, nothing, nothing, nothing)]
+
+
+def _closed(before: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The pairs with all that follow from them."""
+    while True:
+        steps = before.astype(np.float32)
+        longer = before | (steps @ steps > 0)
+        if (longer == before).all():
+            return before
+        before = longer
 
 
 def _before(precedence: Iterable[Any], n_players: int) -> NDArray[np.bool_]:

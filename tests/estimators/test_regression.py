@@ -306,3 +306,20 @@ class TestBanzhafKernel(EstimatorContract):
     @staticmethod
     def make():
         return KernelRegression()
+
+
+@pytest.mark.parametrize(("n", "order", "budget"), [(8, 2, 253), (8, 3, 253), (11, 3, 716)])
+@pytest.mark.parametrize("leading", [0.0, 3.0])
+def test_the_bias_of_the_fit_is_in_the_error(n, order, budget, leading):
+    # What a game of sizes leaves of a fit is the same for all coalitions of a size: where many
+    # terms make up a value it hardly varies, but is off by what the fit itself is biased.
+    inside = sets.all_coalitions(n)
+    game = sc.TableGame(np.sqrt(inside.sum(axis=1)) * (1.0 + leading * inside[:, 0]))
+    truth, covered = sc.exact(game, "FSII", order), []
+    for seed in range(12):
+        found = KernelRegression().estimate(
+            game, budget, index="FSII", order=order, random_state=seed
+        )
+        off = np.abs(found.values - truth.values)[:n]
+        covered.append((off <= 2 * found.std_error[:n] + 1e-9).mean())
+    assert np.mean(covered) > 0.88

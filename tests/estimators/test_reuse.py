@@ -103,6 +103,37 @@ def test_right_within_the_standard_error(index, order, which):
     assert np.sqrt((bias**2).mean()) < 1.6
 
 
+@pytest.mark.parametrize(
+    ("index", "order", "times", "size"), [("STII", 2, 1, 1), ("STII", 3, 2, 1), ("STII", 3, 4, 2)]
+)
+def test_values_that_hang_on_coalitions_which_are_not_in(index, order, times, size):
+    # A player's value hangs on his own coalition: without it the sample says nothing of it, and
+    # that others of its size are in tells how far off it may be.
+    estimator, inside = SampleReuse(), []
+    for n in (12, 16):
+        game, budget = random_game(n), times * estimator.least_budget(n, index, order)
+        true = sc.exact(game, index, order)
+        here = true.interaction_set.slice_of(size)
+        for seed in range(30):
+            found = estimator.estimate(game, budget, index=index, order=order, random_state=seed)
+            off = np.abs(found.values - true.values)[here]
+            inside.append((off <= 2 * found.std_error[here]).mean())
+    assert np.mean(inside) > 0.91
+
+
+@pytest.mark.parametrize("factor", [1e-100, 1e100])
+def test_errors_of_any_unit_beside_a_control(factor):
+    # Beside a game of the caller's the worths are not brought to a unit first.
+    def at(scale):
+        game = sc.TableGame(random_game(9).values * scale)
+        known = sc.games.SumOfUnanimity({(0,): scale, tuple(range(9)): 2.5 * scale}, 9)
+        return SampleReuse(known).estimate(game, 60, index="STII", order=2)
+
+    alone, scaled = at(1.0), at(factor)
+    np.testing.assert_allclose(scaled.std_error / factor, alone.std_error, rtol=1e-9)
+    np.testing.assert_allclose(scaled.values / factor, alone.values, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize(("index", "order"), [("SII", 2), ("CHII", 1), ("JointSV", 2), ("FBII", 2)])
 def test_additive_games_are_exact_by_the_control(index, order):
     game = sc.games.Additive(np.linspace(-1, 2, 30), offset=4.0)

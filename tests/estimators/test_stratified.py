@@ -125,3 +125,20 @@ def test_values_that_hang_on_coalitions_which_are_not_in(index, order, times):
         found = estimator.estimate(game, budget, index=index, order=order, random_state=seed)
         inside.append(np.abs(found.values - truth.values) <= 2 * found.std_error + 1e-10)
     assert np.mean([one[pairs] for one in inside]) > 0.9
+
+
+@pytest.mark.parametrize(("seed", "n", "times"), [(5, 8, 2), (5, 12, 2), (6, 16, 4)])
+def test_values_that_hang_on_few_coalitions_most(seed, n, times):
+    # With others present once in twenty times, a pair's value is mostly the worths of the two, of
+    # each and of none; every other coalition counts for next to nothing, but it does.
+    estimator, case, inside = SVARM(), {"index": "WBII(0.05)", "order": 2}, []
+    for one in range(6):
+        game = unanimity(n, seed + one)
+        truth = exact(game, "WBII(0.05)", 2)
+        pairs = truth.interaction_set.slice_of(2)
+        budget = times * estimator.least_budget(n, "WBII(0.05)", 2)
+        for state in range(10):
+            found = estimator.estimate(game, budget, random_state=state, **case)
+            off = np.abs(found.values - truth.values)[pairs]
+            inside.append((off <= 2 * found.std_error[pairs] + 1e-10).mean())
+    assert np.mean(inside) > 0.92
