@@ -338,8 +338,8 @@ def test_parts_have_one_set_of_names(tmp_path, rows):
 
     groups = {name: {name: [0, 1], "c": [2], "d": [3, 4]} for name in ("ab", "first two")}
     for out, name, mine, other in [
-        ("outputs", "output_names", {"output_names": "uv"}, {"output_names": "xy"}),
-        ("none", "output_names", {"output_names": "uv"}, {}),
+        ("outputs", "output_names", {"output_names": ["u", "v"]}, {"output_names": ["x", "y"]}),
+        ("none", "output_names", {"output_names": ["u", "v"]}, {}),
         ("groups", "feature_names", {"groups": groups["ab"]}, {"groups": groups["first two"]}),
     ]:
         with pytest.raises(StoppedError):

@@ -236,9 +236,9 @@ def test_what_is_not_asked_directly_is_asked_all_the_same(monkeypatch):
     for rows in (X[::2][:5], X[:5].astype(np.float16), X[:5].astype(">f8"), X[:5].tolist()):
         assert xgboost_reader._ask_directly(model, rows, (0, 0), np.nan) is None
     assert (xgboost_reader.predict_raw(model, X[::2][:5]) == wanted[::2][:5]).all()
-    # More rounds than there are: the library's own error.
+    # More rounds than there are: what the library says of that.
     assert xgboost_reader._ask_directly(model, X[:1], (0, 99), np.nan) is None
-    with pytest.raises(xgboost.core.XGBoostError):
+    with pytest.raises(sc.errors.InputError, match="Out of range for tree layers"):
         xgboost_reader.predict_raw(model, X[:1], iteration_range=(0, 99))
     monkeypatch.setitem(sys.modules, "xgboost.core", SimpleNamespace())
     assert xgboost_reader._ask_directly(model, X[:1], (0, 0), np.nan) is None
