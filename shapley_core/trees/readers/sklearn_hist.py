@@ -73,7 +73,7 @@ class Encoding:
                     f"feature {feature} has categories such as {found[0]!r}; train with texts or "
                     "numbers in their place"
                 )
-            if isinstance(kept[0], str):
+            if any(isinstance(category, str) for category in kept):
                 labels[feature] = kept
             else:
                 values[feature] = [float(category) for category in kept]

@@ -341,6 +341,14 @@ def test_categories_before_version_1_4_are_refused():
         reader.read(model)
 
 
+def test_a_categorical_column_of_nothing_but_missing_entries():
+    rows = np.column_stack([X[:, 0], np.full(len(X), np.nan)])
+    model = Regressor(categorical_features=[1], **SMALL).fit(rows, REAL)
+    rows[::3, 1] = 7.0
+    mine, _ = from_table(reader.read(model), rows)
+    np.testing.assert_allclose(mine, model.predict(rows), rtol=1e-14, atol=1e-15)
+
+
 @pytest.mark.parametrize("kind", [Regressor, RandomForestRegressor])
 def test_tables_of_every_kind(kind):
     rows = np.random.default_rng(4).normal(size=(80, 3)).round(2)
