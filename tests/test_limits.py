@@ -8,7 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shapley_core import arrays, conversions, games, ground_truth, indices, memory, structures
+from shapley_core import (
+    arrays,
+    conversions,
+    estimators,
+    games,
+    ground_truth,
+    indices,
+    memory,
+    structures,
+)
 from shapley_core.errors import InputError, MemoryLimitError
 from shapley_core.game import CallableGame, TableGame
 from shapley_core.global_views.losses import Loss
@@ -211,6 +220,17 @@ def test_lists_of_different_lengths():
         Loss(lambda y, predictions: y, RAGGED)
 
 
+@pytest.mark.parametrize("wrong", [np.zeros(0), pd.Series([1.0, 2.0]), "yes", None])
+def test_what_is_no_number_and_neither_true_nor_false(wrong):
+    with pytest.raises(TypeError, match="least_noise must be a number"):
+        estimators.GaussianProcess(least_noise=wrong)
+    with pytest.raises(TypeError, match="learning_rate must be a number"):
+        estimators.TreeProxy(learning_rate=wrong)
+    for name in ("gauss", "antithetic"):
+        with pytest.raises(TypeError, match=f"{name} must be True or False"):
+            estimators.Owen(**{name: wrong})
+
+
 # Compared with a text, these give arrays, or an error of their own.
 @pytest.mark.parametrize("wrong", [np.zeros(0), pd.Series([1.0, 2.0]), pd.NA, ["SV"], 3])
 def test_what_is_no_name(wrong):
@@ -220,3 +240,9 @@ def test_what_is_no_name(wrong):
         ground_truth.names(wrong)
     with pytest.raises(InputError, match="loss must be"):
         Loss(wrong, [1.0])
+    with pytest.raises(InputError, match="scheme must be one of"):
+        estimators.Permutation(scheme=wrong)
+    with pytest.raises(InputError, match="control must be"):
+        estimators.SampleReuse(control=wrong)
+    with pytest.raises(InputError, match="model must be one of"):
+        estimators.TreeProxy(model=wrong)

@@ -72,6 +72,11 @@ class Owen(Estimator):
     # Coalitions are drawn with replacement.
     consistent = False
 
+    def __post_init__(self) -> None:
+        for name in ("gauss", "antithetic"):
+            if not isinstance(given := getattr(self, name), bool | np.bool_):
+                raise TypeError(f"{name} must be True or False, not {type(given).__name__}")
+
     def _supports(self, spec: IndexSpec, order: int) -> bool:
         if spec.family != "derivative" or spec.has_constant:
             return False

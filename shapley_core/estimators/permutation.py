@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .. import coalitions as sets
 from .. import indices
 from .._kernels import permutations as kernels
+from ..arrays import is_one_of
 from ..errors import InputError
 from ..indices import IndexSpec, PointLaw
 from .base import Design, Estimates, Estimator, Task, estimates_of_sizes
@@ -98,7 +99,7 @@ class Permutation(Estimator):
     consistent = False
 
     def __post_init__(self) -> None:
-        if self.scheme not in _SCHEMES:
+        if not is_one_of(self.scheme, _SCHEMES):
             raise InputError(f"scheme must be one of {', '.join(_SCHEMES)}; got {self.scheme!r}")
 
     def _supports(self, spec: IndexSpec, order: int) -> bool:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from .. import coalitions as sets
 from .._kernels import sampling as kernels
-from ..arrays import check_integer
+from ..arrays import check_integer, is_number, is_one_of
 from ..errors import InputError
 from ..indices import IndexSpec, tables
 from ..trees import TreeEnsemble, read_model
@@ -62,14 +62,12 @@ class TreeProxy(Estimator):
     learning_rate: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.model not in MODELS:
+        if not is_one_of(self.model, MODELS):
             raise InputError(f"model must be one of {', '.join(MODELS)}; got {self.model!r}")
         check_integer(self.n_folds, "n_folds", 2)
         for name in ("n_trees", "depth"):
             check_integer(getattr(self, name), name, 1)
-        if isinstance(self.learning_rate, bool) or not isinstance(
-            self.learning_rate, int | float | np.number
-        ):
+        if not is_number(self.learning_rate):
             raise TypeError(
                 f"learning_rate must be a number, not {type(self.learning_rate).__name__}"
             )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .. import coalitions as sets
 from .. import indices
+from ..arrays import is_one_of
 from ..errors import InputError
 from ..indices import IndexSpec
 from ..indices.tables import exact_moments, exact_weights
@@ -66,7 +67,7 @@ class SampleReuse(Estimator):
 
     def __post_init__(self) -> None:
         known = callable(self.control) and hasattr(self.control, "exact")
-        if self.control not in ("linear", None) and not known:
+        if self.control is not None and not known and not is_one_of(self.control, ("linear",)):
             raise InputError(
                 'control must be "linear", None, or a game with exact(index, order), not '
                 f"{self.control!r}"

@@ -1,12 +1,13 @@
 """When to stop: rules that look at the estimates so far, and combine with ``|`` and ``&``."""
 
 from dataclasses import dataclass
-from numbers import Real
+from math import inf
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import is_number
 from ..errors import InputError
 
 
@@ -85,7 +86,8 @@ class StdErrorBelow(StoppingRule):
     bound: float
 
     def __post_init__(self) -> None:
-        _check_positive(self.bound, "bound")
+        # A float: arrays cannot be compared with integers beyond 64 bits.
+        object.__setattr__(self, "bound", _positive(self.bound, "bound"))
 
     def __call__(self, progress: Progress) -> bool:
         """Whether to stop here."""
@@ -102,7 +104,8 @@ class RelativeStdErrorBelow(StoppingRule):
     bound: float
 
     def __post_init__(self) -> None:
-        _check_positive(self.bound, "bound")
+        # A float: arrays cannot be compared with integers beyond 64 bits.
+        object.__setattr__(self, "bound", _positive(self.bound, "bound"))
 
     def __call__(self, progress: Progress) -> bool:
         """Whether to stop here."""
@@ -118,7 +121,7 @@ class TimeSpent(StoppingRule):
     seconds: float
 
     def __post_init__(self) -> None:
-        _check_positive(self.seconds, "seconds")
+        object.__setattr__(self, "seconds", _positive(self.seconds, "seconds"))
 
     def __call__(self, progress: Progress) -> bool:
         """Whether to stop here."""
@@ -129,12 +132,12 @@ def as_rule(tolerance: Any) -> StoppingRule | None:
     """The rule that a ``tolerance`` argument stands for: a number is short for the relative one."""
     if tolerance is None or isinstance(tolerance, StoppingRule):
         return tolerance
-    if not _is_real(tolerance):
+    if not is_number(tolerance):
         raise TypeError(
             "tolerance must be a number (relative to the range of the values), a rule of "
             f"estimators.stopping or None, not {type(tolerance).__name__}"
         )
-    return RelativeStdErrorBelow(float(tolerance))
+    return RelativeStdErrorBelow(tolerance)
 
 
 def _checked(rule: Any) -> StoppingRule:
@@ -143,12 +146,13 @@ def _checked(rule: Any) -> StoppingRule:
     return rule
 
 
-def _is_real(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def _check_positive(value: Any, what: str) -> None:
-    if not _is_real(value):
+def _positive(value: Any, what: str) -> float:
+    if not is_number(value):
         raise TypeError(f"{what} must be a positive number, not {type(value).__name__}")
-    if not value > 0 or not np.isfinite(value):
+    try:
+        number = float(value)
+    except OverflowError:
+        number = inf
+    if not 0.0 < number < inf:
         raise InputError(f"{what} must be a positive number, not {value!r}")
+    return number

@@ -2,6 +2,7 @@
 
 import pickle
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 
 import numpy as np
@@ -321,6 +322,16 @@ def test_bounds_that_are_no_numbers(wrong):
     for rule in (stopping.StdErrorBelow, stopping.RelativeStdErrorBelow, stopping.TimeSpent):
         with pytest.raises(TypeError, match="must be a positive number"):
             rule(wrong)
+
+
+@pytest.mark.parametrize("kind", ["StdErrorBelow", "RelativeStdErrorBelow", "TimeSpent"])
+def test_bounds_of_any_size(kind):
+    rule = getattr(stopping, kind)
+    for bound in (10**30, Fraction(1, 3), np.float32(0.5)):
+        found = estimate(game(), 100, tolerance=rule(bound))
+        assert found.n_evaluations <= 100
+    with pytest.raises(InputError, match="must be a positive number"):
+        rule(10**400)
 
 
 def test_a_tolerance_is_real():
