@@ -1,6 +1,6 @@
 """Numbers as users give them, checked."""
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from numbers import Real
 from operator import index as as_int
 from typing import Any
@@ -47,6 +47,8 @@ def real_numbers(given: Any, what: str) -> NDArray[np.float64]:
 
 def rounded(given: NDArray[Any], floats: NDArray[Any]) -> NDArray[np.bool_]:
     """Where integers have become floats that are other numbers: beyond 2**53, of float64."""
+    if given.dtype.kind not in "iu" or floats.dtype.kind != "f":
+        return np.zeros(given.shape, np.bool_)
     # A float beyond the integers' type becomes anything there, also what was given.
     beyond = floats >= 2.0 ** (8 * given.dtype.itemsize - (given.dtype.kind == "i"))
     with np.errstate(invalid="ignore"):
@@ -71,6 +73,12 @@ def is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
 
 
+def check_number(value: Any, what: str) -> None:
+    """A TypeError if an argument is no real number, or a bool."""
+    if not is_number(value):
+        raise TypeError(f"{what} must be a number, not {type(value).__name__}")
+
+
 def is_listed(given: Any) -> bool:
     """Whether something can be gone through one by one, as a single number or text can not."""
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
@@ -91,6 +99,23 @@ def check_integer(value: Any, what: str, least: int | None = None) -> int:
     if least is not None and checked < least:
         raise InputError(f"{what} must be at least {least}, not {checked}")
     return checked
+
+
+def known_outputs(names: Sequence[str] | None) -> str:
+    """The end of a message about an output: which there are, if they have names."""
+    return "" if names is None else f"; outputs are {', '.join(names)}"
+
+
+def output_number(output: Any, names: Sequence[str] | None, n_outputs: int) -> int:
+    """The number of one of so many outputs, by its number or name; InputError if there is none."""
+    if isinstance(output, str):
+        if names is None or output not in names:
+            raise InputError(f"no output is named {output!r}{known_outputs(names)}")
+        return list(names).index(output)
+    number = check_integer(output, "an output without a name")
+    if not 0 <= number < n_outputs:
+        raise InputError(f"output {number} is out of range: there are {n_outputs}")
+    return number
 
 
 def cast_times(given: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

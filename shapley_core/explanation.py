@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import check_integer
+from .arrays import known_outputs, output_number
 from .coalitions import InteractionSet
 from .dense import checked_order, dense_array
 from .errors import InputError
@@ -193,7 +193,7 @@ class Explanation:
         if self.values.ndim == 3:
             raise InputError(
                 f"the model has {self.n_outputs} outputs: choose one, e[{row}, 0] or "
-                f"e.output(0)[{row}]{self._known_outputs()}"
+                f"e.output(0)[{row}]{known_outputs(self.output_names)}"
             )
         held = self._interactions if isinstance(self._interactions, InteractionSet) else None
         return InteractionValues(
@@ -235,19 +235,9 @@ class Explanation:
             absent_is_zero=self.absent_is_zero,
         )
 
-    def _known_outputs(self) -> str:
-        return "" if self.output_names is None else f"; outputs are {', '.join(self.output_names)}"
-
     def output(self, output: int | str) -> "Explanation":
         """Return the explanation of one output, by its number or name, without a copy."""
-        if isinstance(output, str):
-            if self.output_names is None or output not in self.output_names:
-                raise InputError(f"no output is named {output!r}{self._known_outputs()}")
-            number = self.output_names.index(output)
-        else:
-            number = check_integer(output, "an output without a name")
-            if not 0 <= number < self.n_outputs:
-                raise InputError(f"output {number} is out of range: there are {self.n_outputs}")
+        number = output_number(output, self.output_names, self.n_outputs)
         if self.values.ndim == 2:
             return self
         names = None if self.output_names is None else self.output_names[number : number + 1]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import check_integer, is_integer
+from .arrays import is_integer, output_number
 from .coalitions import InteractionSet
 from .errors import InputError
 from .result import InteractionValues
@@ -70,7 +70,8 @@ class TopExplanation:
             raise InputError(
                 f"the model has {self.values.shape[2]} outputs: choose one, e[{row}, 0]"
             )
-        at = 0 if output is None else self._number_of(output)
+        n_outputs = 1 if self.values.ndim == 2 else self.values.shape[2]
+        at = 0 if output is None else output_number(output, self.output_names, n_outputs)
         values, places, base = self.values[row], self.places[row], self.base_values[row]
         if self.values.ndim == 3:
             values, places, base = values[:, at], places[:, at], base[at]
@@ -83,14 +84,3 @@ class TopExplanation:
             baseline=float(base),
             player_names=self.feature_names,
         )
-
-    def _number_of(self, output: Any) -> int:
-        if isinstance(output, str):
-            if self.output_names is None or output not in self.output_names:
-                raise InputError(f"no output is named {output!r}")
-            return self.output_names.index(output)
-        n_outputs = 1 if self.values.ndim == 2 else self.values.shape[2]
-        number = check_integer(output, "an output without a name")
-        if not 0 <= number < n_outputs:
-            raise InputError(f"output {number} is out of range: there are {n_outputs}")
-        return number

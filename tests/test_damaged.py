@@ -27,18 +27,19 @@ def header(shape):
     return out.getvalue()
 
 
+def put_another(path, name, content):
+    """Write bad.npz beside an archive: the same but for the content of one name."""
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(path.with_name("bad.npz"), "w") as new:
+        for one in old.namelist():
+            new.writestr(one, content if one == name else old.read(one))
+
+
 @pytest.mark.parametrize("shape", [(10**12,), (1 << 40, 1 << 40), (5,)])
 def test_arrays_that_are_not_as_long_as_they_say(tmp_path, shape):
     exact(TableGame(np.arange(16.0))).save(tmp_path / "r.npz")
     TreeExplainer(MODEL)(pd.read_csv(DATA)[:3]).save(tmp_path / "e.npz")
     for name, load in (("r.npz", InteractionValues.load), ("e.npz", Explanation.load)):
-        with (
-            zipfile.ZipFile(tmp_path / name) as old,
-            zipfile.ZipFile(tmp_path / "bad.npz", "w") as new,
-        ):
-            for one in old.namelist():
-                content = header(shape) + bytes(32) if one == "values.npy" else old.read(one)
-                new.writestr(one, content)
+        put_another(tmp_path / name, "values.npy", header(shape) + bytes(32))
         with pytest.raises(InputError, match=r"bad\.npz is not .*values.npy has another length"):
             load(tmp_path / "bad.npz")
 
@@ -74,12 +75,7 @@ def test_fields_that_are_not_what_they_should_be(tmp_path, name, content):
     exact(TableGame(np.arange(16.0))).save(tmp_path / "r.npz")
     TreeExplainer(MODEL)(pd.read_csv(DATA)[:3]).save(tmp_path / "e.npz")
     for given, load in (("r.npz", InteractionValues.load), ("e.npz", Explanation.load)):
-        with (
-            zipfile.ZipFile(tmp_path / given) as old,
-            zipfile.ZipFile(tmp_path / "bad.npz", "w") as new,
-        ):
-            for one in old.namelist():
-                new.writestr(one, content if one == name else old.read(one))
+        put_another(tmp_path / given, name, content)
         with pytest.raises(InputError, match=r"bad\.npz is not a file of"):
             load(tmp_path / "bad.npz")
 
@@ -88,12 +84,7 @@ def test_texts_and_numbers_of_values_that_are_damaged(tmp_path):
     exact(TableGame(np.arange(16.0))).save(tmp_path / "r.npz")
     text = field_of(np.array("SV")).replace(b"S\0\0\0", b"S\0\0\xff")
     for name, content in (("index.npy", text), ("n_players.npy", field_of(np.array(2**62)))):
-        with (
-            zipfile.ZipFile(tmp_path / "r.npz") as old,
-            zipfile.ZipFile(tmp_path / "bad.npz", "w") as new,
-        ):
-            for one in old.namelist():
-                new.writestr(one, content if one == name else old.read(one))
+        put_another(tmp_path / "r.npz", name, content)
         with pytest.raises(InputError, match=r"bad\.npz is not a file of"):
             InteractionValues.load(tmp_path / "bad.npz")
 

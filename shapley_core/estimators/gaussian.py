@@ -6,7 +6,7 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import is_number
+from ..arrays import check_number
 from ..errors import InputError
 from ..indices import IndexSpec
 from . import covariance
@@ -59,8 +59,7 @@ class GaussianProcess(Estimator):
     least_noise: float = 0.0
 
     def __post_init__(self) -> None:
-        if not is_number(self.least_noise):
-            raise TypeError(f"least_noise must be a number, not {type(self.least_noise).__name__}")
+        check_number(self.least_noise, "least_noise")
         if not 0.0 <= self.least_noise < 1.0:
             raise InputError(
                 f"least_noise must be at least 0 and less than 1, not {self.least_noise}"

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from .. import coalitions as sets
 from .._kernels import sampling as kernels
-from ..arrays import check_integer, is_number, is_one_of
+from ..arrays import check_integer, check_number, is_one_of
 from ..errors import InputError
 from ..indices import IndexSpec, tables
 from ..trees import TreeEnsemble, read_model
@@ -67,10 +67,7 @@ class TreeProxy(Estimator):
         check_integer(self.n_folds, "n_folds", 2)
         for name in ("n_trees", "depth"):
             check_integer(getattr(self, name), name, 1)
-        if not is_number(self.learning_rate):
-            raise TypeError(
-                f"learning_rate must be a number, not {type(self.learning_rate).__name__}"
-            )
+        check_number(self.learning_rate, "learning_rate")
         if not 0.0 < self.learning_rate <= 1.0:
             raise InputError(
                 f"learning_rate must be more than 0 and at most 1, not {self.learning_rate}"

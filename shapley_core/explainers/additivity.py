@@ -1,10 +1,13 @@
 """Whether values sum to the prediction, but for the rounding that the library itself made."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels import forest
-from ..errors import AdditivityError, UnsupportedModelError
+from ..arrays import is_one_of
+from ..errors import AdditivityError, InputError, UnsupportedModelError
 from ..tables import Table
 from ..threads import row_blocks, run_blocks
 from ..trees.ensemble import TreeEnsemble
@@ -20,6 +23,12 @@ LARGEST = 1e280
 LEAVES_AT_ONCE = 1 << 18
 # Rows of one task that adds up values.
 SUMMED_ROWS = 1 << 13
+
+
+def check_against(check: Any) -> None:
+    """Refuse what the argument ``check`` of an explainer cannot be."""
+    if check is not None and not is_one_of(check, ("model", "trees")):
+        raise InputError(f"check must be 'model', 'trees' or None, not {check!r}")
 
 
 def check_sizes(ensemble: TreeEnsemble) -> None:

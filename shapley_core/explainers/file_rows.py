@@ -349,7 +349,7 @@ def _check_kept(given: NDArray[Any], kept: NDArray[Any], name: Any, dtype: Any) 
     times = dtype.kind in "mM" and given.dtype.kind in "mM"
     if times and (np.isnat(kept) & ~np.isnat(given)).any():
         raise _not_kept(name, dtype)
-    if dtype.kind == "f" and given.dtype.kind in "iu" and rounded(given, kept).any():
+    if rounded(given, kept).any():
         raise _not_kept(name, dtype)
     if dtype.kind not in "iub":
         return

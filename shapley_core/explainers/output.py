@@ -25,7 +25,7 @@ from ..threads import resolve_threads, row_blocks, run_blocks
 from ..top import TopExplanation
 from ..trees.ensemble import TreeEnsemble
 from ..trees.readers import read_model
-from .additivity import check_additivity
+from .additivity import check_additivity, check_against
 from .all_rows import Report, check_course, checked_budget, checked_index, values_of_rows
 from .interactions import largest
 from .many_games import RowValues
@@ -212,8 +212,7 @@ class TreeOutputExplainer:
         """
         threads = self._threads if n_threads is None else resolve_threads(n_threads)
         check_course(tolerance, progress)
-        if check not in ("model", "trees", None):
-            raise InputError(f"check must be 'model', 'trees' or None, not {check!r}")
+        check_against(check)
         if y is not None and not self._losses:
             raise InputError("y is for output='log_loss' alone")
         spec, order = checked_index(index, self.players.n_players, order)

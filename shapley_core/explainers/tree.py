@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import indices
-from ..arrays import check_integer, is_one_of, row_weights
+from ..arrays import check_integer, row_weights
 from ..coalitions import InteractionSet
 from ..errors import InputError
 from ..explanation import Explanation
@@ -28,7 +28,7 @@ from ..trees.interactions import Interactions
 from ..trees.paths import Paths
 from ..trees.readers import read_model
 from ..trees.stages import Stage
-from .additivity import check_sizes, check_sums, summed
+from .additivity import check_against, check_sizes, check_sums, summed
 from .interactions import Plan, compute
 from .long_runs import name_of_index, row_source, run_trees
 from .model_rows import LiveModel
@@ -215,8 +215,7 @@ class TreeExplainer:
         """
         spec = indices.get(index)
         order = check_integer(order, "order")
-        if check is not None and not is_one_of(check, ("model", "trees")):
-            raise InputError(f"check must be 'model', 'trees' or None, not {check!r}")
+        check_against(check)
         threads = resolve_threads(n_threads)
         check_progress(progress)
         if out is not None:

@@ -240,9 +240,7 @@ def _lost(given: NDArray[Any], made: NDArray[Any]) -> NDArray[np.bool_]:
             return np.array([isinstance(one, int) for one in made.flat]).reshape(made.shape)
         missing: NDArray[np.bool_] = np.isnat(made) & ~np.isnat(given)
         return missing
-    if given.dtype.kind in "iu" and made.dtype.kind == "f":
-        return rounded(given, made)
-    return np.zeros(made.shape, np.bool_)
+    return rounded(given, made)
 
 
 def _places(

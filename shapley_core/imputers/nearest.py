@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import check_integer, is_listed, is_number, is_one_of, smallest
+from ..arrays import check_integer, check_number, is_listed, is_one_of, smallest
 from ..errors import InputError
 from ..frames import is_missing
 from ..threads import row_blocks
@@ -49,10 +49,10 @@ class Nearest(Imputer):
         categorical: Any = (),
     ) -> None:
         self.k = check_integer(k, "k", 1)
-        if bandwidth is not None and not is_number(bandwidth):
-            raise TypeError(f"bandwidth must be a number, not {type(bandwidth).__name__}")
-        if bandwidth is not None and not 0 < bandwidth < np.inf:
-            raise InputError(f"bandwidth must be positive, not {bandwidth}")
+        if bandwidth is not None:
+            check_number(bandwidth, "bandwidth")
+            if not 0 < bandwidth < np.inf:
+                raise InputError(f"bandwidth must be positive, not {bandwidth}")
         if not is_one_of(metric, ("mahalanobis", "euclidean")):
             raise InputError(f"metric must be 'mahalanobis' or 'euclidean', not {metric!r}")
         self.bandwidth = bandwidth

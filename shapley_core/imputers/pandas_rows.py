@@ -113,13 +113,12 @@ def _pandas_like(series: Any, wanted: Any, name: str, what: str) -> Any:
         numbers = dtype.kind in NUMERIC_KINDS and wanted.kind in NUMERIC_KINDS
         if numbers and np.can_cast(dtype, wanted, "safe"):
             cast = series.astype(wanted)
-            if dtype.kind in "iu" and wanted.kind == "f":
-                lost = rounded(series.to_numpy(), cast.to_numpy())
-                if lost.any():
-                    raise InputError(
-                        f"column {name!r} of {what} holds {series[lost].iloc[0]}, which the "
-                        f"background's dtype {wanted} cannot"
-                    )
+            lost = rounded(series.to_numpy(), cast.to_numpy())
+            if lost.any():
+                raise InputError(
+                    f"column {name!r} of {what} holds {series[lost].iloc[0]}, which the "
+                    f"background's dtype {wanted} cannot"
+                )
             return cast
     if _is_text(dtype) and _is_text(wanted):
         if dtype.name == "object":

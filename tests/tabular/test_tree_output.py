@@ -137,6 +137,8 @@ def test_log_loss_of_labelled_rows(name):
         explainer.expected_value
     with pytest.raises(InputError, match="one label for each row"):
         explainer(X, [[0], [1, 2], [0], [0]])
+    with pytest.raises(InputError, match="check must be 'model', 'trees' or None"):
+        explainer(X, labels, check=np.zeros(0))
 
 
 @pytest.mark.parametrize("names", [["a", "b", "c"], [5, 6, 7], [2, 0, 1]])
